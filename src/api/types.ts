@@ -1,0 +1,283 @@
+/**
+ * The wire: every body that crosses the daemon's socket. HTTP/1.1 on a unix socket, JSON bodies; streams are
+ * newline-delimited JSON (`application/x-ndjson`), one object a line. Errors are `ErrorBody` with the status of their
+ * code; in a stream an error is its last line, `{ "type": "error", "error": ErrorBody }`.
+ *
+ *   GET    /v1/version                          Version
+ *   GET    /v1/doctor                           DoctorCheck[]
+ *   GET    /v1/stacks                           StackSummary[]
+ *   POST   /v1/stacks/:stack/plan               UpRequest -> PlanResponse
+ *   POST   /v1/stacks/:stack/up                 UpRequest -> stream of ProgressEvent
+ *   POST   /v1/stacks/:stack/down               DownRequest -> stream of ProgressEvent
+ *   POST   /v1/stacks/:stack/lifecycle          LifecycleRequest -> stream of ProgressEvent
+ *   GET    /v1/stacks/:stack/logs?LogsQuery     stream of LogLine
+ *   POST   /v1/stacks/:stack/run                RunRequest -> { id } (a created, not started one-off container)
+ *   GET    /v1/containers?stack=&all=           ContainerSummary[]
+ *   GET    /v1/containers/:id                   ContainerDetail   (:id is an id, a unique prefix of it, or a name)
+ *   DELETE /v1/containers/:id?force=            204
+ *   POST   /v1/containers/:id/start             204
+ *   POST   /v1/containers/:id/wait              { exitCode }   (answers when it has exited)
+ *   POST   /v1/containers/:id/kill?signal=      204
+ *   POST   /v1/containers/:id/resize            Resize -> 204
+ *   GET    /v1/containers/:id/top               TopResponse
+ *   POST   /v1/containers/:id/exec              ExecRequest in the header below -> 101, frames (see frames.ts)
+ *   POST   /v1/containers/:id/attach            101, frames
+ *   GET    /v1/stats?stack=&stream=             stream of StatsSample (a round for all containers each second)
+ *   GET    /v1/events?stack=&since=&follow=     stream of EngineEvent
+ *   GET    /v1/images                           ImageSummary[]
+ *   GET    /v1/volumes?stack=                   VolumeSummary[]
+ *   GET    /v1/networks?stack=                  NetworkSummary[]
+ *
+ * exec and attach are HTTP upgrades (`Connection: Upgrade`, `Upgrade: tsstack`); exec's request is JSON, base64 in the
+ * header `x-tsstack-exec`. After 101 both sides speak frames.
+ */
+import type { ErrorBody } from '../errors.ts'
+import type { DownOptions, UpOptions } from '../planner/desired-state.ts'
+import type { ContainerState, HealthState } from '../planner/observed-state.ts'
+import type { Plan } from '../planner/plan.ts'
+import type { StackContents } from '../spec/loaded-stack.ts'
+import type { Stack } from '../spec/stack.ts'
+
+export interface Version {
+  readonly version: string
+  readonly apiVersion: string
+  readonly node: string
+  readonly kernel: string
+  readonly arch: string
+  readonly pid: number
+  readonly stateDir: string
+}
+
+export interface DoctorCheck {
+  readonly name: string
+  readonly status: 'ok' | 'warning' | 'missing'
+  readonly detail: string
+  /** The exact command or setting that mends it. */
+  readonly remedy?: string
+}
+
+export interface StackSummary {
+  readonly name: string
+  /** Compose's form: `running(3)`, `exited(1), running(2)`. */
+  readonly status: string
+  readonly configFiles: readonly string[]
+}
+
+export interface StackSource {
+  readonly stack: Stack
+  readonly files: readonly string[]
+  readonly workingDir: string
+  readonly contents: StackContents
+}
+
+export interface UpRequest extends StackSource {
+  readonly options: UpOptions & {
+    /** Seconds of grace when containers are stopped; absent: each service's own. */
+    readonly timeoutSeconds?: number
+    /** Answer only when the services are running or healthy. */
+    readonly wait?: boolean
+    readonly waitTimeoutSeconds?: number
+  }
+}
+
+export interface PlanResponse {
+  readonly plan: Plan
+  /** What `formatPlan` prints, without colours. */
+  readonly text: string
+}
+
+export interface DownRequest {
+  /** With the stack file at hand; without it the daemon's own record is used. */
+  readonly source?: StackSource
+  readonly options: DownOptions & { readonly timeoutSeconds?: number }
+}
+
+export type LifecycleAction = 'start' | 'stop' | 'restart' | 'kill' | 'pause' | 'unpause'
+
+export interface LifecycleRequest {
+  readonly action: LifecycleAction
+  /** Absent or empty: all services. */
+  readonly services?: readonly string[]
+  readonly timeoutSeconds?: number
+  /** For kill: `SIGKILL` when absent. */
+  readonly signal?: string
+}
+
+/** One line of progress; `operation` events come in pairs with the same id. */
+export type ProgressEvent =
+  | { readonly type: 'plan'; readonly operations: number }
+  | {
+      readonly type: 'operation'
+      readonly id: number
+      readonly resource: 'network' | 'volume' | 'image' | 'container' | 'service'
+      readonly name: string
+      /** What is being done, as a participle pair: `Creating`/`Created`, `Waiting`/`Healthy`. */
+      readonly action: string
+      readonly status: 'started' | 'done' | 'failed'
+      readonly detail?: string
+      readonly elapsedMs?: number
+    }
+  | { readonly type: 'warning'; readonly message: string }
+  | { readonly type: 'error'; readonly error: ErrorBody }
+  | { readonly type: 'done'; readonly changed: boolean; readonly containers: readonly ContainerSummary[] }
+
+export interface LogsQuery {
+  /** Comma list. */
+  readonly services?: string
+  readonly follow?: boolean
+  /** A number of lines from each container's end, or `all`. */
+  readonly tail?: string
+  /** RFC 3339 times or Go durations back from now. */
+  readonly since?: string
+  readonly until?: string
+}
+
+export interface LogLine {
+  readonly type: 'log'
+  readonly container: string
+  readonly service: string
+  readonly number: number
+  readonly stream: 'stdout' | 'stderr'
+  /** RFC 3339 with nanoseconds. */
+  readonly time: string
+  /** Without the newline. */
+  readonly line: string
+}
+
+export interface RunRequest extends StackSource {
+  readonly service: string
+  readonly name?: string
+  readonly command?: readonly string[]
+  readonly entrypoint?: readonly string[]
+  readonly environment?: Readonly<Record<string, string | null>>
+  readonly user?: string
+  readonly workingDir?: string
+  readonly labels?: Readonly<Record<string, string>>
+  readonly volumes?: readonly string[]
+  readonly publish?: readonly string[]
+  readonly servicePorts?: boolean
+  readonly useAliases?: boolean
+  readonly noDeps?: boolean
+  readonly tty: boolean
+  readonly stdin: boolean
+  /** Remove it when it has exited. */
+  readonly remove?: boolean
+  readonly capAdd?: readonly string[]
+  readonly capDrop?: readonly string[]
+}
+
+export interface PublishedPort {
+  readonly hostIp: string
+  readonly published: number
+  readonly target: number
+  readonly protocol: string
+}
+
+export interface ContainerSummary {
+  readonly id: string
+  readonly name: string
+  readonly stack: string
+  readonly service: string
+  readonly number: number
+  readonly oneoff: boolean
+  readonly image: string
+  readonly imageId: string
+  readonly command: string
+  readonly state: ContainerState
+  readonly health: HealthState
+  readonly exitCode?: number
+  /** `Up 3 minutes (healthy)`, `Exited (0) 2 seconds ago`. */
+  readonly status: string
+  /** RFC 3339. */
+  readonly createdAt: string
+  readonly startedAt?: string
+  readonly finishedAt?: string
+  readonly ports: readonly PublishedPort[]
+  readonly networks: Readonly<Record<string, { readonly ipv4?: string; readonly ipv6?: string; readonly mac: string; readonly aliases: readonly string[] }>>
+  readonly labels: Readonly<Record<string, string>>
+  readonly pid?: number
+  readonly restartCount: number
+}
+
+export interface ContainerDetail extends ContainerSummary {
+  /** The engine's own configuration of it; secret contents left out. */
+  readonly config: Readonly<Record<string, unknown>>
+  readonly healthLog: readonly { readonly time: string; readonly exitCode: number; readonly output: string }[]
+  readonly oomKilled: boolean
+  readonly error?: string
+}
+
+export interface Resize {
+  readonly columns: number
+  readonly rows: number
+}
+
+export interface TopResponse {
+  readonly titles: readonly string[]
+  readonly processes: readonly (readonly string[])[]
+}
+
+export interface ExecRequest {
+  readonly command: readonly string[]
+  readonly tty: boolean
+  readonly stdin: boolean
+  readonly detach?: boolean
+  readonly user?: string
+  readonly workingDir?: string
+  readonly environment?: Readonly<Record<string, string>>
+  readonly privileged?: boolean
+  readonly size?: Resize
+}
+
+export interface StatsSample {
+  readonly id: string
+  readonly name: string
+  readonly service: string
+  /** Percent of one CPU; 200 is two whole CPUs. */
+  readonly cpuPercent: number
+  readonly cpuTotalNanos: number
+  /** Working set: usage without inactive page cache. */
+  readonly memoryBytes: number
+  readonly memoryLimitBytes: number
+  readonly networkReceivedBytes: number
+  readonly networkSentBytes: number
+  readonly blockReadBytes: number
+  readonly blockWrittenBytes: number
+  readonly pids: number
+}
+
+export interface EngineEvent {
+  readonly type: 'container' | 'network' | 'volume' | 'image' | 'stack'
+  /** Docker's words: create start die oom kill stop destroy `health_status: healthy` exec_create exec_die connect … */
+  readonly action: string
+  readonly stack: string
+  readonly service?: string
+  readonly id: string
+  /** RFC 3339 with nanoseconds. */
+  readonly time: string
+  readonly attributes: Readonly<Record<string, string>>
+}
+
+export interface ImageSummary {
+  readonly id: string
+  readonly reference: string
+  readonly layers: number
+  readonly sizeBytes: number
+  readonly createdAt: string
+}
+
+export interface VolumeSummary {
+  readonly name: string
+  readonly stack?: string
+  readonly mountpoint: string
+  readonly createdAt: string
+  readonly labels: Readonly<Record<string, string>>
+}
+
+export interface NetworkSummary {
+  readonly name: string
+  readonly stack?: string
+  readonly bridge: string
+  readonly subnets: readonly string[]
+  readonly internal: boolean
+}

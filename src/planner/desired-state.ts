@@ -1,0 +1,34 @@
+/** What the planner compares with: the Stack with every outside fact already looked up. Made by the reconciler. */
+import type { Stack } from '../spec/stack.ts'
+
+export interface DesiredState {
+  readonly stack: Stack
+  /** Digest of the image that each service's `image` resolves to now. */
+  readonly imageDigests: Readonly<Record<string, string>>
+  /** sha256 of each config's and secret's content, by key: changed content is a change of every service that mounts it. */
+  readonly contentDigests: {
+    readonly configs: Readonly<Record<string, string>>
+    readonly secrets: Readonly<Record<string, string>>
+  }
+}
+
+export interface UpOptions {
+  /** Only these services and what they depend on; empty or absent: all. */
+  readonly services?: readonly string[]
+  readonly forceRecreate?: boolean
+  readonly noRecreate?: boolean
+  readonly noDeps?: boolean
+  readonly removeOrphans?: boolean
+  /** Replica counts that override the stack's. */
+  readonly scale?: Readonly<Record<string, number>>
+  /** Create, but do not start. */
+  readonly noStart?: boolean
+  /** Do not inherit the anonymous volumes of replaced containers. */
+  readonly renewAnonVolumes?: boolean
+}
+
+export interface DownOptions {
+  readonly services?: readonly string[]
+  readonly volumes?: boolean
+  readonly removeOrphans?: boolean
+}

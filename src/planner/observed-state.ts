@@ -1,0 +1,43 @@
+/** A snapshot of what exists of one stack: all that the planner may know of reality. Made by the reconciler. */
+
+export type ContainerState = 'created' | 'running' | 'paused' | 'restarting' | 'exited' | 'dead'
+export type HealthState = 'none' | 'starting' | 'healthy' | 'unhealthy'
+
+export interface ObservedContainer {
+  readonly id: string
+  readonly name: string
+  readonly service: string
+  readonly number: number
+  /** A container of `tsstack run`: never touched by `up`. */
+  readonly oneoff: boolean
+  readonly state: ContainerState
+  readonly health: HealthState
+  readonly exitCode?: number
+  /** Hash of the fields that can't change on a running container, and of the fields that can. */
+  readonly replaceHash: string
+  readonly updateHash: string
+  /** The fields behind the hashes, for a readable diff; secrets are digests. Keyed by Compose's attribute name, values are canonical JSON text. */
+  readonly fields: Readonly<Record<string, string>>
+  /** Names of the networks (not keys) it is attached to. */
+  readonly networks: readonly string[]
+}
+
+export interface ObservedNetwork {
+  readonly name: string
+  /** The key in the stack, absent for one that is not the stack's. */
+  readonly key?: string
+  readonly configHash: string
+}
+
+export interface ObservedVolume {
+  readonly name: string
+  readonly key?: string
+  readonly configHash: string
+}
+
+export interface ObservedState {
+  readonly stack: string
+  readonly containers: readonly ObservedContainer[]
+  readonly networks: readonly ObservedNetwork[]
+  readonly volumes: readonly ObservedVolume[]
+}

@@ -1,0 +1,72 @@
+/**
+ * The plan: what has to be done so that observed becomes desired, as a graph of operations. A plain value: the planner
+ * makes it, `tsstack plan` prints it, the reconciler executes it and decides nothing.
+ *
+ * Each operation is one driver call. `dependsOn` names operations that must have succeeded before; operations that do
+ * not depend on each other run in parallel.
+ */
+
+export type OperationId = number
+
+interface Base {
+  readonly id: OperationId
+  readonly dependsOn: readonly OperationId[]
+  /** Why: `service is new`, `image changed: a -> b`. Shown to the user. */
+  readonly cause: string
+}
+
+/** One field that differs, for display: `mem_limit: "64m" -> "128m"`. Secret values are never in it. */
+export interface FieldChange {
+  readonly field: string
+  readonly before: string | undefined
+  readonly after: string | undefined
+}
+
+export type Operation = Base &
+  (
+    | { readonly kind: 'create-network'; readonly network: string }
+    | { readonly kind: 'remove-network'; readonly network: string }
+    | { readonly kind: 'create-volume'; readonly volume: string }
+    | { readonly kind: 'remove-volume'; readonly volume: string }
+    /** `replaces`: the id of the container whose place it takes (its anonymous volumes are inherited). */
+    | {
+        readonly kind: 'create-container'
+        readonly service: string
+        readonly number: number
+        readonly container: string
+        readonly replaces?: string
+        readonly changes: readonly FieldChange[]
+      }
+    /** Limits, published ports, aliases, restart policy, health check, labels: changed on the running container. */
+    | {
+        readonly kind: 'update-container'
+        readonly service: string
+        readonly container: string
+        readonly containerId: string
+        readonly changes: readonly FieldChange[]
+      }
+    /** `containerId` is absent for a container that this plan creates. */
+    | { readonly kind: 'start-container'; readonly service: string; readonly container: string; readonly containerId?: string }
+    | { readonly kind: 'stop-container'; readonly service: string; readonly container: string; readonly containerId: string }
+    | { readonly kind: 'remove-container'; readonly service: string; readonly container: string; readonly containerId: string }
+    /** Waits until every replica of the service fulfils the condition; fails when it never can. */
+    | {
+        readonly kind: 'wait-for-service'
+        readonly service: string
+        readonly condition: 'service_started' | 'service_healthy' | 'service_completed_successfully'
+        /** false: a failure is only a warning. */
+        readonly required: boolean
+      }
+  )
+
+export type OperationKind = Operation['kind']
+/** The operations of one kind. */
+export type OperationOf<K extends OperationKind> = Extract<Operation, { kind: K }>
+
+export interface Plan {
+  readonly stack: string
+  /** In an order in which they could run one after another. Ids are 1, 2, 3, … */
+  readonly operations: readonly Operation[]
+  /** What the user should know though nothing is wrong: orphans, ports open to the world. */
+  readonly warnings: readonly string[]
+}

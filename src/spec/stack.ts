@@ -1,0 +1,299 @@
+/**
+ * The Stack: the canonical model of a stack file, with the field names and the value forms that
+ * `docker compose config` prints (long syntaxes, durations as Go strings, byte sizes as decimal strings,
+ * absolute paths, environment a map, env_file and label_file already read). Readonly and JSON-serialisable:
+ * it is what `spec` hands to everybody else.
+ */
+
+export type Scalar = string | number | boolean | null
+export type Extensions = Readonly<Record<`x-${string}`, unknown>>
+type Dictionary<T> = Readonly<Record<string, T>>
+
+export interface Stack extends Extensions {
+  readonly name: string
+  readonly services: Dictionary<Service>
+  readonly networks: Dictionary<NetworkDefinition>
+  readonly volumes: Dictionary<VolumeDefinition>
+  readonly configs: Dictionary<FileDefinition>
+  readonly secrets: Dictionary<FileDefinition>
+}
+
+export type DependencyCondition = 'service_started' | 'service_healthy' | 'service_completed_successfully'
+
+export interface Dependency {
+  readonly condition: DependencyCondition
+  readonly required: boolean
+  readonly restart?: boolean
+}
+
+export interface Healthcheck extends Extensions {
+  /** `["NONE"]`, `["CMD", …]` or `["CMD-SHELL", "…"]`. */
+  readonly test?: readonly string[]
+  readonly interval?: string
+  readonly timeout?: string
+  readonly retries?: number
+  readonly start_period?: string
+  readonly start_interval?: string
+  readonly disable?: boolean
+}
+
+export interface Port extends Extensions {
+  readonly mode?: string
+  readonly target: number
+  /** A port, or a range `8000-8010` of which any one free port is taken; absent: any free port. */
+  readonly published?: string
+  readonly protocol: string
+  readonly host_ip?: string
+  readonly name?: string
+  readonly app_protocol?: string
+}
+
+export interface ServiceVolume extends Extensions {
+  readonly type: 'bind' | 'volume' | 'tmpfs' | 'image' | 'npipe' | 'cluster'
+  readonly source?: string
+  readonly target: string
+  readonly read_only?: boolean
+  readonly consistency?: string
+  readonly bind?: {
+    readonly propagation?: string
+    readonly create_host_path?: boolean
+    readonly recursive?: string
+    readonly selinux?: string
+  }
+  readonly volume?: { readonly nocopy?: boolean; readonly subpath?: string; readonly labels?: Dictionary<string> }
+  readonly tmpfs?: { readonly size?: string; readonly mode?: number }
+  readonly image?: { readonly subpath?: string }
+}
+
+/** A config or secret as a service mounts it. */
+export interface FileReference extends Extensions {
+  readonly source: string
+  readonly target?: string
+  readonly uid?: string
+  readonly gid?: string
+  /** Permission bits in octal text, as the canonical model has them: `"0440"`. */
+  readonly mode?: string
+}
+
+export interface NetworkAttachment extends Extensions {
+  readonly aliases?: readonly string[]
+  readonly interface_name?: string
+  readonly ipv4_address?: string
+  readonly ipv6_address?: string
+  readonly link_local_ips?: readonly string[]
+  readonly mac_address?: string
+  readonly driver_opts?: Dictionary<string>
+  readonly priority?: number
+  readonly gw_priority?: number
+}
+
+export interface Resources {
+  readonly cpus?: number | string
+  readonly memory?: string
+  readonly pids?: number
+  readonly devices?: readonly unknown[]
+  readonly generic_resources?: readonly unknown[]
+}
+
+export interface UpdateConfig {
+  readonly parallelism?: number
+  readonly delay?: string
+  readonly failure_action?: string
+  readonly monitor?: string
+  readonly max_failure_ratio?: number
+  readonly order?: string
+}
+
+export interface Deploy extends Extensions {
+  readonly mode?: string
+  readonly replicas?: number
+  readonly labels?: Dictionary<string>
+  readonly endpoint_mode?: string
+  readonly placement?: unknown
+  readonly resources?: { readonly limits?: Resources; readonly reservations?: Resources }
+  readonly restart_policy?: {
+    readonly condition?: string
+    readonly delay?: string
+    readonly max_attempts?: number
+    readonly window?: string
+  }
+  readonly update_config?: UpdateConfig
+  readonly rollback_config?: UpdateConfig
+}
+
+export interface Hook {
+  readonly command: readonly string[]
+  readonly user?: string
+  readonly privileged?: boolean
+  readonly working_dir?: string
+  readonly environment?: Dictionary<string | null>
+  readonly image?: string
+  readonly per_replica?: boolean
+}
+
+export interface BlkioRate {
+  readonly path: string
+  readonly rate: number | string
+}
+
+export interface BlkioConfig {
+  readonly weight?: number
+  readonly weight_device?: readonly { readonly path: string; readonly weight: number }[]
+  readonly device_read_bps?: readonly BlkioRate[]
+  readonly device_write_bps?: readonly BlkioRate[]
+  readonly device_read_iops?: readonly BlkioRate[]
+  readonly device_write_iops?: readonly BlkioRate[]
+}
+
+/** tsstack's own additions to a service: probes that need no process in the container. Exactly one kind. */
+export interface Probe {
+  /** `http://:PORT/path` (host is the container) or an object; success is a status 200-399. */
+  readonly http?: string
+  /** A TCP port of the container that must accept a connection. */
+  readonly tcp?: number
+  /** A unix socket path inside the container that must accept a connection. */
+  readonly unix?: string
+  /** A path inside the container that must exist. */
+  readonly file?: string
+}
+
+export interface ServiceExtension {
+  readonly probe?: Probe
+}
+
+export interface Service extends Extensions {
+  readonly annotations?: Dictionary<string>
+  readonly attach?: boolean
+  readonly blkio_config?: BlkioConfig
+  readonly build?: Dictionary<unknown>
+  readonly cap_add?: readonly string[]
+  readonly cap_drop?: readonly string[]
+  readonly cgroup?: string
+  readonly cgroup_parent?: string
+  /** null or absent: the image's; an empty list: explicitly none. */
+  readonly command?: readonly string[] | null
+  readonly configs?: readonly FileReference[]
+  readonly container_name?: string
+  readonly cpu_count?: number
+  readonly cpu_percent?: number
+  readonly cpu_period?: number | string
+  readonly cpu_quota?: number | string
+  readonly cpu_rt_period?: string
+  readonly cpu_rt_runtime?: string
+  readonly cpu_shares?: number
+  readonly cpus?: number
+  readonly cpuset?: string
+  readonly credential_spec?: unknown
+  readonly depends_on?: Dictionary<Dependency>
+  readonly deploy?: Deploy
+  readonly develop?: unknown
+  readonly device_cgroup_rules?: readonly string[]
+  readonly devices?: readonly { readonly source: string; readonly target?: string; readonly permissions?: string }[]
+  readonly dns?: readonly string[]
+  readonly dns_opt?: readonly string[]
+  readonly dns_search?: readonly string[]
+  readonly domainname?: string
+  readonly entrypoint?: readonly string[] | null
+  /** A null value removes the variable, the image's own included. */
+  readonly environment?: Dictionary<string | null>
+  readonly expose?: readonly string[]
+  readonly external_links?: readonly string[]
+  /** `host=ip`, sorted. */
+  readonly extra_hosts?: readonly string[]
+  readonly gpus?: readonly unknown[]
+  readonly group_add?: readonly string[]
+  readonly healthcheck?: Healthcheck
+  readonly hostname?: string
+  readonly image?: string
+  readonly init?: boolean
+  readonly ipc?: string
+  readonly isolation?: string
+  readonly labels?: Dictionary<string>
+  readonly links?: readonly string[]
+  readonly logging?: { readonly driver?: string; readonly options?: Dictionary<string | null> }
+  readonly mac_address?: string
+  readonly mem_limit?: string
+  readonly mem_reservation?: string
+  readonly mem_swappiness?: string | number
+  readonly memswap_limit?: string
+  readonly models?: Dictionary<unknown>
+  readonly network_mode?: string
+  readonly networks?: Dictionary<NetworkAttachment | null>
+  readonly oom_kill_disable?: boolean
+  readonly oom_score_adj?: number
+  readonly pid?: string
+  readonly pids_limit?: number
+  readonly platform?: string
+  readonly ports?: readonly Port[]
+  readonly post_start?: readonly Hook[]
+  readonly pre_start?: readonly Hook[]
+  readonly pre_stop?: readonly Hook[]
+  readonly privileged?: boolean
+  readonly profiles?: readonly string[]
+  readonly provider?: unknown
+  readonly pull_policy?: string
+  readonly read_only?: boolean
+  readonly restart?: string
+  readonly runtime?: string
+  readonly scale?: number
+  readonly secrets?: readonly FileReference[]
+  readonly security_opt?: readonly string[]
+  readonly shm_size?: string
+  readonly stdin_open?: boolean
+  readonly stop_grace_period?: string
+  readonly stop_signal?: string
+  readonly storage_opt?: Dictionary<string>
+  readonly sysctls?: Dictionary<string>
+  /** `path[:options]`, options as of mount(8). */
+  readonly tmpfs?: readonly string[]
+  readonly tty?: boolean
+  readonly ulimits?: Dictionary<number | { readonly soft: number; readonly hard: number }>
+  readonly use_api_socket?: boolean
+  readonly user?: string
+  readonly userns_mode?: string
+  readonly uts?: string
+  readonly volumes?: readonly ServiceVolume[]
+  readonly volumes_from?: readonly string[]
+  readonly working_dir?: string
+  readonly 'x-tsstack'?: ServiceExtension
+}
+
+export interface NetworkDefinition extends Extensions {
+  readonly name: string
+  readonly driver?: string
+  readonly driver_opts?: Dictionary<string>
+  readonly ipam?: {
+    readonly driver?: string
+    readonly config?: readonly {
+      readonly subnet?: string
+      readonly ip_range?: string
+      readonly gateway?: string
+      readonly aux_addresses?: Dictionary<string>
+    }[]
+    readonly options?: Dictionary<string>
+  }
+  readonly external?: boolean
+  readonly internal?: boolean
+  readonly attachable?: boolean
+  readonly enable_ipv4?: boolean
+  readonly enable_ipv6?: boolean
+  readonly labels?: Dictionary<string>
+}
+
+export interface VolumeDefinition extends Extensions {
+  readonly name: string
+  readonly driver?: string
+  readonly driver_opts?: Dictionary<string>
+  readonly external?: boolean
+  readonly labels?: Dictionary<string>
+}
+
+/** A top-level config or secret. Exactly one of file, environment, content, external. */
+export interface FileDefinition extends Extensions {
+  readonly name: string
+  readonly file?: string
+  readonly environment?: string
+  readonly content?: string
+  readonly external?: boolean
+  readonly labels?: Dictionary<string>
+}
