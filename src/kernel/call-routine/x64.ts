@@ -1,0 +1,71 @@
+/**
+ * The call routine for x86-64: runs the entries of a SyscallList (see ../syscall-list.ts for their layout).
+ * Arguments as of the System V ABI: rdi = the list's header. Each row is one instruction: its bytes, and what `objdump`
+ * makes of them (a test compares). It uses no stack after its first three pushes, which a cloned child never pops.
+ */
+export const ROWS: readonly (readonly [bytes: string, assembly: string, why?: string])[] = [
+  ['53', 'push rbx', 'keep the callee-saved registers of the C ABI'],
+  ['55', 'push rbp'],
+  ['4154', 'push r12'],
+  ['4889fb', 'mov rbx,rdi', "rbx: the program's header"],
+  ['488d6f20', 'lea rbp,[rdi+0x20]', 'rbp: the current entry'],
+  ['4531e4', 'xor r12d,r12d', 'r12: 1 in a cloned child'],
+  // next: (offset 0xe)
+  ['488b4500', 'mov rax,QWORD PTR [rbp+0x0]', "the call's number"],
+  ['488b7d08', 'mov rdi,QWORD PTR [rbp+0x8]', 'its six arguments'],
+  ['488b7510', 'mov rsi,QWORD PTR [rbp+0x10]'],
+  ['488b5518', 'mov rdx,QWORD PTR [rbp+0x18]'],
+  ['4c8b5520', 'mov r10,QWORD PTR [rbp+0x20]'],
+  ['4c8b4528', 'mov r8,QWORD PTR [rbp+0x28]'],
+  ['4c8b4d30', 'mov r9,QWORD PTR [rbp+0x30]'],
+  ['0f05', 'syscall', 'clobbers rax, rcx, r11 only'],
+  ['488b4d38', 'mov rcx,QWORD PTR [rbp+0x38]', 'store the result where the entry says'],
+  ['4885c9', 'test rcx,rcx'],
+  ['7403', 'je 38'],
+  ['488901', 'mov QWORD PTR [rcx],rax'],
+  ['488b4d40', 'mov rcx,QWORD PTR [rbp+0x40]', "the entry's flags"],
+  ['483d01f0ffff', 'cmp rax,0xfffffffffffff001', '-4095..-1 is an errno'],
+  ['7336', 'jae 7a'],
+  ['f6c108', 'test cl,0x8', 'FORK: who am I?'],
+  ['7413', 'je 5c'],
+  ['4885c0', 'test rax,rax'],
+  ['7406', 'je 54'],
+  ['488b6d48', 'mov rbp,QWORD PTR [rbp+0x48]', 'the parent goes on at the entry named'],
+  ['ebba', 'jmp e'],
+  // child: (offset 0x54)
+  ['41bc01000000', 'mov r12d,0x1'],
+  ['eb18', 'jmp 74'],
+  ['f6c102', 'test cl,0x2', 'LEAVE_PARENT'],
+  ['740e', 'je 6f'],
+  ['4885c0', 'test rax,rax'],
+  ['740e', 'je 74', 'the new child goes on'],
+  ['31ff', 'xor edi,edi', 'its parent leaves with status 0'],
+  ['b8e7000000', 'mov eax,0xe7', 'exit_group'],
+  ['0f05', 'syscall'],
+  ['f6c104', 'test cl,0x4', 'RETURN'],
+  ['7539', 'jne ad'],
+  // advance: (offset 0x74)
+  ['4883c550', 'add rbp,0x50', 'the next entry'],
+  ['eb94', 'jmp e'],
+  // error: (offset 0x7a)
+  ['f6c101', 'test cl,0x1', 'IGNORE_ERROR'],
+  ['75f5', 'jne 74'],
+  ['48892b', 'mov QWORD PTR [rbx],rbp', 'say which entry failed, and how'],
+  ['48894308', 'mov QWORD PTR [rbx+0x8],rax'],
+  ['4585e4', 'test r12d,r12d'],
+  ['7516', 'jne a1'],
+  ['488b6b10', 'mov rbp,QWORD PTR [rbx+0x10]', 'the parent runs the clean-up entries, once'],
+  ['4885ed', 'test rbp,rbp'],
+  ['7419', 'je ad'],
+  ['48c7431000000000', 'mov QWORD PTR [rbx+0x10],0x0'],
+  ['e96dffffff', 'jmp e'],
+  // die: (offset 0xa1)
+  ['bf7f000000', 'mov edi,0x7f'],
+  ['b8e7000000', 'mov eax,0xe7'],
+  ['0f05', 'syscall'],
+  // return: (offset 0xad)
+  ['415c', 'pop r12'],
+  ['5d', 'pop rbp'],
+  ['5b', 'pop rbx'],
+  ['c3', 'ret'],
+]
