@@ -151,7 +151,8 @@ export interface RunRequest extends StackSource {
   readonly entrypoint?: readonly string[]
   readonly environment?: Readonly<Record<string, string | null>>
   readonly user?: string
-  readonly workingDir?: string
+  /** The container's working directory. */
+  readonly workdir?: string
   readonly labels?: Readonly<Record<string, string>>
   readonly volumes?: readonly string[]
   readonly publish?: readonly string[]

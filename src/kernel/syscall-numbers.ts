@@ -17,7 +17,7 @@ const NUMBERS = {
   mknodat: [259, 33], fchownat: [260, 54], unlinkat: [263, 35], renameat2: [316, 276], linkat: [265, 37],
   symlinkat: [266, 36], readlinkat: [267, 78], fchmodat: [268, 53], openat: [257, 56], newfstatat: [262, 79],
   unshare: [272, 97], splice: [275, 76], tee: [276, 77], utimensat: [280, 88], fallocate: [285, 47], eventfd2: [290, 19],
-  epoll_create1: [291, 20], dup3: [292, 24], pipe2: [293, 59], prlimit64: [302, 261], setns: [308, 268],
+  epoll_create1: [291, 20], dup3: [292, 24], pipe2: [293, 59], ppoll: [271, 73], waitid: [247, 95], prlimit64: [302, 261], setns: [308, 268],
   sched_setaffinity: [203, 122], seccomp: [317, 277], memfd_create: [319, 279], execveat: [322, 281], execve: [59, 221],
   copy_file_range: [326, 285], epoll_pwait: [281, 22], pidfd_send_signal: [424, 424], open_tree: [428, 428],
   move_mount: [429, 429], fsopen: [430, 430], fsconfig: [431, 431], fsmount: [432, 432], fspick: [433, 433],

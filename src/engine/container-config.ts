@@ -1,0 +1,142 @@
+/**
+ * ContainerConfig: everything that the engine needs to run one container, resolved: numbers instead of texts, image
+ * defaults applied, no reference to a stack file. JSON-serialisable, because the daemon keeps it to start the container
+ * again. Values that the kernel can change on a running container are in `resources` and in the few fields marked so.
+ */
+import type { ResourceLimits } from './cgroup/resource-limits.ts'
+
+/** What is mounted at `target`, an absolute path in the container. */
+export type ContainerMount = { readonly target: string } & (
+  | {
+      readonly kind: 'bind'
+      readonly source: string
+      readonly readOnly: boolean
+      readonly recursive: boolean
+      readonly propagation?: string
+      /** Make the source a directory when it is missing. */
+      readonly createSource: boolean
+    }
+  | {
+      readonly kind: 'volume'
+      /** Name of the volume in the volume store. */
+      readonly volume: string
+      readonly subpath?: string
+      readonly readOnly: boolean
+      /** Do not seed an empty volume with what the image has at the target. */
+      readonly noCopy: boolean
+    }
+  | { readonly kind: 'tmpfs'; readonly options: Readonly<Record<string, string>>; readonly readOnly: boolean; readonly noExec: boolean }
+)
+
+/** A config or secret: a file on a tmpfs of the container's own. */
+export interface ContainerFile {
+  readonly target: string
+  /** sha256 of the content, by which the daemon keeps it. */
+  readonly digest: string
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+}
+
+export interface HealthCheck {
+  readonly test:
+    | { readonly kind: 'exec'; readonly command: readonly string[] }
+    | { readonly kind: 'http'; readonly port: number; readonly path: string; readonly host?: string }
+    | { readonly kind: 'tcp'; readonly port: number }
+    | { readonly kind: 'unix'; readonly path: string }
+    | { readonly kind: 'file'; readonly path: string }
+  readonly intervalMs: number
+  readonly timeoutMs: number
+  readonly retries: number
+  readonly startPeriodMs: number
+  readonly startIntervalMs: number
+}
+
+export interface RestartPolicy {
+  readonly condition: 'no' | 'always' | 'on-failure' | 'unless-stopped'
+  /** Only for on-failure; absent: no limit. */
+  readonly maxRetries?: number
+}
+
+export type NetworkMode =
+  | { readonly kind: 'endpoints' }
+  | { readonly kind: 'host' }
+  | { readonly kind: 'none' }
+  /** Shares another container's. */
+  | { readonly kind: 'container'; readonly container: string }
+
+/** A namespace that is the container's own, the host's, or another container's. */
+export type NamespaceMode = { readonly kind: 'private' } | { readonly kind: 'host' } | { readonly kind: 'container'; readonly container: string }
+
+export interface Endpoint {
+  /** Name of the network in the network store. */
+  readonly network: string
+  readonly aliases: readonly string[]
+  readonly interfaceName?: string
+  readonly ipv4?: string
+  readonly ipv6?: string
+  readonly mac?: string
+  readonly priority: number
+  readonly gatewayPriority: number
+}
+
+export interface PortMapping {
+  readonly hostIp?: string
+  /** First and last port of the range of which one is taken; absent: any. */
+  readonly published?: { readonly from: number; readonly to: number }
+  readonly target: number
+  readonly protocol: string
+}
+
+export interface ContainerConfig {
+  readonly name: string
+  readonly stack: string
+  readonly service: string
+  readonly number: number
+  readonly oneoff: boolean
+  readonly image: { readonly reference: string; readonly id: string }
+  /** Entrypoint and command; the first word is looked up in PATH. Never empty. */
+  readonly argv: readonly string[]
+  readonly environment: Readonly<Record<string, string>>
+  readonly workingDir: string
+  /** `uid[:gid]` or names of the container's /etc/passwd and /etc/group. */
+  readonly user?: string
+  readonly additionalGroups: readonly string[]
+  readonly hostname: string
+  readonly domainname?: string
+  readonly tty: boolean
+  readonly stdinOpen: boolean
+  readonly readOnlyRoot: boolean
+  readonly mounts: readonly ContainerMount[]
+  readonly files: readonly ContainerFile[]
+  readonly shmBytes: number
+  readonly privileged: boolean
+  readonly capAdd: readonly string[]
+  readonly capDrop: readonly string[]
+  readonly noNewPrivileges: boolean
+  /** `default`, `unconfined`, or a profile as JSON text. */
+  readonly seccomp: string
+  readonly ulimits: Readonly<Record<string, { readonly soft: number; readonly hard: number }>>
+  readonly sysctls: Readonly<Record<string, string>>
+  readonly oomScoreAdj?: number
+  /** false: `userns_mode: host`. */
+  readonly userNamespace: boolean
+  readonly networkMode: NetworkMode
+  readonly ipc: NamespaceMode
+  readonly pid: NamespaceMode
+  readonly uts: NamespaceMode
+  readonly extraHosts: readonly string[]
+  readonly dns: readonly string[]
+  readonly dnsSearch: readonly string[]
+  readonly dnsOptions: readonly string[]
+  readonly stopSignal: number
+  readonly stopGraceMs: number
+  // From here on: can be changed in place.
+  readonly endpoints: readonly Endpoint[]
+  readonly ports: readonly PortMapping[]
+  readonly resources: ResourceLimits
+  readonly restart: RestartPolicy
+  readonly health?: HealthCheck
+  readonly labels: Readonly<Record<string, string>>
+  readonly logging: { readonly maxBytes: number; readonly maxFiles: number }
+}

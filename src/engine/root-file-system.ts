@@ -1,0 +1,272 @@
+/**
+ * From a ContainerConfig to the mounts of a StartRequest. All file systems that the daemon can make are made here,
+ * detached; those that need the container's namespaces (proc, sysfs, mqueue, cgroup) are listed for the child.
+ */
+import path from 'node:path'
+import { statSync } from 'node:fs'
+import { AT_FDCWD, MountAttribute, MountFlag, Open } from '../kernel/constants.ts'
+import { changeMount, cloneTree, mountFileSystem, type FsOptions } from '../kernel/detached-mount.ts'
+import { openConfined } from '../kernel/file-calls.ts'
+import { syscall } from '../kernel/libc.ts'
+import type { FdScope } from '../kernel/fd-scope.ts'
+import type { Mount } from '../kernel/mount.ts'
+import { TsstackError } from '../errors.ts'
+import type { ContainerConfig, ContainerMount } from './container-config.ts'
+import { openMountPoint, type ContainerRoot } from './container-root.ts'
+import { createDeviceTree, createTerminals } from './device-tree.ts'
+import { createFileTree, type TreeFile } from './file-tree.ts'
+import type { Attachment, InnerMount, StartRequest } from './start-container.ts'
+import type { StackUserNamespace } from './user-namespace.ts'
+
+/** A volume or bind source, looked up: where it lies on the host. */
+export interface MountSource {
+  readonly mount: ContainerMount
+  /** Absent for a tmpfs. */
+  readonly path?: string
+}
+
+export interface RootRequest {
+  readonly config: ContainerConfig
+  readonly root: Mount
+  /** Absent: the host's ids. */
+  readonly userns?: StackUserNamespace
+  /** Already resolved sources of config.mounts, in its order. */
+  readonly sources: readonly MountSource[]
+  /** Configs and secrets with their content: read-only. */
+  readonly files: readonly TreeFile[]
+  /** /etc/hosts, /etc/hostname, /etc/resolv.conf: writable, as Docker has them. */
+  readonly etcFiles: readonly TreeFile[]
+  /** v1: controller names; v2: `unified`. */
+  readonly cgroupHierarchies: readonly string[]
+}
+
+export type BuiltRoot = Pick<
+  StartRequest,
+  'rootFd' | 'attachments' | 'lateAttachments' | 'innerMounts' | 'files' | 'maskedPaths' | 'readOnlyPaths'
+> & {
+  readonly devptsFd: number
+}
+
+/** The OCI runtime's usual lists (moby oci/defaults.go); the kernel's own files that tell or change too much. */
+const MASKED_PATHS = [
+  '/proc/asound', '/proc/acpi', '/proc/interrupts', '/proc/kcore', '/proc/keys', '/proc/latency_stats', '/proc/timer_list',
+  '/proc/timer_stats', '/proc/sched_debug', '/proc/scsi', '/sys/firmware', '/sys/devices/virtual/powercap',
+]
+const READ_ONLY_PATHS = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']
+const RESERVED_TARGETS = new Set(['/', '/proc', '/sys', '/dev'])
+const SAFE = MountFlag.NOSUID | MountFlag.NODEV | MountFlag.NOEXEC
+
+/** A tree into which further mounts may go, by its path in the container. */
+interface Place {
+  readonly path: string
+  readonly root: ContainerRoot
+}
+
+/**
+ * Makes all mounts of a container.
+ * @param scope owns every descriptor made; close it when the container has started or failed
+ * @throws {TsstackError} naming the mount that can't be made
+ */
+export function buildRoot(request: RootRequest, scope: FdScope): BuiltRoot {
+  const builder = new RootBuilder(request, scope)
+  builder.addKernelFileSystems()
+  for (const source of byDepth(request.sources)) builder.addMount(source)
+  builder.addFiles(request.etcFiles, { readOnly: false })
+  builder.addFiles(request.files, { readOnly: true })
+  return builder.finish()
+}
+
+function byDepth(sources: readonly MountSource[]): MountSource[] {
+  const depth = (source: MountSource): number => source.mount.target.split('/').length
+  return [...sources].sort((a, b) => depth(a) - depth(b))
+}
+
+class RootBuilder {
+  readonly #request: RootRequest
+  readonly #scope: FdScope
+  readonly #owner: number
+  readonly #places: Place[] = []
+  readonly #attachments: Attachment[] = []
+  readonly #lateAttachments: { mountFd: number; path: string }[] = []
+  readonly #innerMounts: InnerMount[] = []
+  readonly #files: StartRequest['files'][number][] = []
+  readonly #rootFd: number
+  #devptsFd = -1
+
+  constructor(request: RootRequest, scope: FdScope) {
+    this.#request = request
+    this.#scope = scope
+    this.#owner = request.userns?.range.start ?? 0
+    const { fd, creationFd, owner } = openRoot(request, scope)
+    this.#rootFd = fd
+    this.#places.push({ path: '/', root: { fd, creationFd, owner } })
+  }
+
+  finish(): BuiltRoot {
+    const { config } = this.#request
+    if (config.readOnlyRoot) changeMount(this.#rootFd, { set: MountAttribute.RDONLY })
+    return {
+      rootFd: this.#rootFd,
+      attachments: this.#attachments,
+      lateAttachments: this.#lateAttachments,
+      innerMounts: this.#innerMounts,
+      files: this.#files,
+      maskedPaths: config.privileged ? [] : MASKED_PATHS,
+      readOnlyPaths: config.privileged ? [] : READ_ONLY_PATHS,
+      devptsFd: this.#devptsFd,
+    }
+  }
+
+  addKernelFileSystems(): void {
+    const { config, userns } = this.#request
+    this.#innerMounts.push({ type: 'proc', target: this.#target('/proc', 'directory'), flags: SAFE })
+    // A user namespace may mount sysfs only for a network namespace of its own.
+    const ownsNetwork = config.networkMode.kind === 'endpoints' || config.networkMode.kind === 'none'
+    const readOnly = config.privileged ? 0 : MountFlag.RDONLY
+    if (ownsNetwork || userns === undefined) {
+      this.#innerMounts.push({ type: 'sysfs', target: this.#target('/sys', 'directory'), flags: SAFE | readOnly })
+      this.#addCgroupView()
+    } else {
+      this.#attach('/sys', this.#cloneHost('/sys', { readOnly: true }))
+    }
+    const dev = createDeviceTree(this.#owner, this.#scope)
+    this.#attach('/dev', dev)
+    this.#devptsFd = createTerminals(this.#owner, this.#scope)
+    this.#attach('/dev/pts', this.#devptsFd)
+    if (!this.#request.sources.some(({ mount }) => mount.target === '/dev/shm')) this.#addSharedMemory()
+    this.#innerMounts.push({ type: 'mqueue', target: this.#target('/dev/mqueue', 'directory'), flags: SAFE, ignoreError: true })
+  }
+
+  #addSharedMemory(): void {
+    const { shmBytes } = this.#request.config
+    this.#attach('/dev/shm', this.#tmpfs([['mode', '1777'], ['size', String(shmBytes)]], SAFE_ATTRIBUTES))
+  }
+
+  /** The container's own cgroups, read-only, where programs look for their limits. */
+  #addCgroupView(): void {
+    const hierarchies = this.#request.cgroupHierarchies
+    const flags = SAFE | MountFlag.RDONLY
+    if (hierarchies.includes('unified')) {
+      this.#innerMounts.push({ type: 'cgroup2', target: '/sys/fs/cgroup', flags, ignoreError: true })
+      return
+    }
+    const tree = this.#tmpfs([['mode', '0755'], ['size', '64k']], SAFE_ATTRIBUTES)
+    for (const name of hierarchies) syscall('mkdirat', tree, name, 0o755)
+    this.#lateAttachments.push({ mountFd: tree, path: '/sys/fs/cgroup' })
+    for (const name of hierarchies) {
+      const target = `/sys/fs/cgroup/${name}`
+      this.#innerMounts.push({ type: 'cgroup', target, flags, options: name, ignoreError: true })
+    }
+  }
+
+  addMount(source: MountSource): void {
+    const { mount } = source
+    if (RESERVED_TARGETS.has(mount.target)) {
+      throw new TsstackError('INVALID_ARGUMENT', `Cannot mount at "${mount.target}": the engine needs that path`)
+    }
+    if (mount.kind === 'tmpfs') {
+      const attributes = MountAttribute.NOSUID | MountAttribute.NODEV |
+        (mount.readOnly ? MountAttribute.RDONLY : 0) | (mount.noExec ? MountAttribute.NOEXEC : 0)
+      this.#attach(mount.target, this.#tmpfs(this.#shiftIds(mount.options), attributes))
+      return
+    }
+    const sourcePath = source.path ?? ''
+    const kind = statSync(sourcePath).isDirectory() ? 'directory' : 'file'
+    const recursive = mount.kind === 'bind' && mount.recursive
+    const fd = this.#cloneHost(sourcePath, { readOnly: mount.readOnly, recursive })
+    this.#attach(mount.target, fd, { kind, creationPath: sourcePath })
+  }
+
+  addFiles(files: readonly TreeFile[], options: { readonly readOnly: boolean }): void {
+    if (files.length === 0) return
+    const treeFd = createFileTree(files, { owner: this.#owner, readOnly: options.readOnly, scope: this.#scope })
+    const placed = files.map((file, index) => ({
+      name: String(index),
+      targetFd: this.#target(file.target, 'file'),
+    }))
+    this.#files.push({ treeFd, placed })
+  }
+
+  #tmpfs(options: FsOptions, attributes: number): number {
+    const names = options.map(([name]) => name)
+    const owned: [string, string][] = (['uid', 'gid'] as const)
+      .filter((name) => !names.includes(name))
+      .map((name) => [name, String(this.#owner)])
+    return this.#scope.add(mountFileSystem('tmpfs', [...options, ...owned], attributes))
+  }
+
+  #shiftIds(options: Readonly<Record<string, string>>): FsOptions {
+    const shifted = Object.entries(options).map(
+      ([name, value]) => [name, name === 'uid' || name === 'gid' ? String(this.#owner + Number(value)) : value] as const,
+    )
+    return 'mode' in options ? shifted : [['mode', '1777'], ...shifted]
+  }
+
+  /** A part of the host's tree, with ids as the container knows them. */
+  #cloneHost(source: string, options: { readonly readOnly: boolean; readonly recursive?: boolean }): number {
+    const recursive = options.recursive ?? true
+    const fd = this.#scope.add(cloneTree(source, { recursive }))
+    const { userns, config } = this.#request
+    const set = (options.readOnly ? MountAttribute.RDONLY : 0) | (config.privileged ? 0 : MountAttribute.NODEV)
+    if (set !== 0) changeMount(fd, { set, recursive })
+    if (userns !== undefined) mapIds(fd, userns, { source, recursive })
+    return fd
+  }
+
+  #attach(target: string, mountFd: number, of: { kind?: 'directory' | 'file'; creationPath?: string } = {}): void {
+    this.#attachments.push({ mountFd, targetFd: this.#target(target, of.kind ?? 'directory') })
+    if (of.kind === 'file') return
+    // Below an ID-mapped mount the daemon's own id does not exist: it creates in the source instead, as its owner 0.
+    const source = of.creationPath
+    const root: ContainerRoot =
+      source === undefined
+        ? { fd: mountFd, creationFd: mountFd, owner: this.#owner }
+        : { fd: mountFd, creationFd: this.#scope.add(openLocation(source)), owner: 0 }
+    this.#places.push({ path: target, root })
+  }
+
+  /** The location of a mount point: looked up in the deepest tree that holds it. */
+  #target(target: string, kind: 'directory' | 'file'): number {
+    const holds = (place: Place): boolean => place.path === '/' || target.startsWith(`${place.path}/`)
+    const place = this.#places.filter(holds).reduce((a, b) => (b.path.length >= a.path.length ? b : a))
+    const below = place.path === '/' ? target : target.slice(place.path.length)
+    return openMountPoint(place.root, below, { kind, scope: this.#scope })
+  }
+}
+
+const SAFE_ATTRIBUTES = MountAttribute.NOSUID | MountAttribute.NODEV | MountAttribute.NOEXEC
+
+function openLocation(source: string): number {
+  return openConfined(AT_FDCWD, source, { flags: Open.PATH, resolve: 0 })
+}
+
+function mapIds(fd: number, userns: StackUserNamespace, of: { readonly source: string; readonly recursive: boolean }): void {
+  try {
+    changeMount(fd, { usernsFd: userns.fd, recursive: of.recursive })
+  } catch (error) {
+    throw new TsstackError('FAILED_PRECONDITION', `Cannot map ids of "${of.source}": its file system does not support it`, {
+      cause: error,
+      hint: 'Set "userns_mode: host" on the service, or mount from another file system',
+    })
+  }
+}
+
+function openRoot(request: RootRequest, scope: FdScope): ContainerRoot {
+  const { root, userns } = request
+  const owner = userns?.range.start ?? 0
+  if (root.kind === 'overlay') {
+    const layers = root.lowerdirs.map((lower) =>
+      userns === undefined ? lower : path.join('/proc/self/fd', String(userns.layer(lower))),
+    )
+    const options: [string, string][] = layers.map((layer) => ['lowerdir+', layer])
+    if (root.upperdir !== undefined) options.push(['upperdir', root.upperdir])
+    if (root.workdir !== undefined) options.push(['workdir', root.workdir])
+    const fd = scope.add(mountFileSystem('overlay', options))
+    return { fd, creationFd: fd, owner }
+  }
+  if (root.kind !== 'bind') throw new TsstackError('INTERNAL', `Cannot use a ${root.kind} as root`)
+  const fd = scope.add(cloneTree(root.source, { recursive: false }))
+  if (userns !== undefined) changeMount(fd, { usernsFd: userns.fd })
+  return { fd, creationFd: scope.add(openLocation(root.source)), owner: 0 }
+}
+

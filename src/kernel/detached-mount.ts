@@ -1,0 +1,74 @@
+/**
+ * Detached mounts: made with the mount API of Linux 5.2, kept by a descriptor, attached later in the container's own
+ * mount namespace. Nothing here appears in the host's.
+ */
+import { closeSync } from 'node:fs'
+import {
+  AT_EMPTY_PATH, AT_FDCWD, AT_RECURSIVE, FsConfig, MountAttribute, OPEN_TREE_CLONE, Open,
+} from './constants.ts'
+import { SyscallError, syscall, trySyscall } from './libc.ts'
+
+const FSOPEN_CLOEXEC = 1
+const FSMOUNT_CLOEXEC = 1
+
+/** An option of a file system: `true` is a flag without a value; several values are given one after the other. */
+export type FsOptions = readonly (readonly [name: string, value: string | true])[]
+
+/**
+ * Makes a new instance of a file system, not attached anywhere (man 2 fsopen, fsconfig, fsmount).
+ * @param attributes bits of MountAttribute
+ * @returns the mount's descriptor, close-on-exec
+ * @throws {SyscallError} naming the option that was refused
+ */
+export function mountFileSystem(type: string, options: FsOptions, attributes = 0): number {
+  const context = syscall('fsopen', type, FSOPEN_CLOEXEC)
+  try {
+    for (const [name, value] of options) {
+      const result =
+        value === true
+          ? trySyscall('fsconfig', context, FsConfig.SET_FLAG, name, 0, 0)
+          : trySyscall('fsconfig', context, FsConfig.SET_STRING, name, value, 0)
+      if (result < 0) throw new SyscallError('fsconfig', -result, `${type}: ${name}=${String(value)}`)
+    }
+    const created = trySyscall('fsconfig', context, FsConfig.CREATE, 0, 0, 0)
+    if (created < 0) throw new SyscallError('fsconfig', -created, type)
+    return syscall('fsmount', context, FSMOUNT_CLOEXEC, attributes)
+  } finally {
+    closeSync(context)
+  }
+}
+
+/**
+ * A detached copy of a part of the host's mount tree (man 2 open_tree): what a bind mount shows.
+ * @returns the mount's descriptor, close-on-exec
+ */
+export function cloneTree(path: string, options: { readonly recursive: boolean }): number {
+  const flags = OPEN_TREE_CLONE | Open.CLOEXEC | (options.recursive ? AT_RECURSIVE : 0)
+  return syscall('open_tree', AT_FDCWD, path, flags)
+}
+
+export interface MountChange {
+  /** Bits of MountAttribute to set. */
+  readonly set?: number
+  readonly clear?: number
+  /** MS_PRIVATE, MS_SLAVE, MS_SHARED. */
+  readonly propagation?: number
+  /** Shows ids through this user namespace (Linux 5.12). */
+  readonly usernsFd?: number
+  readonly recursive?: boolean
+}
+
+/**
+ * Changes a detached mount (man 2 mount_setattr).
+ * @throws {SyscallError} EINVAL where the file system can't be ID-mapped
+ */
+export function changeMount(fd: number, change: MountChange): void {
+  const attributes = Buffer.alloc(32) // struct mount_attr: set, clear, propagation, userns_fd
+  const idmap = change.usernsFd === undefined ? 0 : MountAttribute.IDMAP
+  attributes.writeBigUInt64LE(BigInt((change.set ?? 0) | idmap), 0)
+  attributes.writeBigUInt64LE(BigInt(change.clear ?? 0), 8)
+  attributes.writeBigUInt64LE(BigInt(change.propagation ?? 0), 16)
+  attributes.writeBigUInt64LE(BigInt(change.usernsFd ?? 0), 24)
+  const flags = AT_EMPTY_PATH | (change.recursive === true ? AT_RECURSIVE : 0)
+  syscall('mount_setattr', fd, '', flags, attributes, attributes.length)
+}

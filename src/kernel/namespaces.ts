@@ -1,0 +1,96 @@
+/** Making namespaces and keeping them by a descriptor. */
+import { closeSync, openSync, writeFileSync } from 'node:fs'
+import { Clone, Open, AT_FDCWD } from './constants.ts'
+import { reap } from './process.ts'
+import { blockSignals, cloneArguments, CLONE_ARGUMENTS_BYTES } from './signal-mask.ts'
+import { SyscallList } from './syscall-list.ts'
+import { trySyscall } from './libc.ts'
+
+const AF_NETLINK = 16
+const SOCK_RAW_CLOEXEC = 3 | 0o2000000
+const SIGKILL = 9
+
+/** A range of ids of the host that is 0..length-1 inside. */
+export interface IdRange {
+  readonly start: number
+  readonly length: number
+}
+
+/**
+ * Makes a user namespace whose ids 0..length-1 are the host's start..start+length-1 (man 7 user_namespaces).
+ * A short-lived child owns it until its maps are written from outside; afterwards the descriptor keeps it.
+ * @returns the namespace's descriptor, close-on-exec; the caller closes it
+ */
+export function createUserNamespace(range: IdRange): number {
+  const list = new SyscallList()
+  const signals = blockSignals(list)
+  const flags = Clone.VM | Clone.NEWUSER | Clone.CLEAR_SIGHAND
+  const fork = list.fork('clone3', [cloneArguments(list, flags), CLONE_ARGUMENTS_BYTES])
+  list.call('ppoll', [0, 0, 0, 0, 8]) // until it is killed
+  list.parent(fork, () => { signals.restore() })
+  try {
+    list.runSync()
+    const pid = list.forkedPid()
+    try {
+      const map = `0 ${range.start} ${range.length}\n`
+      writeFileSync(`/proc/${pid}/uid_map`, map)
+      writeFileSync(`/proc/${pid}/gid_map`, map)
+      return openSync(`/proc/${pid}/ns/user`, 'r')
+    } finally {
+      trySyscall('kill', pid, SIGKILL)
+      reap(pid, { block: true })
+    }
+  } finally {
+    list.free() // only now: the child lived in it
+  }
+}
+
+/** A container's network namespace, and an rtnetlink socket that was opened inside it. */
+export interface NetworkSandbox {
+  readonly netnsFd: number
+  readonly netlinkFd: number
+  /** Closes both descriptors; the namespace lives on while a process is in it. Safe to call twice. */
+  close(): void
+}
+
+/**
+ * Makes a network namespace, owned by the user namespace given (none: the host's). A child that shares our descriptor
+ * table opens both descriptors inside, so that the daemon itself never changes its namespace.
+ * @throws {SyscallError}
+ */
+export async function createNetworkSandbox(usernsFd: number | undefined): Promise<NetworkSandbox> {
+  const list = new SyscallList()
+  const signals = blockSignals(list)
+  const flags = Clone.VM | Clone.VFORK | Clone.FILES | Clone.CLEAR_SIGHAND
+  const fork = list.fork('clone3', [cloneArguments(list, flags), CLONE_ARGUMENTS_BYTES])
+  if (usernsFd !== undefined) list.call('setns', [usernsFd, Clone.NEWUSER])
+  list.call('unshare', [Clone.NEWNET])
+  const netlink = list.call('socket', [AF_NETLINK, SOCK_RAW_CLOEXEC, 0])
+  const netns = list.call('openat', [AT_FDCWD, '/proc/self/ns/net', Open.RDONLY | Open.CLOEXEC, 0])
+  list.call('exit_group', [0])
+  list.parent(fork, () => { signals.restore() })
+  try {
+    try {
+      await list.run()
+    } finally {
+      if (list.forkedPid() > 0) reap(list.forkedPid(), { block: true })
+    }
+    return sandboxOf(list.result(netns), list.result(netlink))
+  } finally {
+    list.free()
+  }
+}
+
+function sandboxOf(netnsFd: number, netlinkFd: number): NetworkSandbox {
+  let open = true
+  return {
+    netnsFd,
+    netlinkFd,
+    close() {
+      if (!open) return
+      open = false
+      closeSync(netlinkFd)
+      closeSync(netnsFd)
+    },
+  }
+}
