@@ -1,0 +1,31 @@
+/** LayerEntry: one file of a layer that is being made from files of this host. */
+
+interface EntryAttributes {
+  /** Relative to the root, without a slash in front; '' is the root itself. No component is a symlink. */
+  readonly path: string
+  /** Permission bits, setuid, setgid and sticky included. */
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  /** Whole seconds since the epoch. */
+  readonly mtime: number
+  /** Sorted by name. */
+  readonly xattrs?: readonly (readonly [name: string, value: Buffer])[]
+}
+
+export type LayerEntry = EntryAttributes &
+  (
+    | { readonly type: 'directory' }
+    /** A copy of a file of the host. */
+    | { readonly type: 'file'; readonly source: string; readonly size: number }
+    /** A file with this content. */
+    | { readonly type: 'content'; readonly content: Buffer }
+    | { readonly type: 'symlink'; readonly target: string }
+    /** Another name of an entry that comes earlier. */
+    | { readonly type: 'hardlink'; readonly target: string }
+  )
+
+/** The order of entries in a layer: parents first, then by bytes. */
+export function compareEntries(a: LayerEntry, b: LayerEntry): number {
+  return Buffer.compare(Buffer.from(a.path), Buffer.from(b.path))
+}

@@ -1,0 +1,128 @@
+/**
+ * The directory of snapshots that the drivers have in common: a snapshot appears by one rename and is removed by one.
+ *
+ *   <root>/<key>/snapshot.json     SnapshotRecord
+ *   <root>/<key>/…                 the driver's own
+ *   <root>/.tmp/<random>/          being made or being removed; swept when the directory opens
+ */
+import { randomUUID } from 'node:crypto'
+import fs from 'node:fs'
+import path from 'node:path'
+import { TsstackError } from '../../errors.ts'
+import { readJsonIfThere } from './atomic-file.ts'
+import { createPacer } from './pacer.ts'
+import { checkSnapshotKey, type SnapshotOptions } from './snapshotter.ts'
+import type { Digest, Image } from './image.ts'
+
+export interface SnapshotRecord extends SnapshotOptions {
+  readonly image: Digest
+  readonly layers: readonly Digest[]
+}
+
+export interface SnapshotDirectory {
+  readonly path: (key: string) => string
+  readonly find: (key: string) => SnapshotRecord | undefined
+  /** @throws {NOT_FOUND} */
+  readonly get: (key: string) => SnapshotRecord
+  /** @throws {ALREADY_EXISTS} the key has another image */
+  readonly prepare: (
+    key: string,
+    record: SnapshotRecord,
+    fill: (draft: string) => void | Promise<void>,
+  ) => Promise<SnapshotRecord>
+  readonly remove: (key: string) => Promise<void>
+  readonly list: () => string[]
+}
+
+const TMP = '.tmp'
+
+export function recordOf(image: Image, { uid, gid }: SnapshotOptions): SnapshotRecord {
+  return { image: image.id, layers: image.layers, uid, gid }
+}
+
+/** Removes what an earlier process left in a directory of drafts; the rest of the start does not wait for it. */
+export function sweep(directory: string): Promise<void> {
+  fs.mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const leftovers = fs.readdirSync(directory)
+  return Promise.all(
+    leftovers.map((name) =>
+      fs.promises
+        .rm(path.join(directory, name), { recursive: true, force: true })
+        .catch(() => undefined),
+    ),
+  ).then(() => undefined)
+}
+
+export function openSnapshotDirectory(root: string): SnapshotDirectory {
+  const tmpDir = path.join(root, TMP)
+  void sweep(tmpDir)
+  const home = (key: string): string => {
+    checkSnapshotKey(key)
+    return path.join(root, key)
+  }
+  const find = (key: string): SnapshotRecord | undefined =>
+    readJsonIfThere(path.join(home(key), 'snapshot.json')) as SnapshotRecord | undefined
+
+  async function bury(directory: string): Promise<void> {
+    const grave = path.join(tmpDir, randomUUID())
+    try {
+      fs.renameSync(directory, grave)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+      throw error
+    }
+    await fs.promises.rm(grave, { recursive: true, force: true })
+  }
+
+  return {
+    path: home,
+    find,
+    get(key) {
+      const record = find(key)
+      if (record !== undefined) return record
+      throw new TsstackError('NOT_FOUND', `Cannot find snapshot "${key}": there is none`)
+    },
+    async prepare(key, record, fill) {
+      const existing = find(key)
+      if (existing?.image === record.image) return existing
+      if (existing !== undefined) {
+        const state = `it is a snapshot of image "${existing.image}"`
+        throw new TsstackError('ALREADY_EXISTS', `Cannot prepare snapshot "${key}": ${state}`)
+      }
+      const draft = path.join(tmpDir, randomUUID())
+      fs.mkdirSync(draft, { mode: 0o711 })
+      try {
+        await fill(draft)
+        fs.writeFileSync(path.join(draft, 'snapshot.json'), JSON.stringify(record), { mode: 0o600 })
+        await bury(home(key)) // a directory without a record is a ruin
+        fs.renameSync(draft, home(key))
+      } catch (error) {
+        await fs.promises.rm(draft, { recursive: true, force: true })
+        throw error
+      }
+      return record
+    },
+    remove: (key) => bury(home(key)),
+    list: () => fs.readdirSync(root).filter((name) => name !== TMP && find(name) !== undefined),
+  }
+}
+
+/** Bytes on disk of all below a directory; a file with several names counts once. */
+export async function diskUsage(directory: string): Promise<number> {
+  const pacer = createPacer()
+  const counted = new Set<bigint>()
+  const pending = [directory]
+  let blocks = 0n
+  for (let current = pending.pop(); current !== undefined; current = pending.pop()) {
+    for (const name of fs.readdirSync(current)) {
+      const file = path.join(current, name)
+      const stats = fs.lstatSync(file, { bigint: true, throwIfNoEntry: false })
+      if (stats === undefined || counted.has(stats.ino)) continue // removed meanwhile
+      if (stats.nlink > 1n && !stats.isDirectory()) counted.add(stats.ino)
+      blocks += stats.blocks
+      if (stats.isDirectory()) pending.push(file)
+    }
+    await pacer.breathe()
+  }
+  return Number(blocks * 512n)
+}

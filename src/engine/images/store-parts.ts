@@ -1,0 +1,53 @@
+/** The parts of an image store that each way of making an image works with. */
+import type { ContentStore } from './content-store.ts'
+import type { ImageRecords } from './image-records.ts'
+import type { LayerRecord, LayerStore } from './layer-store.ts'
+import { formatImageConfig, isDigest, type Digest, type Image, type ParsedConfig } from './image.ts'
+import { formatManifest, MEDIA_TYPES, type Descriptor } from './manifest.ts'
+
+export interface StoreParts {
+  readonly content: ContentStore
+  readonly layers: LayerStore
+  readonly records: ImageRecords
+}
+
+/**
+ * Records an image whose layers are in the store but were never packed: writes its configuration and its manifest,
+ * whose layer descriptors are those of the uncompressed tar files.
+ */
+export function addBuiltImage(
+  { content, records }: StoreParts,
+  config: Omit<ParsedConfig, 'layers'>,
+  layers: readonly LayerRecord[],
+): Image {
+  const diffIds = layers.map(({ diffId }) => diffId)
+  const configText = formatImageConfig({ ...config, layers: diffIds })
+  const id = content.put(configText)
+  const manifest = formatManifest(
+    { mediaType: MEDIA_TYPES.config, digest: id, size: Buffer.byteLength(configText) },
+    layers.map(({ diffId, tarBytes }) => ({
+      mediaType: MEDIA_TYPES.layer,
+      digest: diffId,
+      size: tarBytes,
+    })),
+  )
+  const image: Image = {
+    ...config,
+    id,
+    digest: content.put(manifest),
+    layers: diffIds,
+    sizeBytes: layers.reduce((total, { fileBytes }) => total + fileBytes, 0),
+  }
+  records.addImage(image)
+  return image
+}
+
+/** The blobs that an image keeps in the store: its configuration, its manifest, and its layers as they were packed. */
+export function referencedBlobs({ content }: StoreParts, image: Image): Digest[] {
+  if (!content.has(image.digest)) return [image.id]
+  const manifest = JSON.parse(content.read(image.digest).toString()) as {
+    layers?: readonly Descriptor[]
+  }
+  const layers = (manifest.layers ?? []).map(({ digest }) => digest)
+  return [image.id, image.digest, ...layers.filter(isDigest)]
+}
