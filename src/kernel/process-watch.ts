@@ -1,0 +1,71 @@
+/** Following one process to its end, by pidfd: no polling, no race with a reused pid. */
+import { closeSync } from 'node:fs'
+import { trySyscall } from './libc.ts'
+import { watchReadable } from './poll.ts'
+import { decodeWaitStatus, openPidfd, processStartTime, reap, sendSignal, type ExitStatus } from './process.ts'
+
+/** include/uapi/linux/pidfd.h: _IOWR(0xFF, 11, struct pidfd_info of 64 bytes), Linux 6.15 for the exit code */
+const PIDFD_GET_INFO = 0xc040ff0b
+const PIDFD_INFO_EXIT = 8n
+const PIDFD_INFO_BYTES = 64
+const EXIT_CODE_OFFSET = 60
+
+export interface WatchedProcess {
+  readonly pid: number
+  /** With the pid it names the process for good; see processStartTime. */
+  readonly startTime: number
+  readonly pidfd: number
+  /** undefined: it ended while nobody could learn how (adopted from another daemon, kernel before 6.15). */
+  readonly exited: Promise<ExitStatus | undefined>
+  /** @returns false when it has already ended */
+  signal(signal: number): boolean
+}
+
+/** Follows a child; it is reaped when it ends. */
+export function watchChild(pid: number): WatchedProcess {
+  return watch(pid, () => reap(pid))
+}
+
+/**
+ * Follows a process that another daemon started.
+ * @returns undefined when the pid is gone or is another process by now
+ */
+export function adoptProcess(pid: number, startTime: number): WatchedProcess | undefined {
+  if (processStartTime(pid) !== startTime) return undefined
+  try {
+    const adopted = watch(pid, exitInfo)
+    return processStartTime(pid) === startTime ? adopted : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function watch(pid: number, onExit: (pidfd: number) => ExitStatus | undefined): WatchedProcess {
+  const pidfd = openPidfd(pid)
+  let ended = false
+  const exited = new Promise<ExitStatus | undefined>((resolve) => {
+    const readable = watchReadable(pidfd, () => {
+      if (ended) return
+      ended = true
+      readable.close()
+      const status = onExit(pidfd)
+      setImmediate(() => { closeSync(pidfd) }) // after the watch has let go of it
+      resolve(status)
+    })
+  })
+  return {
+    pid,
+    startTime: processStartTime(pid) ?? 0,
+    pidfd,
+    exited,
+    signal: (signal) => !ended && sendSignal(pidfd, signal),
+  }
+}
+
+function exitInfo(pidfd: number): ExitStatus | undefined {
+  const info = Buffer.alloc(PIDFD_INFO_BYTES)
+  info.writeBigUInt64LE(PIDFD_INFO_EXIT, 0)
+  const result = trySyscall('ioctl', pidfd, PIDFD_GET_INFO, info)
+  const isKnown = result === 0 && (info.readBigUInt64LE(0) & PIDFD_INFO_EXIT) !== 0n
+  return isKnown ? decodeWaitStatus(info.readInt32LE(EXIT_CODE_OFFSET)) : undefined
+}

@@ -1,0 +1,109 @@
+/**
+ * What the daemon must remember: a SQLite database in the state directory. The kernel is the truth about what runs,
+ * this about what was wanted and made. Each kind of record is a table of JSON documents by key, kept in memory and
+ * written through, so that reading costs nothing and a kill at any instruction loses nothing that was reported as done.
+ *
+ *   <state dir>/state.db      tables: document (kind, key, body), event (sequence, body)
+ */
+import { chmodSync } from 'node:fs'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { TsstackError } from '../errors.ts'
+
+const SCHEMA_VERSION = 1
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS document (kind TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS event (sequence INTEGER PRIMARY KEY, body TEXT NOT NULL);
+`
+/** Older events are forgotten. */
+const MAX_EVENTS = 10_000
+
+/** Records of one kind by key, in memory and on disk. Values are JSON and must not be changed in place. */
+export interface Collection<T> {
+  get(key: string): T | undefined
+  /** Creates or replaces; durable when it returns (to a crash of the daemon). */
+  put(key: string, value: T): void
+  delete(key: string): void
+  values(): T[]
+  entries(): [string, T][]
+}
+
+export interface StateStore {
+  collection<T>(kind: string): Collection<T>
+  appendEvent(body: string): void
+  /** The newest events, oldest first. */
+  events(): string[]
+  close(): void
+}
+
+/**
+ * Opens or makes the database.
+ * @throws {FAILED_PRECONDITION} when it was written by a newer version
+ */
+export function openStateStore(file: string): StateStore {
+  const database = new DatabaseSync(file)
+  chmodSync(file, 0o600) // it holds secrets
+  // In WAL mode NORMAL survives a crash of the process; only a crash of the host can lose the last moment.
+  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000;')
+  const { user_version: version } = database.prepare('PRAGMA user_version').get() as { user_version: number }
+  if (version > SCHEMA_VERSION) {
+    database.close()
+    throw new TsstackError('FAILED_PRECONDITION', `Cannot open "${file}": it was written by a newer version of tsstack`)
+  }
+  database.exec(`${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION};`)
+  return new SqliteStore(database)
+}
+
+class SqliteStore implements StateStore {
+  readonly #database: DatabaseSync
+  readonly #put: StatementSync
+  readonly #delete: StatementSync
+  readonly #appendEvent: StatementSync
+  readonly #trimEvents: StatementSync
+  #eventCount: number
+
+  constructor(database: DatabaseSync) {
+    this.#database = database
+    this.#put = database.prepare('INSERT OR REPLACE INTO document VALUES (?, ?, ?)')
+    this.#delete = database.prepare('DELETE FROM document WHERE kind = ? AND key = ?')
+    this.#appendEvent = database.prepare('INSERT INTO event (body) VALUES (?)')
+    this.#trimEvents = database.prepare(
+      'DELETE FROM event WHERE sequence <= (SELECT max(sequence) FROM event) - ?',
+    )
+    this.#eventCount = (database.prepare('SELECT count(*) AS n FROM event').get() as { n: number }).n
+  }
+
+  collection<T>(kind: string): Collection<T> {
+    const rows = this.#database.prepare('SELECT key, body FROM document WHERE kind = ? ORDER BY key').all(kind)
+    const cache = new Map(rows.map((row) => [row['key'] as string, JSON.parse(row['body'] as string) as T]))
+    return {
+      get: (key) => cache.get(key),
+      put: (key, value) => {
+        this.#put.run(kind, key, JSON.stringify(value))
+        cache.set(key, value)
+      },
+      delete: (key) => {
+        if (!cache.delete(key)) return
+        this.#delete.run(kind, key)
+      },
+      values: () => [...cache.values()],
+      entries: () => [...cache.entries()],
+    }
+  }
+
+  appendEvent(body: string): void {
+    this.#appendEvent.run(body)
+    this.#eventCount++
+    if (this.#eventCount < MAX_EVENTS * 1.1) return
+    this.#trimEvents.run(MAX_EVENTS)
+    this.#eventCount = MAX_EVENTS
+  }
+
+  events(): string[] {
+    const rows = this.#database.prepare('SELECT body FROM event ORDER BY sequence').all()
+    return rows.map((row) => row['body'] as string)
+  }
+
+  close(): void {
+    this.#database.close()
+  }
+}
