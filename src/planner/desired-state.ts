@@ -10,6 +10,8 @@ export interface DesiredState {
     readonly configs: Readonly<Record<string, string>>
     readonly secrets: Readonly<Record<string, string>>
   }
+  /** Services of the file that no active profile enables: their containers are left alone and are no orphans. */
+  readonly disabledServices?: readonly string[]
 }
 
 export interface UpOptions {
@@ -31,4 +33,11 @@ export interface DownOptions {
   readonly services?: readonly string[]
   readonly volumes?: boolean
   readonly removeOrphans?: boolean
+}
+
+export interface LifecycleOptions {
+  /** Only these services (start: and what they depend on; restart: and what asks to restart with them); empty or absent: all. */
+  readonly services?: readonly string[]
+  /** Exactly the named services. */
+  readonly noDeps?: boolean
 }

@@ -13,6 +13,8 @@ export interface ObservedContainer {
   readonly state: ContainerState
   readonly health: HealthState
   readonly exitCode?: number
+  /** It ended because it was asked to (`stop`, `kill`, a stop in a plan), not by itself: `up` starts it again whatever its exit code. */
+  readonly stopRequested?: boolean
   /** Hash of the fields that can't change on a running container, and of the fields that can. */
   readonly replaceHash: string
   readonly updateHash: string
@@ -20,6 +22,8 @@ export interface ObservedContainer {
   readonly fields: Readonly<Record<string, string>>
   /** Names of the networks (not keys) it is attached to. */
   readonly networks: readonly string[]
+  /** Services that it depends on, for an ordered `down` without a stack file. */
+  readonly dependsOn?: readonly string[]
 }
 
 export interface ObservedNetwork {

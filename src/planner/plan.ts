@@ -28,7 +28,10 @@ export type Operation = Base &
     | { readonly kind: 'remove-network'; readonly network: string }
     | { readonly kind: 'create-volume'; readonly volume: string }
     | { readonly kind: 'remove-volume'; readonly volume: string }
-    /** `replaces`: the id of the container whose place it takes (its anonymous volumes are inherited). */
+    /**
+     * `replaces`: the id of the container whose place it takes (its anonymous volumes are inherited). Absent for a new
+     * replica, and for a replacement that is to begin with fresh anonymous volumes.
+     */
     | {
         readonly kind: 'create-container'
         readonly service: string
@@ -46,15 +49,35 @@ export type Operation = Base &
         readonly changes: readonly FieldChange[]
       }
     /** `containerId` is absent for a container that this plan creates. */
-    | { readonly kind: 'start-container'; readonly service: string; readonly container: string; readonly containerId?: string }
-    | { readonly kind: 'stop-container'; readonly service: string; readonly container: string; readonly containerId: string }
-    | { readonly kind: 'remove-container'; readonly service: string; readonly container: string; readonly containerId: string }
+    | {
+        readonly kind: 'start-container'
+        readonly service: string
+        readonly container: string
+        readonly containerId?: string
+      }
+    | {
+        readonly kind: 'stop-container'
+        readonly service: string
+        readonly container: string
+        readonly containerId: string
+      }
+    /** `volumes`: its anonymous volumes go too (`down -v`); absent, they are kept or inherited. */
+    | {
+        readonly kind: 'remove-container'
+        readonly service: string
+        readonly container: string
+        readonly containerId: string
+        readonly volumes?: true
+      }
     /** Waits until every replica of the service fulfils the condition; fails when it never can. */
     | {
         readonly kind: 'wait-for-service'
         readonly service: string
         readonly condition: 'service_started' | 'service_healthy' | 'service_completed_successfully'
-        /** false: a failure is only a warning. */
+        /**
+         * false: a failure is only a warning, be it of the wait or of an operation that it depends on: such a wait is
+         * over as soon as its dependencies have ended, well or not, and what depends on it goes on.
+         */
         readonly required: boolean
       }
   )

@@ -1,0 +1,222 @@
+/** Turns the steps of containers into operations, and orders them by what depends on what. */
+import type { DependencyCondition } from '../spec/stack.ts'
+import type { DependencyGraph, ServiceDependency } from './dependency-graph.ts'
+import { remains, type ContainerSteps, type StepsByService } from './container-steps.ts'
+import { planNode, type OperationContent, type PlanNode } from './plan-builder.ts'
+
+/** The nodes of one container. */
+export interface ContainerNodes {
+  readonly steps: ContainerSteps
+  readonly stop?: PlanNode
+  readonly remove?: PlanNode
+  create?: PlanNode
+  update?: PlanNode
+  start?: PlanNode
+}
+
+/** The nodes of each service's containers, in the order of its steps. */
+export type NodesByService = ReadonlyMap<string, readonly ContainerNodes[]>
+
+/**
+ * Stops and removals. A container stops after the containers of the services that depend on it.
+ * Services that the graph doesn't have (orphans) have no order.
+ */
+export function stopNodes(steps: StepsByService, graph: DependencyGraph): NodesByService {
+  const nodes = new Map<string, readonly ContainerNodes[]>()
+  for (const service of [...graph.order].reverse()) {
+    const after = (graph.dependents.get(service) ?? []).flatMap((dependent) =>
+      (nodes.get(dependent) ?? []).flatMap(({ stop }) => stop ?? []),
+    )
+    nodes.set(
+      service,
+      (steps.get(service) ?? []).map((container) => stopNodesOf(container, after)),
+    )
+  }
+  for (const [service, containers] of steps) {
+    if (!nodes.has(service)) {
+      nodes.set(
+        service,
+        containers.map((container) => stopNodesOf(container, [])),
+      )
+    }
+  }
+  return nodes
+}
+
+function stopNodesOf(steps: ContainerSteps, after: readonly PlanNode[]): ContainerNodes {
+  const { service, container, stop: stopCause, remove: removal } = steps
+  if (!container) return { steps }
+  const target = { service, container: container.name, containerId: container.id }
+  const stop =
+    stopCause === undefined
+      ? undefined
+      : planNode({ kind: 'stop-container', ...target, cause: stopCause }, after)
+  // Without a stop of its own, the removal is what ends it for its dependents.
+  const remove = removal && planNode({ kind: 'remove-container', ...target, ...removal }, [stop])
+  return { steps, ...(stop ? { stop } : {}), ...(remove ? { remove } : {}) }
+}
+
+export interface StartContext {
+  readonly nodes: NodesByService
+  readonly graph: DependencyGraph
+  /** What has to exist before a container of the service: its networks and volumes, as far as the plan makes them. */
+  readonly resources: (service: string) => readonly PlanNode[]
+  /** Services whose containers a container of the service refers to when it is created (`volumes_from`, shared namespaces). */
+  readonly creationSources: (service: string) => readonly string[]
+}
+
+/**
+ * Adds creations, updates and starts to the nodes, and answers with all nodes in the order in which they are told:
+ * service by service, each after its dependencies.
+ */
+export function startNodes(context: StartContext): PlanNode[] {
+  const { nodes, graph } = context
+  const all: PlanNode[] = []
+  const waits = new Map<string, PlanNode>()
+  const removedNames = removalsByName(nodes)
+  const services = [
+    ...graph.order,
+    ...[...nodes.keys()].filter((name) => !graph.dependencies.has(name)),
+  ]
+  for (const service of services) {
+    const containers = nodes.get(service) ?? []
+    const starts = containers.some(({ steps }) => steps.start !== undefined)
+    const gates = starts ? gatesOf(service, context, waits) : []
+    const resources = context.resources(service)
+    const sources = context
+      .creationSources(service)
+      .flatMap((source) => (nodes.get(source) ?? []).flatMap(({ create }) => create ?? []))
+    for (const container of containers) {
+      const { create } = container.steps
+      addCreate(container, [...resources, ...sources, create && removedNames.get(create.name)])
+      addUpdate(container)
+      addStart(container, [...gates, ...(create ? [] : resources)])
+      all.push(...nodesOf(container))
+    }
+  }
+  return all
+}
+
+function addCreate(container: ContainerNodes, after: readonly (PlanNode | undefined)[]): void {
+  const { service, create } = container.steps
+  if (!create) return
+  const { name, number, cause, changes, replaces } = create
+  container.create = planNode(
+    {
+      kind: 'create-container',
+      service,
+      number,
+      container: name,
+      ...(replaces === undefined ? {} : { replaces }),
+      changes,
+      cause,
+    },
+    [container.remove, ...after],
+  )
+}
+
+function addUpdate(nodes: ContainerNodes): void {
+  const { service, container, update } = nodes.steps
+  if (!container || !update) return
+  nodes.update = planNode(
+    {
+      kind: 'update-container',
+      service,
+      container: container.name,
+      containerId: container.id,
+      changes: update.changes,
+      cause: update.cause,
+    },
+    [nodes.stop],
+  )
+}
+
+function addStart(nodes: ContainerNodes, after: readonly PlanNode[]): void {
+  const { service, container, create, start } = nodes.steps
+  if (start === undefined) return
+  const target = create
+    ? { container: create.name }
+    : container && { container: container.name, containerId: container.id }
+  if (!target) return
+  nodes.start = planNode({ kind: 'start-container', service, ...target, cause: start }, [
+    nodes.create,
+    nodes.update,
+    nodes.stop,
+    ...after,
+  ])
+}
+
+/** What a start of the service comes after: starts of what it depends on, or waits for their condition. */
+function gatesOf(service: string, context: StartContext, waits: Map<string, PlanNode>): PlanNode[] {
+  const gates: PlanNode[] = []
+  for (const dependency of context.graph.dependencies.get(service) ?? []) {
+    const containers = (context.nodes.get(dependency.service) ?? []).filter(({ steps }) =>
+      remains(steps),
+    )
+    const starts = containers.flatMap(({ start }) => start ?? [])
+    const fulfilled = containers.every(({ steps }) => isFulfilled(steps, dependency.condition))
+    if (fulfilled) continue
+    if (dependency.condition === 'service_started' && dependency.required) gates.push(...starts)
+    else gates.push(waitNode(dependency, service, starts, waits))
+  }
+  return gates
+}
+
+/** Nothing will start it in this plan, and it is as the condition wants. */
+function isFulfilled(steps: ContainerSteps, condition: DependencyCondition): boolean {
+  const { container } = steps
+  if (!container || steps.create || steps.start !== undefined) return false
+  switch (condition) {
+    case 'service_started':
+      return true
+    case 'service_healthy':
+      return container.state === 'running' && container.health === 'healthy'
+    case 'service_completed_successfully':
+      return container.state === 'exited' && container.exitCode === 0
+  }
+}
+
+const CONDITION_TEXT: Readonly<Record<DependencyCondition, string>> = {
+  service_started: 'to be started',
+  service_healthy: 'to be healthy',
+  service_completed_successfully: 'to have completed',
+}
+
+/** One wait for each service, condition and strictness; its cause names the first service that asks for it. */
+function waitNode(
+  { service, condition, required }: ServiceDependency,
+  dependent: string,
+  starts: readonly PlanNode[],
+  waits: Map<string, PlanNode>,
+): PlanNode {
+  const key = JSON.stringify([service, condition, required])
+  const known = waits.get(key)
+  if (known) return known
+  const wish = required ? 'needs' : 'would like'
+  const content: OperationContent = {
+    kind: 'wait-for-service',
+    service,
+    condition,
+    required,
+    cause: `"${dependent}" ${wish} "${service}" ${CONDITION_TEXT[condition]}`,
+  }
+  const node = planNode(content, starts)
+  waits.set(key, node)
+  return node
+}
+
+/** Every node of a container, in the order in which they are done. */
+export function nodesOf({ stop, remove, create, update, start }: ContainerNodes): PlanNode[] {
+  return [stop, remove, create, update, start].filter((node) => node !== undefined)
+}
+
+/** A name is free for a new container only when the container that has it is gone. */
+function removalsByName(nodes: NodesByService): ReadonlyMap<string, PlanNode> {
+  const removals = new Map<string, PlanNode>()
+  for (const containers of nodes.values()) {
+    for (const { steps, remove } of containers) {
+      if (steps.container && remove) removals.set(steps.container.name, remove)
+    }
+  }
+  return removals
+}

@@ -1,0 +1,228 @@
+/** The text of a plan: what `tsstack plan` prints, and what golden tests compare. */
+import { fieldClass } from './field-classes.ts'
+import type { FieldChange, Operation, Plan } from './plan.ts'
+
+export interface FormatOptions {
+  /** ANSI colours. @default {false} */
+  readonly color?: boolean
+}
+
+type Verb = 'create' | 'update' | 'replace' | 'remove' | 'start' | 'stop' | 'restart' | 'wait'
+
+const MARKS: Readonly<Record<Verb, string>> = {
+  create: '+',
+  update: '~',
+  replace: '-/+',
+  remove: '-',
+  start: '>',
+  stop: '.',
+  restart: '<>',
+  wait: '?',
+}
+
+/** SGR codes: green, yellow, magenta, red, cyan, grey. */
+const COLORS: Readonly<Record<Verb, string>> = {
+  create: '32',
+  update: '33',
+  replace: '35',
+  remove: '31',
+  start: '36',
+  stop: '31',
+  restart: '36',
+  wait: '90',
+}
+
+const CHANGING: ReadonlySet<Verb> = new Set(['create', 'update', 'replace', 'remove'])
+
+const WIDTH = 80
+const MAX_VALUE = 200
+const INDENT = ' '.repeat(8)
+
+/** All operations on one resource: one row of the text. */
+interface Row {
+  readonly kind: 'network' | 'volume' | 'container' | 'service'
+  readonly name: string
+  readonly verb: Verb
+  readonly cause: string
+  readonly changes: readonly FieldChange[]
+  /** It is also started, stopped or restarted, which the verb does not say. */
+  readonly also?: string
+}
+
+/**
+ * One row for each resource: `+` create, `~` update in place, `-/+` replace, `-` remove, `>` start, `.` stop, `<>` restart,
+ * `?` wait; its cause; its changed fields. Then warnings, then a line with the totals. At most 80 columns wide where names
+ * and values are short. Control characters are escaped. Ends without a newline.
+ */
+export function formatPlan(plan: Plan, options: FormatOptions = {}): string {
+  const paint = options.color
+    ? (code: string, text: string): string => `\u001b[${code}m${text}\u001b[0m`
+    : (_code: string, text: string): string => text
+  const rows = toRows(plan.operations)
+  const nameWidth = Math.min(32, Math.max(0, ...rows.map(({ name }) => name.length)))
+  const lines = rows.flatMap((row) => rowLines(row, nameWidth, paint))
+  const warnings = plan.warnings.map((text) => paint('33', `Warning: ${printable(text)}`))
+  const sections = [lines, warnings, [summary(plan.stack, rows)]]
+  return sections
+    .filter((section) => section.length > 0)
+    .map((section) => section.join('\n'))
+    .join('\n\n')
+}
+
+type Paint = (code: string, text: string) => string
+
+function rowLines(row: Row, nameWidth: number, paint: Paint): string[] {
+  const { verb, kind, name, also } = row
+  const head = `${MARKS[verb].padStart(3)} ${verb.padEnd(7)} ${kind.padEnd(9)} ${printable(name).padEnd(nameWidth)}`
+  const cause = printable(also === undefined ? row.cause : `${row.cause}; ${also}`)
+  const color = COLORS[verb]
+  const first =
+    head.length + 2 + cause.length <= WIDTH
+      ? [`${paint(color, head)}  ${cause}`]
+      : [paint(color, head.trimEnd()), `${INDENT}${cause}`]
+  return [...first, ...changeLines(row, paint)]
+}
+
+function changeLines({ verb, changes }: Row, paint: Paint): string[] {
+  const entries = changes.map((change) => {
+    const field = printable(change.field)
+    return { field, ...valueTexts(change), note: noteFor(verb, change.field) }
+  })
+  const lines = entries.map(
+    ({ field, before, after }) => `${INDENT}${field}: ${before} -> ${after}`,
+  )
+  const fitting = lines.filter(
+    (line, index) => line.length + 2 + (entries[index]?.note.length ?? 0) <= WIDTH,
+  )
+  const width = Math.max(0, ...fitting.map((line) => line.length))
+  return entries.flatMap(({ field, before, after, note }, index) => {
+    const line = lines[index] ?? ''
+    if (fitting.includes(line)) {
+      return note === ''
+        ? [line]
+        : [`${line.padEnd(Math.min(width, WIDTH - 2 - note.length))}  ${paint('90', note)}`]
+    }
+    const title = note === '' ? `${INDENT}${field}:` : `${INDENT}${field}:  ${paint('90', note)}`
+    return [
+      title,
+      `${INDENT}  ${paint('31', `- ${before}`)}`,
+      `${INDENT}  ${paint('32', `+ ${after}`)}`,
+    ]
+  })
+}
+
+function noteFor(verb: Verb, field: string): string {
+  if (verb === 'update') return '# in place'
+  return verb === 'replace' && fieldClass(field) === 'replace' ? '# forces replacement' : ''
+}
+
+function valueTexts({ before, after }: FieldChange): { before: string; after: string } {
+  return { before: valueText(before), after: valueText(after) }
+}
+
+function valueText(value: string | undefined): string {
+  if (value === undefined) return '(none)'
+  const text = printable(value)
+  if (text.length <= MAX_VALUE) return text
+  return `${text.slice(0, MAX_VALUE)}... (${text.length} characters)`
+}
+
+/** C0, DEL, C1 and the characters that reorder text are not for a terminal. */
+function printable(text: string): string {
+  return text.replace(
+    // eslint-disable-next-line no-control-regex -- control characters are what it looks for
+    /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}
+
+/** Rows in the order in which the resources are finished. */
+function toRows(operations: readonly Operation[]): Row[] {
+  const groups = new Map<string, Operation[]>()
+  for (const operation of operations) {
+    const key = groupKey(operation)
+    const group = groups.get(key) ?? []
+    group.push(operation)
+    groups.delete(key)
+    groups.set(key, group)
+  }
+  return [...groups.values()].flatMap((group) => toRow(group) ?? [])
+}
+
+function groupKey(operation: Operation): string {
+  switch (operation.kind) {
+    case 'create-network':
+    case 'remove-network':
+      return `network/${operation.network}`
+    case 'create-volume':
+    case 'remove-volume':
+      return `volume/${operation.volume}`
+    case 'wait-for-service':
+      return `wait/${operation.id}`
+    case 'create-container':
+    case 'update-container':
+    case 'start-container':
+    case 'stop-container':
+    case 'remove-container':
+      return `container/${operation.container}`
+  }
+}
+
+function toRow(group: readonly Operation[]): Row | undefined {
+  const verb = verbFor(new Set(group.map(({ kind }) => kind.replace(/-.*/, ''))))
+  const main =
+    group.find(({ kind }) => kind.startsWith('create')) ??
+    group.find(({ kind }) => kind.startsWith('update')) ??
+    group.at(-1)
+  if (!main) return undefined
+  const changes = 'changes' in main ? main.changes : []
+  const also = alsoText(verb, group)
+  return { ...resourceOf(main), verb, cause: main.cause, changes, ...(also ? { also } : {}) }
+}
+
+function verbFor(done: ReadonlySet<string>): Verb {
+  if (done.has('wait')) return 'wait'
+  if (done.has('create')) return done.has('remove') ? 'replace' : 'create'
+  if (done.has('remove')) return 'remove'
+  if (done.has('update')) return 'update'
+  if (done.has('start')) return done.has('stop') ? 'restart' : 'start'
+  return 'stop'
+}
+
+function alsoText(verb: Verb, group: readonly Operation[]): string | undefined {
+  const start = group.find(({ kind }) => kind === 'start-container')
+  if (verb === 'update') return start && `starts: ${start.cause}`
+  const isContainer = group.some(({ kind }) => kind === 'create-container')
+  return isContainer && !start ? 'is not started' : undefined
+}
+
+function resourceOf(operation: Operation): Pick<Row, 'kind' | 'name'> {
+  switch (operation.kind) {
+    case 'create-network':
+    case 'remove-network':
+      return { kind: 'network', name: operation.network }
+    case 'create-volume':
+    case 'remove-volume':
+      return { kind: 'volume', name: operation.volume }
+    case 'wait-for-service':
+      return { kind: 'service', name: operation.service }
+    case 'create-container':
+    case 'update-container':
+    case 'start-container':
+    case 'stop-container':
+    case 'remove-container':
+      return { kind: 'container', name: operation.container }
+  }
+}
+
+/** `Plan: 1 to create, 2 to update, 0 to replace, 0 to remove`, and what is only started, stopped or restarted. */
+function summary(stack: string, rows: readonly Row[]): string {
+  if (rows.length === 0) return `Nothing to do: stack "${printable(stack)}" is as desired`
+  const count = (verb: Verb): string =>
+    `${rows.filter((row) => row.verb === verb).length} to ${verb}`
+  const isDone = (verb: Verb): boolean => rows.some((row) => row.verb === verb)
+  const changes = (['create', 'update', 'replace', 'remove'] as const).map(count)
+  const runs = (['start', 'restart', 'stop'] as const).filter(isDone).map(count)
+  const hasChanges = rows.some(({ verb }) => CHANGING.has(verb))
+  return `Plan: ${[...(hasChanges || runs.length === 0 ? changes : []), ...runs].join(', ')}`
+}

@@ -1,0 +1,143 @@
+/** Networks and volumes: what is missing, what has to be made anew, and what must not be touched. */
+import { TsstackError } from '../errors.ts'
+import type { Service, Stack } from '../spec/stack.ts'
+import { compareText, networkConfigHash, ownValue, volumeConfigHash } from './config-hash.ts'
+import { isLive } from './container-steps.ts'
+import type { UpOptions } from './desired-state.ts'
+import type { ObservedContainer, ObservedState } from './observed-state.ts'
+import { planNode, type PlanNode } from './plan-builder.ts'
+
+/** What is to be done with the networks that the services in scope use; keys are names, not keys of the stack. */
+export interface NetworkDecision {
+  readonly created: ReadonlySet<string>
+  readonly replaced: ReadonlySet<string>
+  readonly warnings: readonly string[]
+}
+
+/**
+ * A network whose definition changed is made anew, and the containers on it with it. With `noRecreate` it stays as it is.
+ * @throws {INVALID_ARGUMENT} when a service uses a network that the stack does not define
+ */
+export function decideNetworks(
+  desired: { readonly stack: Stack; readonly scope: ReadonlySet<string> },
+  observed: ObservedState,
+  { noRecreate }: UpOptions,
+): NetworkDecision {
+  const existing = new Map(observed.networks.map((network) => [network.name, network]))
+  const created = new Set<string>()
+  const replaced = new Set<string>()
+  const warnings: string[] = []
+  for (const key of usedKeys(desired, (service) => Object.keys(service.networks ?? {}))) {
+    const definition = ownValue(desired.stack.networks, key)
+    if (!definition) throw undefinedResource('network', key)
+    if (definition.external) continue
+    const { name } = definition
+    const network = existing.get(name)
+    if (!network) created.add(name)
+    else if (network.key === undefined) warnings.push(notOurs('network', name))
+    else if (network.configHash === networkConfigHash(definition)) continue
+    else if (noRecreate)
+      warnings.push(`network "${name}" has changed, but nothing is to be recreated`)
+    else replaced.add(name)
+  }
+  return { created, replaced, warnings }
+}
+
+/**
+ * Nodes of the networks: `created` by name, each replaced one after the removal of all that were attached to it.
+ * @throws {FAILED_PRECONDITION} when a container that the plan does not remove still runs on a network to be replaced
+ */
+export function networkNodes(
+  decision: NetworkDecision,
+  containers: readonly ObservedContainer[],
+  removals: ReadonlyMap<string, PlanNode>,
+): ReadonlyMap<string, PlanNode> {
+  const nodes = new Map<string, PlanNode>()
+  for (const name of [...decision.created, ...decision.replaced].sort(compareText)) {
+    if (decision.created.has(name)) {
+      nodes.set(name, planNode({ kind: 'create-network', network: name, cause: 'network is new' }))
+      continue
+    }
+    const cause = 'network definition changed'
+    const attached = containers.filter(({ networks }) => networks.includes(name))
+    const holder = attached.find((container) => isLive(container) && !removals.has(container.id))
+    if (holder) throw networkInUse(name, holder)
+    const remove = planNode(
+      { kind: 'remove-network', network: name, cause },
+      attached.map(({ id }) => removals.get(id)),
+    )
+    nodes.set(name, planNode({ kind: 'create-network', network: name, cause }, [remove]))
+  }
+  return nodes
+}
+
+/**
+ * Nodes of the volumes that have to be made, by key.
+ * @throws {FAILED_PRECONDITION} when a volume exists with another definition: to make it anew would lose its data
+ * @throws {INVALID_ARGUMENT} when a service uses a volume that the stack does not define
+ */
+export function volumeNodes(
+  desired: { readonly stack: Stack; readonly scope: ReadonlySet<string> },
+  observed: ObservedState,
+): { readonly nodes: ReadonlyMap<string, PlanNode>; readonly warnings: readonly string[] } {
+  const existing = new Map(observed.volumes.map((volume) => [volume.name, volume]))
+  const nodes = new Map<string, PlanNode>()
+  const warnings: string[] = []
+  for (const key of usedKeys(desired, volumeKeys)) {
+    const definition = ownValue(desired.stack.volumes, key)
+    if (!definition) throw undefinedResource('volume', key)
+    if (definition.external) continue
+    const { name } = definition
+    const volume = existing.get(name)
+    if (!volume) {
+      nodes.set(name, planNode({ kind: 'create-volume', volume: name, cause: 'volume is new' }))
+    } else if (volume.key === undefined) {
+      warnings.push(notOurs('volume', name))
+    } else if (volume.configHash !== volumeConfigHash(definition)) {
+      throw new TsstackError(
+        'FAILED_PRECONDITION',
+        `Cannot change volume "${name}": it exists with another driver or other options`,
+        { hint: 'Keep its definition, give it another name, or remove it with its data: down -v' },
+      )
+    }
+  }
+  return { nodes, warnings }
+}
+
+/** Keys of the named volumes that a service mounts. */
+export function volumeKeys(service: Service): readonly string[] {
+  return (service.volumes ?? []).flatMap(({ type, source }) =>
+    type === 'volume' && source !== undefined ? [source] : [],
+  )
+}
+
+function usedKeys(
+  { stack, scope }: { readonly stack: Stack; readonly scope: ReadonlySet<string> },
+  keysOf: (service: Service) => readonly string[],
+): readonly string[] {
+  const keys = new Set<string>()
+  for (const [name, service] of Object.entries(stack.services)) {
+    if (scope.has(name)) for (const key of keysOf(service)) keys.add(key)
+  }
+  return [...keys].sort(compareText)
+}
+
+function notOurs(kind: string, name: string): string {
+  return `${kind} "${name}" exists and was not made for this stack: mark it external to use it without this warning`
+}
+
+function undefinedResource(kind: string, key: string): TsstackError {
+  return new TsstackError('INVALID_ARGUMENT', `Cannot plan ${kind} "${key}": not in the stack`)
+}
+
+function networkInUse(name: string, container: ObservedContainer): TsstackError {
+  return new TsstackError(
+    'FAILED_PRECONDITION',
+    `Cannot replace network "${name}": container "${container.name}" runs on it and is not part of the stack`,
+    {
+      hint: container.oneoff
+        ? `Remove the container first: rm -f ${container.name}`
+        : 'Repeat with --remove-orphans',
+    },
+  )
+}
