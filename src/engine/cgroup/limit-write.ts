@@ -12,6 +12,8 @@ export interface LimitWrite {
   /** File names of which the first that exists counts. */
   readonly files: readonly string[]
   readonly value: string
+  /** Where a file takes the same thing on another scale. */
+  readonly valueFor?: Readonly<Record<string, string>>
   /** Nobody asked for it (a default, or back to unlimited): no word when it fails. */
   readonly quiet?: boolean
 }
@@ -35,13 +37,14 @@ export function applyWrite(
   write: LimitWrite,
   directory: string | undefined,
 ): CgroupWarning | undefined {
-  const { limit, files, value } = write
+  const { limit, files } = write
   if (directory === undefined) {
     return write.quiet === true
       ? undefined
       : { limit, reason: `this host has no ${write.controller} controller` }
   }
   for (const file of files) {
+    const value = write.valueFor?.[file] ?? write.value
     const errno = tryWrite(`${directory}/${file}`, value)
     if (errno === undefined) return undefined
     if (errno === 'ENOENT') continue

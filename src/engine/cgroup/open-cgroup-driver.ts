@@ -4,6 +4,7 @@ import { TsstackError } from '../../errors.ts'
 import type { CgroupDriver } from './cgroup.ts'
 import { PARENT } from './cgroup-name.ts'
 import { createCgroupV1Driver } from './cgroup-v1.ts'
+import { createCgroupV2Driver } from './cgroup-v2.ts'
 import { ownDirectory, parseCgroupMounts, parseOwnCgroups, type CgroupMount } from './hierarchy.ts'
 
 function isWritable(path: string): boolean {
@@ -34,6 +35,8 @@ export function openCgroupDriver(parent: string = PARENT): CgroupDriver {
       layout.set(controller, `${baseOf(mount, paths)}/${parent}`)
   }
   if (layout.has('memory') || layout.has('pids')) return createCgroupV1Driver(layout)
+  const unified = mounts.find((mount) => mount.version === 2)
+  if (unified !== undefined) return createCgroupV2Driver(`${baseOf(unified, paths)}/${parent}`)
   throw new TsstackError(
     'FAILED_PRECONDITION',
     'Cannot limit containers: no control groups are mounted',

@@ -18,8 +18,12 @@ export function parseBlkio(text: string): { readonly read: number; readonly writ
 }
 
 function readBlkio(directory: string | undefined): BlkioStats {
-  const read = (name: string): { readonly read: number; readonly write: number } =>
-    parseBlkio(tryRead(`${directory}/blkio.throttle.${name}_recursive`) ?? '')
+  // Kernels count in one place or the other: by the throttle, or by the scheduler when that is BFQ.
+  const read = (name: string): { readonly read: number; readonly write: number } => {
+    const throttle = parseBlkio(tryRead(`${directory}/blkio.throttle.${name}_recursive`) ?? '')
+    if (throttle.read > 0 || throttle.write > 0) return throttle
+    return parseBlkio(tryRead(`${directory}/blkio.bfq.${name}_recursive`) ?? '')
+  }
   if (directory === undefined)
     return { readBytes: 0, writeBytes: 0, readOperations: 0, writeOperations: 0 }
   const bytes = read('io_service_bytes')

@@ -1,0 +1,129 @@
+/** Control groups v2: one tree for all controllers (kernel: admin-guide/cgroup-v2.rst). */
+import { existsSync } from 'node:fs'
+import { TsstackError } from '../../errors.ts'
+import type { CgroupDriver, CgroupHandle, CgroupWarning } from './cgroup.ts'
+import { parseFlatKeyed, tryRead, tryWrite } from './cgroup-file.ts'
+import { checkCgroupName } from './cgroup-name.ts'
+import { listNames, makeDirectory, removeDirectory } from './directory.ts'
+import { applyWrite } from './limit-write.ts'
+import { limitWritesV2, unsupportedV2 } from './limits-v2.ts'
+import { killProcesses, readProcesses, waitUntil } from './processes.ts'
+import type { ResourceLimits } from './resource-limits.ts'
+import { readOomKillsV2, readStatsV2 } from './stats-v2.ts'
+
+const CONTROLLERS = ['cpu', 'memory', 'pids', 'io', 'cpuset', 'hugetlb']
+const FREEZE_TIMEOUT_MS = 1000
+const KILL_FREEZE_TIMEOUT_MS = 20
+const MAX_ROUNDS = 100
+
+/** Gives the children of a cgroup the controllers that it has itself. One by one when not all can be had. */
+function enableControllers(directory: string): void {
+  const available = (tryRead(`${directory}/cgroup.controllers`) ?? '').trim().split(' ')
+  const enabled = (tryRead(`${directory}/cgroup.subtree_control`) ?? '').trim().split(' ')
+  const missing = CONTROLLERS.filter((name) => available.includes(name) && !enabled.includes(name))
+  if (missing.length === 0) return
+  const file = `${directory}/cgroup.subtree_control`
+  if (tryWrite(file, missing.map((name) => `+${name}`).join(' ')) === undefined) return
+  for (const name of missing) tryWrite(file, `+${name}`)
+}
+
+/** io.max keeps a line for each device until told otherwise. */
+function clearIoMax(directory: string): void {
+  for (const line of (tryRead(`${directory}/io.max`) ?? '').trim().split('\n')) {
+    const device = line.split(' ')[0] ?? ''
+    if (device === '') continue
+    tryWrite(`${directory}/io.max`, `${device} rbps=max wbps=max riops=max wiops=max`)
+  }
+}
+
+function applyLimits(directory: string, limits: ResourceLimits, update: boolean): CgroupWarning[] {
+  if (update) clearIoMax(directory)
+  const warnings = limitWritesV2(limits, update).map((write) => applyWrite(write, directory))
+  return [...unsupportedV2(limits), ...warnings.filter((warning) => warning !== undefined)]
+}
+
+function isFrozen(directory: string): boolean {
+  return parseFlatKeyed(tryRead(`${directory}/cgroup.events`) ?? '').get('frozen') === 1
+}
+
+function setFrozen(directory: string, frozen: boolean, timeoutMs: number): boolean {
+  if (tryWrite(`${directory}/cgroup.freeze`, frozen ? '1' : '0') !== undefined) return false
+  return waitUntil(() => isFrozen(directory) === frozen, timeoutMs)
+}
+
+function killAll(directory: string): void {
+  // Linux 5.14; it reaches processes that fork meanwhile, and frozen ones.
+  if (tryWrite(`${directory}/cgroup.kill`, '1') === undefined) return
+  setFrozen(directory, true, KILL_FREEZE_TIMEOUT_MS)
+  const known = new Set<number>()
+  for (let round = 0; round < MAX_ROUNDS; round += 1) {
+    const fresh = readProcesses(directory).filter((pid) => !known.has(pid))
+    if (killProcesses(fresh) === 0) break
+    for (const pid of fresh) known.add(pid)
+  }
+  setFrozen(directory, false, 0)
+}
+
+function toHandle(base: string, name: string, warnings: readonly CgroupWarning[]): CgroupHandle {
+  const directory = `${base}/${name}`
+  return {
+    name,
+    joinFiles: [`${directory}/cgroup.procs`],
+    cloneDirectory: directory,
+    warnings,
+    update: (limits) => applyLimits(directory, limits, true),
+    stats() {
+      if (existsSync(directory)) return readStatsV2(directory)
+      throw new TsstackError(
+        'NOT_FOUND',
+        `Cannot read the counters of "${name}": there is no such cgroup`,
+      )
+    },
+    processes: () => readProcesses(directory),
+    freeze() {
+      if (setFrozen(directory, true, FREEZE_TIMEOUT_MS)) return
+      setFrozen(directory, false, 0)
+      throw new TsstackError('UNAVAILABLE', `Cannot freeze "${name}": some process does not stop`)
+    },
+    thaw() {
+      setFrozen(directory, false, FREEZE_TIMEOUT_MS)
+    },
+    isFrozen: () => isFrozen(directory),
+    killAll: () => {
+      killAll(directory)
+    },
+    oomKills: () => readOomKillsV2(directory),
+    remove: () => removeDirectory(directory, base.slice(0, base.lastIndexOf('/'))),
+  }
+}
+
+function create(base: string, name: string, limits: ResourceLimits): CgroupHandle {
+  const directory = `${base}/${checkCgroupName(name)}`
+  const made: string[] = []
+  const add = (path: string): void => {
+    made.push(path)
+    if (path !== directory) enableControllers(path)
+  }
+  try {
+    if (!existsSync(base)) enableControllers(base.slice(0, base.lastIndexOf('/')))
+    makeDirectory(directory, add)
+    return toHandle(base, name, applyLimits(directory, limits, !made.includes(directory)))
+  } catch (thrown) {
+    for (const path of made.reverse()) removeDirectory(path, path)
+    throw thrown
+  }
+}
+
+/**
+ * The driver for hosts whose memory controller is v2.
+ * @param base our directory in the tree: its parent's children must be allowed controllers, so that parent is the root
+ *   of the tree or holds no processes
+ */
+export function createCgroupV2Driver(base: string): CgroupDriver {
+  return {
+    version: 2,
+    create: (name, limits) => create(base, name, limits),
+    open: (name) => toHandle(base, checkCgroupName(name), []),
+    list: () => listNames(base).sort(),
+  }
+}
