@@ -1,0 +1,96 @@
+/** All commands by name. A command's module is loaded when it is called, and not before. */
+import type { Command } from './command.ts'
+
+export interface CommandEntry {
+  readonly summary: string
+  readonly load: () => Promise<Command>
+}
+
+export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
+  config: {
+    summary: 'Check the stack file and print it in canonical form',
+    load: async () => (await import('./commands/config.ts')).command,
+  },
+  daemon: {
+    summary: 'Start, stop and inspect the daemon',
+    load: async () => (await import('./commands/daemon.ts')).command,
+  },
+  doctor: {
+    summary: 'Say what this host lacks, and how to mend it',
+    load: async () => (await import('./commands/doctor.ts')).command,
+  },
+  down: {
+    summary: 'Stop and remove containers and networks',
+    load: async () => (await import('./commands/down.ts')).command,
+  },
+  events: {
+    summary: 'Receive events of the containers as they happen',
+    load: async () => (await import('./commands/events.ts')).command,
+  },
+  exec: {
+    summary: 'Run a command in a running container',
+    load: async () => (await import('./commands/exec.ts')).command,
+  },
+  images: {
+    summary: 'List the images that the containers use',
+    load: async () => (await import('./commands/images.ts')).command,
+  },
+  kill: {
+    summary: 'Kill containers, or send them a signal',
+    load: async () => (await import('./commands/lifecycle.ts')).kill,
+  },
+  logs: {
+    summary: 'Show the output of containers',
+    load: async () => (await import('./commands/logs.ts')).command,
+  },
+  ls: { summary: 'List the stacks', load: async () => (await import('./commands/ls.ts')).command },
+  pause: {
+    summary: 'Freeze the processes of containers',
+    load: async () => (await import('./commands/lifecycle.ts')).pause,
+  },
+  plan: {
+    summary: 'Show what "up" would do, and why',
+    load: async () => (await import('./commands/plan.ts')).command,
+  },
+  port: {
+    summary: 'Print where a port of a service is published',
+    load: async () => (await import('./commands/port.ts')).command,
+  },
+  ps: { summary: 'List containers', load: async () => (await import('./commands/ps.ts')).command },
+  restart: {
+    summary: 'Restart containers',
+    load: async () => (await import('./commands/lifecycle.ts')).restart,
+  },
+  run: {
+    summary: 'Run a one-off command in a new container of a service',
+    load: async () => (await import('./commands/run.ts')).command,
+  },
+  start: {
+    summary: 'Start stopped containers',
+    load: async () => (await import('./commands/lifecycle.ts')).start,
+  },
+  stats: {
+    summary: 'Show what containers use of CPU, memory, network and disk',
+    load: async () => (await import('./commands/stats.ts')).command,
+  },
+  stop: {
+    summary: 'Stop containers without removing them',
+    load: async () => (await import('./commands/lifecycle.ts')).stop,
+  },
+  top: {
+    summary: 'List the processes in containers',
+    load: async () => (await import('./commands/top.ts')).command,
+  },
+  unpause: {
+    summary: 'Let frozen containers go on',
+    load: async () => (await import('./commands/lifecycle.ts')).unpause,
+  },
+  up: {
+    summary: 'Create and start the containers of a stack',
+    load: async () => (await import('./commands/up.ts')).command,
+  },
+  version: {
+    summary: 'Show the version',
+    load: async () => (await import('./commands/version.ts')).command,
+  },
+}

@@ -1,0 +1,31 @@
+import type { Client } from '../client/client.ts'
+import type { Flag, ParsedArgs } from './args.ts'
+import type { GlobalOptions } from './global-options.ts'
+import type { Output } from './output.ts'
+
+/** What a command gets when it runs. */
+export interface CommandContext extends ParsedArgs {
+  readonly global: GlobalOptions
+  readonly output: Output
+  readonly env: NodeJS.ProcessEnv
+  readonly cwd: string
+  /** The daemon, started when none runs. */
+  readonly client: () => Promise<Client>
+}
+
+/** One command: its grammar, its help, and what it does. */
+export interface Command {
+  /** After `tsstack NAME`: `[OPTIONS] [SERVICE...]`. */
+  readonly usage: string
+  readonly summary: string
+  readonly details?: string
+  readonly flags: readonly Flag[]
+  /** Whole command lines with a word on each. */
+  readonly examples: readonly (readonly [command: string, meaning: string])[]
+  /** The first argument ends the flags: what follows belongs to a program. */
+  readonly passthrough?: boolean
+  /** How many arguments are right; absent: any number. */
+  readonly arguments?: { readonly min: number; readonly max?: number }
+  /** @returns the exit code */
+  readonly run: (context: CommandContext) => Promise<number>
+}

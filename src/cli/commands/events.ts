@@ -1,0 +1,75 @@
+import type { EngineEvent } from '../../api/types.ts'
+import { flatten } from '../../client/flatten.ts'
+import { TsstackError } from '../../errors.ts'
+import type { Command, CommandContext } from '../command.ts'
+import { onInterrupt } from '../interrupt.ts'
+import { resolveStackName } from '../stack-name.ts'
+import { printable } from '../table.ts'
+
+/** Docker Compose's text: `2026-01-02 13:23:37.000000 container start 1234 (name=web-1)`. Pure. */
+export function formatEvent({ time, type, action, id, attributes }: EngineEvent): string {
+  const stamp = time
+    .replace('T', ' ')
+    .replace(/(\.\d{6})\d*/, '$1')
+    .replace(/Z$/, '')
+  const pairs = Object.entries(attributes)
+    .toSorted()
+    .map(([key, value]) => `${key}=${value}`)
+  return printable(`${stamp} ${type} ${action} ${id} (${pairs.join(', ')})`)
+}
+
+function toJson({ time, type, action, id, service, attributes }: EngineEvent): string {
+  return JSON.stringify({ action, attributes, id, service: service ?? '', time, type })
+}
+
+function untilMs(context: CommandContext): number {
+  const until = context.flags.text('until')
+  if (until === undefined) return Infinity
+  const ms = Date.parse(until)
+  if (Number.isNaN(ms))
+    throw new TsstackError(
+      'INVALID_ARGUMENT',
+      `invalid --until "${until}": expected a time like 2026-01-02T13:23:37Z`,
+    )
+  return ms
+}
+
+async function run(context: CommandContext): Promise<number> {
+  const { flags, output, positional } = context
+  const endMs = untilMs(context)
+  const stack = await resolveStackName(context)
+  const since = flags.text('since')
+  const client = await context.client()
+  const interrupt = onInterrupt()
+  const signal = Number.isFinite(endMs)
+    ? AbortSignal.any([
+        interrupt.signal,
+        AbortSignal.timeout(Math.max(0, Math.min(endMs - Date.now(), 2 ** 31 - 1))),
+      ])
+    : interrupt.signal
+  try {
+    const query = { stack, follow: true, ...(since === undefined ? {} : { since }) }
+    for await (const event of flatten(client.events(query, signal))) {
+      if (positional.length > 0 && !positional.includes(event.service ?? '')) continue
+      if (Date.parse(event.time) > endMs) break
+      output.line(flags.bool('json') ? toJson(event) : formatEvent(event))
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
+  } finally {
+    interrupt.close()
+  }
+  return interrupt.signal.aborted ? 130 : 0
+}
+
+export const command: Command = {
+  usage: '[OPTIONS] [SERVICE...]',
+  summary: 'Receive events of the containers as they happen',
+  flags: [
+    { name: 'json', kind: 'bool', help: 'A JSON object a line' },
+    { name: 'since', kind: 'text', value: 'TIME', help: 'Begin with those since this time' },
+    { name: 'until', kind: 'text', value: 'TIME', help: 'End at this time' },
+  ],
+  examples: [['tsstack events --json', 'For a program']],
+  run,
+}

@@ -1,0 +1,110 @@
+import type { ContainerSummary, ImageSummary } from '../../api/types.ts'
+import type { Command } from '../command.ts'
+import { formatRows } from '../format-option.ts'
+import { humanDuration, humanSize } from '../human.ts'
+import { selectContainers } from '../select-containers.ts'
+import { resolveStackName } from '../stack-name.ts'
+import { formatTable } from '../table.ts'
+
+const SHORT_ID = 12
+
+interface ImageRow extends Readonly<Record<string, unknown>> {
+  readonly ID: string
+  readonly ContainerName: string
+  readonly Repository: string
+  readonly Tag: string
+  readonly Platform: string
+  readonly Size: number
+  readonly Created: string
+}
+
+function platform(): string {
+  return process.arch === 'arm64' ? 'linux/arm64' : 'linux/amd64'
+}
+
+/** `repository:tag`; the transport of tsstack's own references (`host:sh`) is part of the repository. Pure. */
+export function splitReference(reference: string): readonly [repository: string, tag: string] {
+  if (/^(?:host|dir|oci|oci-archive|docker-archive):/.test(reference)) return [reference, '']
+  const at = reference.indexOf('@')
+  const name = at === -1 ? reference : reference.slice(0, at)
+  const colon = name.lastIndexOf(':')
+  return colon > name.lastIndexOf('/')
+    ? [name.slice(0, colon), name.slice(colon + 1)]
+    : [name, 'latest']
+}
+
+/** One row a container. Pure. */
+export function toImageRows(
+  containers: readonly ContainerSummary[],
+  images: readonly ImageSummary[],
+): readonly ImageRow[] {
+  return containers.map((container) => {
+    const image = images.find((candidate) => candidate.id === container.imageId)
+    const [repository, tag] = splitReference(container.image)
+    return {
+      ID: container.imageId,
+      ContainerName: container.name,
+      Repository: repository,
+      Tag: tag,
+      Platform: platform(),
+      Size: image?.sizeBytes ?? 0,
+      Created: image?.createdAt ?? '',
+    }
+  })
+}
+
+function shortId(id: string): string {
+  return id.replace(/^sha256:/, '').slice(0, SHORT_ID)
+}
+
+function formatImages(rows: readonly ImageRow[], nowMs: number): string {
+  return formatTable(
+    ['CONTAINER', 'REPOSITORY', 'TAG', 'PLATFORM', 'IMAGE ID', 'SIZE', 'CREATED'],
+    rows.map((row) => [
+      row.ContainerName,
+      row.Repository,
+      row.Tag === '' ? '<none>' : row.Tag,
+      row.Platform,
+      shortId(row.ID),
+      humanSize(row.Size),
+      row.Created === '' ? 'N/A' : `${humanDuration(nowMs - Date.parse(row.Created))} ago`,
+    ]),
+  )
+}
+
+export const command: Command = {
+  usage: '[OPTIONS] [SERVICE...]',
+  summary: 'List the images that the containers use',
+  flags: [
+    { name: 'quiet', short: 'q', kind: 'bool', help: 'Only IDs' },
+    {
+      name: 'format',
+      kind: 'text',
+      value: 'FORMAT',
+      help: 'table, json, or a template like "{{.Repository}}"',
+    },
+  ],
+  examples: [['tsstack images', 'Image, size and age for each container']],
+  async run(context) {
+    const { flags, output, positional } = context
+    const stack = await resolveStackName(context)
+    const client = await context.client()
+    const [containers, images] = await Promise.all([
+      selectContainers(client, stack, positional, { all: true }),
+      client.images(),
+    ])
+    const rows = toImageRows(containers, images)
+    if (flags.bool('quiet')) {
+      output.write(
+        [...new Set(rows.map((row) => row.ID.replace(/^sha256:/, '')))]
+          .map((id) => `${id}\n`)
+          .join(''),
+      )
+    } else {
+      output.write(
+        formatRows(flags.text('format') ?? 'table', rows, false) ?? formatImages(rows, Date.now()),
+      )
+    }
+    return 0
+  },
+}

@@ -1,0 +1,89 @@
+/** start, stop, restart, kill, pause, unpause: one request, six words. */
+import type { LifecycleAction, LifecycleRequest } from '../../api/types.ts'
+import type { Flag } from '../args.ts'
+import type { Command, CommandContext } from '../command.ts'
+import { showProgress } from '../progress.ts'
+import { selectContainers } from '../select-containers.ts'
+import { resolveStackName } from '../stack-name.ts'
+
+const TIMEOUT: Flag = {
+  name: 'timeout',
+  short: 't',
+  kind: 'seconds',
+  value: 'SECONDS',
+  help: "Grace before containers are killed (default: each service's own)",
+}
+
+async function runAction(context: CommandContext, action: LifecycleAction): Promise<number> {
+  const { flags, positional } = context
+  const stack = await resolveStackName(context)
+  const client = await context.client()
+  // For the error with the nearest name, before anything is done.
+  if (positional.length > 0) await selectContainers(client, stack, positional, { all: true })
+  const timeoutSeconds = flags.number('timeout')
+  const signal = flags.text('signal')
+  const request: LifecycleRequest = {
+    action,
+    ...(positional.length > 0 ? { services: positional } : {}),
+    ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
+    ...(signal === undefined ? {} : { signal }),
+  }
+  await showProgress(client.lifecycle(stack, request), context)
+  return 0
+}
+
+function lifecycleCommand(
+  action: LifecycleAction,
+  rest: Pick<Command, 'summary' | 'flags' | 'examples'>,
+): Command {
+  return { usage: '[OPTIONS] [SERVICE...]', ...rest, run: (context) => runAction(context, action) }
+}
+
+export const start = lifecycleCommand('start', {
+  summary: 'Start stopped containers, in the order of their dependencies',
+  flags: [],
+  examples: [['tsstack start db', 'Start the containers of "db"']],
+})
+
+export const stop = lifecycleCommand('stop', {
+  summary: 'Stop containers without removing them',
+  flags: [TIMEOUT],
+  examples: [['tsstack stop -t 30', 'All containers, with 30 seconds of grace']],
+})
+
+export const restart = lifecycleCommand('restart', {
+  summary:
+    'Restart containers; changes of the stack file are not taken over ("tsstack up" does that)',
+  flags: [
+    TIMEOUT,
+    { name: 'no-deps', kind: 'bool', help: 'Accepted: dependents are left alone anyway' },
+  ],
+  examples: [['tsstack restart api', 'Stop and start the containers of "api"']],
+})
+
+export const kill = lifecycleCommand('kill', {
+  summary: 'Kill containers, or send them a signal',
+  flags: [
+    {
+      name: 'signal',
+      short: 's',
+      kind: 'text',
+      value: 'SIGNAL',
+      help: 'Signal to send (default: SIGKILL)',
+    },
+    { name: 'remove-orphans', kind: 'bool', help: 'Accepted for Docker Compose', hidden: true },
+  ],
+  examples: [['tsstack kill -s HUP front', 'Make "front" read its configuration again']],
+})
+
+export const pause = lifecycleCommand('pause', {
+  summary: 'Freeze the processes of containers',
+  flags: [],
+  examples: [['tsstack pause worker', 'Freeze "worker"; "tsstack unpause worker" lets it go on']],
+})
+
+export const unpause = lifecycleCommand('unpause', {
+  summary: 'Let frozen containers go on',
+  flags: [],
+  examples: [['tsstack unpause worker', 'Let "worker" go on']],
+})

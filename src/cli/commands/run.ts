@@ -1,0 +1,178 @@
+import { isatty } from 'node:tty'
+import type { RunRequest } from '../../api/types.ts'
+import type { Client } from '../../client/client.ts'
+import { TsstackError } from '../../errors.ts'
+import type { LoadedStack } from '../../spec/loaded-stack.ts'
+import type { Command, CommandContext } from '../command.ts'
+import { parseEnvironment } from '../environment-flags.ts'
+import { showProgress } from '../progress.ts'
+import { checkServices } from '../select-containers.ts'
+import { splitWords } from '../split-words.ts'
+import { loadSource } from '../stack-source.ts'
+import { runSession, terminalSize } from '../terminal-session.ts'
+import { sourceOf } from '../up-options.ts'
+
+function parseLabels(pairs: readonly string[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const equals = pair.indexOf('=')
+      if (equals === 0)
+        throw new TsstackError('INVALID_ARGUMENT', `invalid label "${pair}": expected KEY=VALUE`)
+      return equals === -1 ? [pair, ''] : [pair.slice(0, equals), pair.slice(equals + 1)]
+    }),
+  )
+}
+
+interface Streams {
+  readonly tty: boolean
+  readonly stdin: boolean
+  readonly detach: boolean
+}
+
+function readStreams({ flags }: CommandContext): Streams {
+  const detach = flags.bool('detach')
+  const stdin = !detach && !(flags.has('interactive') && !flags.bool('interactive'))
+  return { detach, stdin, tty: !detach && !flags.bool('no-tty') && isatty(0) && isatty(1) }
+}
+
+function toRunRequest(context: CommandContext, loaded: LoadedStack, streams: Streams): RunRequest {
+  const { flags, positional, env } = context
+  const [service = '', ...program] = positional
+  const optional = <K extends string>(
+    key: K,
+    value: string | undefined,
+  ): Partial<Record<K, string>> =>
+    value === undefined ? {} : ({ [key]: value } as Record<K, string>)
+  const entrypoint = flags.text('entrypoint')
+  return {
+    ...sourceOf(loaded),
+    service,
+    ...optional('name', flags.text('name')),
+    ...(program.length > 0 ? { command: program } : {}),
+    ...(entrypoint === undefined ? {} : { entrypoint: splitWords(entrypoint) }),
+    environment: parseEnvironment(flags.list('env'), env),
+    ...optional('user', flags.text('user')),
+    ...optional('workingDir', flags.text('workdir')),
+    labels: parseLabels(flags.list('label')),
+    volumes: flags.list('volume'),
+    publish: flags.list('publish'),
+    servicePorts: flags.bool('service-ports'),
+    useAliases: flags.bool('use-aliases'),
+    noDeps: flags.bool('no-deps'),
+    tty: streams.tty,
+    stdin: streams.stdin,
+    remove: flags.bool('rm'),
+    capAdd: flags.list('cap-add'),
+    capDrop: flags.list('cap-drop'),
+  }
+}
+
+/** Networks, volumes and the services that this one needs. */
+async function startDependencies(
+  context: CommandContext,
+  client: Client,
+  loaded: LoadedStack,
+): Promise<void> {
+  const service = loaded.stack.services[context.positional[0] ?? '']
+  const needed = Object.keys(service?.depends_on ?? {})
+  if (context.flags.bool('no-deps') || needed.length === 0) return
+  const request = {
+    ...sourceOf(loaded),
+    options: { services: needed, removeOrphans: context.flags.bool('remove-orphans') },
+  }
+  await showProgress(client.up(loaded.stack.name, request), context)
+}
+
+async function run(context: CommandContext): Promise<number> {
+  const streams = readStreams(context)
+  const loaded = await loadSource(context)
+  checkServices(context.positional.slice(0, 1), Object.keys(loaded.stack.services))
+  const client = await context.client()
+  await startDependencies(context, client, loaded)
+  const { id } = await client.run(loaded.stack.name, toRunRequest(context, loaded, streams))
+  if (streams.detach) {
+    await client.startContainer(id)
+    context.output.line((await client.container(id)).name)
+    return 0
+  }
+  // Attached before it starts, so that nothing that it writes is missed.
+  const session = await client.attach(id)
+  await client.startContainer(id)
+  const size = streams.tty ? terminalSize() : undefined
+  if (size !== undefined) session.resize(size)
+  return runSession(session, streams)
+}
+
+export const command: Command = {
+  usage: '[OPTIONS] SERVICE [COMMAND] [ARGS...]',
+  summary: 'Run a one-off command in a new container of a service',
+  details:
+    "Starts what the service depends on first. Publishes no ports unless told to. The command's exit code is returned.",
+  flags: [
+    {
+      name: 'detach',
+      short: 'd',
+      kind: 'bool',
+      help: 'Return at once, and print the name of the container',
+    },
+    { name: 'rm', kind: 'bool', help: 'Remove the container when it has ended' },
+    {
+      name: 'env',
+      short: 'e',
+      kind: 'list',
+      value: 'KEY=VALUE',
+      help: 'Set an environment variable; KEY alone takes it from here',
+    },
+    {
+      name: 'volume',
+      short: 'v',
+      kind: 'list',
+      value: 'SPEC',
+      help: 'Mount a volume: SOURCE:TARGET[:ro]',
+    },
+    { name: 'publish', short: 'p', kind: 'list', value: 'SPEC', help: 'Publish a port: 8080:80' },
+    { name: 'service-ports', short: 'P', kind: 'bool', help: 'Publish the ports of the service' },
+    { name: 'no-deps', kind: 'bool', help: 'Leave the services that it depends on alone' },
+    {
+      name: 'entrypoint',
+      kind: 'text',
+      value: 'COMMAND',
+      help: 'Instead of the entrypoint of the image',
+    },
+    { name: 'no-tty', short: 'T', kind: 'bool', help: 'No terminal' },
+    { name: 'name', kind: 'text', value: 'NAME', help: 'Name of the container' },
+    { name: 'label', short: 'l', kind: 'list', value: 'KEY=VALUE', help: 'Add a label' },
+    { name: 'user', short: 'u', kind: 'text', value: 'USER', help: 'Run as this user' },
+    { name: 'workdir', short: 'w', kind: 'text', value: 'PATH', help: 'Run in this directory' },
+    { name: 'use-aliases', kind: 'bool', help: "Answer to the service's aliases in its networks" },
+    { name: 'cap-add', kind: 'list', value: 'NAME', help: 'Add a capability' },
+    { name: 'cap-drop', kind: 'list', value: 'NAME', help: 'Take a capability away' },
+    {
+      name: 'remove-orphans',
+      kind: 'bool',
+      help: 'Remove containers of services that the stack file no longer has',
+    },
+    {
+      name: 'interactive',
+      short: 'i',
+      kind: 'bool',
+      help: 'Accepted: input is open anyway',
+      hidden: true,
+    },
+    {
+      name: 'tty',
+      short: 't',
+      kind: 'bool',
+      help: 'Accepted: a terminal is given anyway',
+      hidden: true,
+    },
+    { name: 'quiet-pull', kind: 'bool', help: 'Accepted for Docker Compose', hidden: true },
+  ],
+  examples: [
+    ['tsstack run --rm api npm test', 'The tests, in a container that is removed afterwards'],
+    ['tsstack run --rm --no-deps -e DEBUG=1 api sh', 'A shell, without the database'],
+  ],
+  passthrough: true,
+  arguments: { min: 1 },
+  run,
+}

@@ -1,0 +1,114 @@
+import type { Command, CommandContext } from '../command.ts'
+import { TsstackError } from '../../errors.ts'
+import { showProgress } from '../progress.ts'
+import { checkServices } from '../select-containers.ts'
+import { loadSource } from '../stack-source.ts'
+import { readUpOptions, sourceOf, UP_FLAGS } from '../up-options.ts'
+
+function checkFlags({ flags }: CommandContext): void {
+  const attached = [
+    'abort-on-container-exit',
+    'abort-on-container-failure',
+    'exit-code-from',
+  ].filter((name) => flags.has(name))
+  const [first] = attached
+  if (first !== undefined && (flags.bool('detach') || flags.bool('wait'))) {
+    throw new TsstackError(
+      'INVALID_ARGUMENT',
+      `--${first} is incompatible with --detach and --wait`,
+    )
+  }
+  if (flags.has('wait-timeout') && !flags.bool('wait')) {
+    throw new TsstackError('INVALID_ARGUMENT', '--wait-timeout needs --wait')
+  }
+}
+
+async function run(context: CommandContext): Promise<number> {
+  const { flags, positional } = context
+  checkFlags(context)
+  const options = readUpOptions(context)
+  const loaded = await loadSource(context)
+  checkServices(positional, Object.keys(loaded.stack.services))
+  const client = await context.client()
+  const stack = loaded.stack.name
+  const request = { ...sourceOf(loaded), options }
+  if (flags.bool('detach') || flags.bool('wait') || flags.bool('no-start')) {
+    await showProgress(client.up(stack, request), context)
+    return 0
+  }
+  const { runInForeground } = await import('../foreground.ts')
+  return runInForeground({ context, client, stack, request })
+}
+
+export const command: Command = {
+  usage: '[OPTIONS] [SERVICE...]',
+  summary: 'Create and start the containers of a stack',
+  details:
+    'Brings what runs in line with the stack file: what is unchanged is left alone, what can be changed on the running container is, ' +
+    'the rest is replaced ("tsstack plan" shows it). In the foreground the output of the containers follows; Ctrl-C stops them, a ' +
+    'second Ctrl-C kills them.',
+  flags: [
+    {
+      name: 'detach',
+      short: 'd',
+      kind: 'bool',
+      help: 'Return when the containers have been started',
+    },
+    ...UP_FLAGS,
+    {
+      name: 'wait',
+      kind: 'bool',
+      help: 'Return when the services are running or healthy; implies -d',
+    },
+    { name: 'wait-timeout', kind: 'seconds', value: 'SECONDS', help: 'Wait at most this long' },
+    {
+      name: 'timeout',
+      short: 't',
+      kind: 'seconds',
+      value: 'SECONDS',
+      help: "Grace when containers are stopped (default: each service's own)",
+    },
+    {
+      name: 'attach',
+      kind: 'list',
+      value: 'SERVICE',
+      help: 'Show the output of these services only',
+    },
+    {
+      name: 'no-attach',
+      kind: 'list',
+      value: 'SERVICE',
+      help: 'Do not show the output of these services',
+    },
+    {
+      name: 'abort-on-container-exit',
+      kind: 'bool',
+      help: 'Stop all containers when one has ended',
+    },
+    {
+      name: 'abort-on-container-failure',
+      kind: 'bool',
+      help: 'Stop all containers when one has failed',
+    },
+    {
+      name: 'exit-code-from',
+      kind: 'text',
+      value: 'SERVICE',
+      help: 'Return the exit code of this service; implies --abort-on-container-exit',
+    },
+    { name: 'timestamps', kind: 'bool', help: 'Time in front of each line' },
+    { name: 'no-log-prefix', kind: 'bool', help: 'No name in front of the lines' },
+    { name: 'no-color', kind: 'bool', help: 'No colours' },
+    { name: 'yes', short: 'y', kind: 'bool', help: 'Accepted for Docker Compose', hidden: true },
+    { name: 'quiet-pull', kind: 'bool', help: 'Accepted for Docker Compose', hidden: true },
+  ],
+  examples: [
+    ['tsstack up -d', 'Start the stack of ./compose.yaml in the background'],
+    [
+      'tsstack up --wait --wait-timeout 60',
+      'Return when all services are healthy, fail after a minute',
+    ],
+    ['tsstack up -d --scale api=3 api', 'Three replicas of "api", and what it depends on'],
+  ],
+  run,
+}

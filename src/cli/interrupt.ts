@@ -1,0 +1,31 @@
+/** Ctrl-C and SIGTERM as a signal that work can be ended with. */
+export interface Interrupt {
+  /** Aborted by the first of them. */
+  readonly signal: AbortSignal
+  /** Called at each further one. */
+  onAgain(listener: () => void): void
+  /** Gives the signals back to their default. */
+  close(): void
+}
+
+/** Listens from now until `close`. */
+export function onInterrupt(): Interrupt {
+  const controller = new AbortController()
+  let again: () => void = () => undefined
+  const handle = (): void => {
+    if (controller.signal.aborted) again()
+    else controller.abort()
+  }
+  process.on('SIGINT', handle)
+  process.on('SIGTERM', handle)
+  return {
+    signal: controller.signal,
+    onAgain: (listener) => {
+      again = listener
+    },
+    close: () => {
+      process.off('SIGINT', handle)
+      process.off('SIGTERM', handle)
+    },
+  }
+}

@@ -1,0 +1,122 @@
+/** The command line's entry: finds the command, reads its flags, runs it, and turns a failure into text and exit code. */
+import { toTsstackError, TsstackError, ERROR_CODES } from '../errors.ts'
+import { parseArgs, splitAtCommand } from './args.ts'
+import type { Command, CommandContext } from './command.ts'
+import { COMMANDS } from './command-table.ts'
+import { didYouMean } from './did-you-mean.ts'
+import { formatError } from './error-text.ts'
+import { GLOBAL_FLAGS, readGlobalOptions } from './global-options.ts'
+import { formatCommandHelp, formatRootHelp } from './help.ts'
+import { createOutput } from './output.ts'
+import type { Output } from './output.ts'
+import { createStyle } from './style.ts'
+
+function rootHelp(): string {
+  return formatRootHelp(
+    Object.entries(COMMANDS).map(([name, { summary }]) => [name, summary] as const),
+  )
+}
+
+async function loadCommand(name: string): Promise<Command> {
+  const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  if (entry === undefined) {
+    throw new TsstackError(
+      'INVALID_ARGUMENT',
+      `unknown command: "tsstack ${name}"${didYouMean(name, Object.keys(COMMANDS))}`,
+      {
+        hint: 'run "tsstack --help" for the list of commands',
+      },
+    )
+  }
+  return entry.load()
+}
+
+function checkArguments(name: string, command: Command, count: number): void {
+  const { min, max } = command.arguments ?? { min: 0 }
+  if (count >= min && (max === undefined || count <= max)) return
+  const expected =
+    max === undefined
+      ? `at least ${String(min)}`
+      : min === max
+        ? String(min)
+        : `${String(min)} to ${String(max)}`
+  throw new TsstackError(
+    'INVALID_ARGUMENT',
+    `"tsstack ${name}" takes ${expected} argument(s), ${String(count)} given`,
+    {
+      hint: `tsstack ${name} ${command.usage}`,
+    },
+  )
+}
+
+interface Invocation {
+  readonly name: string
+  readonly words: readonly string[]
+  readonly before: readonly string[]
+}
+
+async function runCommand({ name, words, before }: Invocation, output: Output): Promise<number> {
+  const command = await loadCommand(name)
+  const passthrough = command.passthrough ?? false
+  const { flags, positional } = parseArgs(
+    { flags: command.flags, globals: GLOBAL_FLAGS, passthrough },
+    words,
+  )
+  if (flags.bool('help')) {
+    output.write(formatCommandHelp(name, command))
+    return 0
+  }
+  const early = parseArgs({ flags: [], globals: GLOBAL_FLAGS, passthrough: true }, before).flags
+  const own = new Set(command.flags.map((flag) => flag.name))
+  const late = {
+    ...flags,
+    text: (key: string) => (own.has(key) ? undefined : flags.text(key)),
+    list: (key: string) => (own.has(key) ? [] : flags.list(key)),
+  }
+  const global = readGlobalOptions(early, late, process.env)
+  checkArguments(name, command, positional.length)
+  const context: CommandContext = {
+    flags,
+    positional,
+    global,
+    output: createOutput(global.ansi, process.env),
+    env: process.env,
+    cwd: process.cwd(),
+    client: async () =>
+      (await import('../client/start-daemon.ts')).connectOrStart(process.env, output.note),
+  }
+  return command.run(context)
+}
+
+async function dispatch(words: readonly string[], output: Output): Promise<number> {
+  const { before, command, after } = splitAtCommand(GLOBAL_FLAGS, words)
+  const globals = parseArgs({ flags: [], globals: GLOBAL_FLAGS, passthrough: true }, before).flags
+  if (command === 'help') {
+    const name = after[0]
+    output.write(name === undefined ? rootHelp() : formatCommandHelp(name, await loadCommand(name)))
+    return 0
+  }
+  if (command === undefined) {
+    if (globals.bool('version'))
+      return runCommand({ name: 'version', words: [], before: [] }, output)
+    output.write(rootHelp())
+    return 0
+  }
+  if (globals.bool('help'))
+    return runCommand({ name: command, words: ['--help'], before: [] }, output)
+  return runCommand({ name: command, words: after, before }, output)
+}
+
+async function main(): Promise<void> {
+  // Ours alone: containers and the daemon must not inherit it.
+  delete process.env['NODE_COMPILE_CACHE']
+  const output = createOutput('auto', process.env)
+  try {
+    process.exitCode = await dispatch(process.argv.slice(2), output)
+  } catch (thrown) {
+    output.note(formatError(thrown, createStyle(output.errorColor)))
+    process.exitCode = ERROR_CODES[toTsstackError(thrown).code].exit
+  }
+}
+
+void main()

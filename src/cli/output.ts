@@ -1,0 +1,74 @@
+/**
+ * Where the command line writes: results to standard output, everything else (progress, warnings, errors) to standard
+ * error. Writes are synchronous: the two stay in order, a slow reader holds us back, and `process.stdout` with its
+ * streams is never loaded. A reader that went away (`| head`) ends the process quietly, as SIGPIPE would.
+ */
+import { writeSync } from 'node:fs'
+import { isatty } from 'node:tty'
+
+const SIGPIPE_EXIT = 141
+
+export interface Output {
+  /** Results; no newline is added. */
+  readonly write: (text: string) => void
+  /** A line of results. */
+  readonly line: (text: string) => void
+  /** A line on standard error. */
+  readonly note: (text: string) => void
+  /** Raw standard error; no newline is added. */
+  readonly writeError: (text: string) => void
+  readonly isTerminal: boolean
+  readonly isErrorTerminal: boolean
+  /** Whether results may be coloured. */
+  readonly color: boolean
+  readonly errorColor: boolean
+}
+
+const pause = new Int32Array(new SharedArrayBuffer(4))
+
+/** Writes all bytes to a descriptor, also when it is a non-blocking pipe that is full. */
+export function writeAll(fd: number, data: string | Uint8Array): void {
+  let rest: Uint8Array = typeof data === 'string' ? Buffer.from(data) : data
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(writeSync(fd, rest))
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'EPIPE') process.exit(SIGPIPE_EXIT)
+      if (code !== 'EAGAIN') throw error
+      Atomics.wait(pause, 0, 0, 1)
+    }
+  }
+}
+
+export type AnsiMode = 'auto' | 'always' | 'never'
+
+/** https://no-color.org and FORCE_COLOR; `--ansi` wins over both. */
+function mayColor(fd: number, ansi: AnsiMode, env: NodeJS.ProcessEnv): boolean {
+  if (ansi !== 'auto') return ansi === 'always'
+  if ((env['NO_COLOR'] ?? '') !== '') return false
+  const force = env['FORCE_COLOR']
+  if (force !== undefined) return force !== '0' && force !== 'false'
+  return isatty(fd) && env['TERM'] !== 'dumb'
+}
+
+export function createOutput(ansi: AnsiMode, env: NodeJS.ProcessEnv): Output {
+  return {
+    write: (text) => {
+      writeAll(1, text)
+    },
+    line: (text) => {
+      writeAll(1, `${text}\n`)
+    },
+    note: (text) => {
+      writeAll(2, `${text}\n`)
+    },
+    writeError: (text) => {
+      writeAll(2, text)
+    },
+    isTerminal: isatty(1),
+    isErrorTerminal: isatty(2),
+    color: mayColor(1, ansi, env),
+    errorColor: mayColor(2, ansi, env),
+  }
+}

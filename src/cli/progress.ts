@@ -1,0 +1,120 @@
+/** Progress of `up`, `down` and their like, on standard error. */
+import type { ContainerSummary, ProgressEvent } from '../api/types.ts'
+import { flatten } from '../client/flatten.ts'
+import type { CommandContext } from './command.ts'
+
+export type OperationEvent = Extract<ProgressEvent, { type: 'operation' }>
+
+/** Where events go. `stop` is called once, whatever happens. */
+export interface ProgressView {
+  operation(event: OperationEvent): void
+  warning(message: string): void
+  stop(): Promise<void>
+}
+
+export interface ProgressResult {
+  readonly changed: boolean
+  readonly containers: readonly ContainerSummary[]
+}
+
+/** `Container hello-web-1`. */
+export function resourceLabel(event: OperationEvent): string {
+  return `${event.resource.charAt(0).toUpperCase()}${event.resource.slice(1)} ${event.name}`
+}
+
+/** A line of Docker Compose's plain progress: ` Container hello-web-1  Created`. */
+export function plainLine(event: OperationEvent): string {
+  const state = event.status === 'failed' ? 'Error' : event.action
+  const detail = event.detail === undefined ? '' : ` ${event.detail}`
+  return ` ${resourceLabel(event)}  ${state}${detail}`
+}
+
+const JSON_STATUS = { started: 'Working', done: 'Done', failed: 'Error' } as const
+
+/** A line of Docker Compose's `--progress json`. */
+export function jsonLine(event: OperationEvent): string {
+  return JSON.stringify({
+    id: resourceLabel(event),
+    status: JSON_STATUS[event.status],
+    text: event.action,
+    ...(event.detail === undefined ? {} : { details: event.detail }),
+  })
+}
+
+function plainView(note: (line: string) => void): ProgressView {
+  return {
+    operation: (event) => {
+      note(plainLine(event))
+    },
+    warning: (message) => {
+      note(`warning: ${message}`)
+    },
+    stop: () => Promise.resolve(),
+  }
+}
+
+function jsonView(note: (line: string) => void): ProgressView {
+  return {
+    operation: (event) => {
+      note(jsonLine(event))
+    },
+    warning: (message) => {
+      note(JSON.stringify({ status: 'Warning', text: message }))
+    },
+    stop: () => Promise.resolve(),
+  }
+}
+
+function quietView(note: (line: string) => void): ProgressView {
+  return {
+    operation: () => undefined,
+    warning: (message) => {
+      note(`warning: ${message}`)
+    },
+    stop: () => Promise.resolve(),
+  }
+}
+
+type Mode = 'tty' | 'plain' | 'json' | 'quiet'
+
+function chooseMode({ global, output }: CommandContext): Mode {
+  if (global.progress !== 'auto') return global.progress
+  return output.isErrorTerminal && global.ansi !== 'never' ? 'tty' : 'plain'
+}
+
+/** The live view is loaded only when there is something to show: it costs more than a no-op `up` may. */
+async function openView(
+  mode: Mode,
+  operations: number,
+  context: CommandContext,
+): Promise<ProgressView> {
+  const { note } = context.output
+  if (mode === 'tty' && operations > 0)
+    return (await import('./progress-live.ts')).liveView(operations, context.output)
+  if (mode === 'json') return jsonView(note)
+  return mode === 'quiet' ? quietView(note) : plainView(note)
+}
+
+/**
+ * Shows a stream of progress until it is done.
+ * @throws {TsstackError} what the daemon reports
+ */
+export async function showProgress(
+  stream: AsyncIterable<readonly ProgressEvent[]>,
+  context: CommandContext,
+): Promise<ProgressResult> {
+  const mode = chooseMode(context)
+  let view = await openView(mode === 'tty' ? 'plain' : mode, 0, context)
+  let result: ProgressResult = { changed: false, containers: [] }
+  try {
+    for await (const event of flatten(stream)) {
+      if (event.type === 'plan') view = await openView(mode, event.operations, context)
+      else if (event.type === 'operation') view.operation(event)
+      else if (event.type === 'warning') view.warning(event.message)
+      else if (event.type === 'done') result = event
+    }
+  } finally {
+    await view.stop()
+  }
+  return result
+}

@@ -1,0 +1,86 @@
+/** Joins a session with our own standard streams: raw mode, size, end of input; and gives the terminal back after it. */
+import { isatty, ReadStream } from 'node:tty'
+import type { Resize } from '../api/types.ts'
+import type { Session } from '../client/session.ts'
+import { writeAll } from './output.ts'
+
+export interface SessionOptions {
+  readonly tty: boolean
+  readonly stdin: boolean
+}
+
+/** Rows and columns of the terminal behind a descriptor, undefined when there is none. */
+export function terminalSize(): Resize | undefined {
+  const { columns, rows } = process.stdout.isTTY ? process.stdout : process.stderr
+  return typeof columns === 'number' && typeof rows === 'number' && columns > 0
+    ? { columns, rows }
+    : undefined
+}
+
+function forwardInput(session: Session): () => void {
+  const { stdin } = process
+  const onData = (bytes: Buffer): void => {
+    if (!session.write(bytes)) stdin.pause()
+  }
+  session.onDrain(() => {
+    stdin.resume()
+  })
+  stdin.on('data', onData)
+  stdin.on('end', () => {
+    session.closeStdin()
+  })
+  stdin.on('error', () => {
+    session.closeStdin()
+  })
+  return () => {
+    stdin.off('data', onData)
+    stdin.pause()
+    // A pipe or terminal that somebody still holds open must not keep us.
+    stdin.unref()
+  }
+}
+
+function setRaw(raw: boolean): void {
+  const { stdin } = process
+  if (stdin instanceof ReadStream) stdin.setRawMode(raw)
+}
+
+/**
+ * Runs until the program ends. With a terminal, ours is in raw mode meanwhile: Ctrl-C goes to the program.
+ * @returns the program's exit code
+ */
+export async function runSession(session: Session, options: SessionOptions): Promise<number> {
+  const raw = options.tty && options.stdin && isatty(0)
+  const restore = (): void => {
+    setRaw(false)
+  }
+  const resize = (): void => {
+    const size = terminalSize()
+    if (size !== undefined) session.resize(size)
+  }
+  if (raw) {
+    setRaw(true)
+    process.on('exit', restore)
+  }
+  if (options.tty) process.on('SIGWINCH', resize)
+  const stopInput = options.stdin ? forwardInput(session) : () => undefined
+  if (!options.stdin) session.closeStdin()
+  try {
+    const { exitCode } = await session.run({
+      onStdout: (bytes) => {
+        writeAll(1, bytes)
+      },
+      onStderr: (bytes) => {
+        writeAll(2, bytes)
+      },
+    })
+    return exitCode
+  } finally {
+    stopInput()
+    process.off('SIGWINCH', resize)
+    if (raw) {
+      restore()
+      process.off('exit', restore)
+    }
+  }
+}

@@ -1,0 +1,87 @@
+/** The flags of `up`, `plan` and their like that say what is wanted. */
+import type { UpRequest } from '../api/types.ts'
+import type { LoadedStack } from '../spec/loaded-stack.ts'
+import { TsstackError } from '../errors.ts'
+import type { Flag } from './args.ts'
+import type { CommandContext } from './command.ts'
+
+export const UP_FLAGS: readonly Flag[] = [
+  { name: 'force-recreate', kind: 'bool', help: 'Replace containers though nothing changed' },
+  { name: 'no-recreate', kind: 'bool', help: 'Leave existing containers though something changed' },
+  { name: 'no-deps', kind: 'bool', help: 'Leave the services that they depend on alone' },
+  {
+    name: 'scale',
+    kind: 'list',
+    value: 'SERVICE=N',
+    help: 'This number of replicas; repeat it for several services',
+  },
+  {
+    name: 'remove-orphans',
+    kind: 'bool',
+    help: 'Remove containers of services that the stack file no longer has',
+  },
+  { name: 'no-start', kind: 'bool', help: 'Create containers, but do not start them' },
+  {
+    name: 'renew-anon-volumes',
+    short: 'V',
+    kind: 'bool',
+    help: 'Give replaced containers new anonymous volumes',
+  },
+]
+
+const MAX_REPLICAS = 10_000
+
+function parseScale(pairs: readonly string[]): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const match = /^([^=]+)=(\d{1,6})$/.exec(pair)
+      const count = Number(match?.[2])
+      if (match === null || count > MAX_REPLICAS) {
+        throw new TsstackError(
+          'INVALID_ARGUMENT',
+          `invalid --scale option "${pair}": expected SERVICE=NUMBER`,
+        )
+      }
+      return [match[1] ?? '', count]
+    }),
+  )
+}
+
+/** What travels to the daemon of a loaded stack file. */
+export function sourceOf({
+  stack,
+  files,
+  workingDir,
+  contents,
+}: LoadedStack): Pick<UpRequest, 'stack' | 'files' | 'workingDir' | 'contents'> {
+  return { stack, files, workingDir, contents }
+}
+
+/** @throws {INVALID_ARGUMENT} for flags that contradict each other, and a wrong --scale */
+export function readUpOptions({ flags, positional, env }: CommandContext): UpRequest['options'] {
+  if (flags.bool('force-recreate') && flags.bool('no-recreate')) {
+    throw new TsstackError(
+      'INVALID_ARGUMENT',
+      '--force-recreate and --no-recreate are incompatible',
+    )
+  }
+  const scale = parseScale(flags.list('scale'))
+  const timeoutSeconds = flags.number('timeout')
+  const waitTimeoutSeconds = flags.number('wait-timeout')
+  const removeOrphans =
+    flags.bool('remove-orphans') ||
+    (!flags.has('remove-orphans') && ['1', 'true'].includes(env['COMPOSE_REMOVE_ORPHANS'] ?? ''))
+  return {
+    ...(positional.length > 0 ? { services: positional } : {}),
+    forceRecreate: flags.bool('force-recreate'),
+    noRecreate: flags.bool('no-recreate'),
+    noDeps: flags.bool('no-deps'),
+    removeOrphans,
+    noStart: flags.bool('no-start'),
+    renewAnonVolumes: flags.bool('renew-anon-volumes'),
+    ...(Object.keys(scale).length > 0 ? { scale } : {}),
+    ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
+    ...(flags.bool('wait') ? { wait: true } : {}),
+    ...(waitTimeoutSeconds === undefined ? {} : { waitTimeoutSeconds }),
+  }
+}

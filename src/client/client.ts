@@ -1,0 +1,193 @@
+/** The daemon's API as functions, one for each route of src/api/types.ts. */
+import type {
+  ContainerDetail,
+  ContainerSummary,
+  DoctorCheck,
+  DownRequest,
+  EngineEvent,
+  ExecRequest,
+  ImageSummary,
+  LifecycleRequest,
+  LogLine,
+  LogsQuery,
+  NetworkSummary,
+  PlanResponse,
+  ProgressEvent,
+  RunRequest,
+  StackSummary,
+  StatsSample,
+  TopResponse,
+  UpRequest,
+  Version,
+  VolumeSummary,
+} from '../api/types.ts'
+import { createSession } from './session.ts'
+import type { Session } from './session.ts'
+import { createTransport } from './transport.ts'
+import type { Call } from './transport.ts'
+
+type Query = Readonly<Record<string, string | number | boolean | undefined>>
+
+/**
+ * Streams give items in batches, in the order in which they happened; leaving the loop closes the connection. All
+ * functions throw what the daemon answered as TsstackError, UNAVAILABLE when it can't be reached, CANCELLED when the
+ * signal was raised.
+ */
+export interface Client {
+  version(): Promise<Version>
+  doctor(): Promise<readonly DoctorCheck[]>
+  stacks(): Promise<readonly StackSummary[]>
+  plan(stack: string, request: UpRequest): Promise<PlanResponse>
+  up(
+    stack: string,
+    request: UpRequest,
+    signal?: AbortSignal,
+  ): AsyncGenerator<readonly ProgressEvent[], void>
+  down(
+    stack: string,
+    request: DownRequest,
+    signal?: AbortSignal,
+  ): AsyncGenerator<readonly ProgressEvent[], void>
+  lifecycle(
+    stack: string,
+    request: LifecycleRequest,
+    signal?: AbortSignal,
+  ): AsyncGenerator<readonly ProgressEvent[], void>
+  logs(
+    stack: string,
+    query: LogsQuery,
+    signal?: AbortSignal,
+  ): AsyncGenerator<readonly LogLine[], void>
+  run(stack: string, request: RunRequest): Promise<{ readonly id: string }>
+  containers(query: {
+    readonly stack?: string
+    readonly all?: boolean
+  }): Promise<readonly ContainerSummary[]>
+  container(id: string): Promise<ContainerDetail>
+  removeContainer(id: string, force: boolean): Promise<void>
+  startContainer(id: string): Promise<void>
+  waitContainer(id: string, signal?: AbortSignal): Promise<{ readonly exitCode: number }>
+  killContainer(id: string, signal: string): Promise<void>
+  top(id: string): Promise<TopResponse>
+  exec(id: string, request: ExecRequest): Promise<Session>
+  attach(id: string): Promise<Session>
+  stats(
+    query: { readonly stack?: string; readonly stream: boolean },
+    signal?: AbortSignal,
+  ): AsyncGenerator<readonly StatsSample[], void>
+  events(
+    query: { readonly stack?: string; readonly since?: string; readonly follow: boolean },
+    signal?: AbortSignal,
+  ): AsyncGenerator<readonly EngineEvent[], void>
+  images(): Promise<readonly ImageSummary[]>
+  volumes(stack?: string): Promise<readonly VolumeSummary[]>
+  networks(stack?: string): Promise<readonly NetworkSummary[]>
+}
+
+function withQuery(path: string, query: Query): string {
+  const parameters = new URLSearchParams()
+  for (const [key, value] of Object.entries(query)) {
+    if (value !== undefined && value !== false) parameters.set(key, String(value))
+  }
+  const text = parameters.toString()
+  return text === '' ? path : `${path}?${text}`
+}
+
+function stackPath(stack: string, action: string): string {
+  return `/v1/stacks/${encodeURIComponent(stack)}/${action}`
+}
+
+function containerPath(id: string, action?: string): string {
+  const path = `/v1/containers/${encodeURIComponent(id)}`
+  return action === undefined ? path : `${path}/${action}`
+}
+
+interface ClientOptions {
+  readonly socket: string
+  /** Said once when the daemon is of another release. */
+  readonly onVersionMismatch?: (daemonVersion: string) => void
+}
+
+interface Calls {
+  readonly get: (path: string, query?: Query, signal?: AbortSignal) => Promise<unknown>
+  readonly post: (path: string, body?: unknown, signal?: AbortSignal) => Promise<unknown>
+  readonly remove: (path: string) => Promise<unknown>
+  /** Of whatever the caller says it is. */
+  readonly stream: (call: Call) => AsyncGenerator<readonly never[], void>
+  readonly session: (call: Call) => Promise<Session>
+}
+
+function createCalls(options: ClientOptions): Calls {
+  let told = false
+  const transport = createTransport({
+    socket: options.socket,
+    onVersionMismatch: (version) => {
+      if (!told) options.onVersionMismatch?.(version)
+      told = true
+    },
+  })
+  return {
+    get: (path, query = {}, signal) =>
+      transport.json({ method: 'GET', path: withQuery(path, query), signal }),
+    post: (path, body, signal) => transport.json({ method: 'POST', path, body, signal }),
+    remove: (path) => transport.json({ method: 'DELETE', path }),
+    stream: (call) => transport.stream(call) as AsyncGenerator<readonly never[], void>,
+    session: async (call) => {
+      const { socket, head } = await transport.upgrade(call)
+      return createSession(socket, head)
+    },
+  }
+}
+
+/** Makes no connection by itself. The daemon's answers are taken at their word: it is the same program. */
+export function createClient(options: ClientOptions): Client {
+  const { get, post, remove, stream, session } = createCalls(options)
+  const progress = (
+    path: string,
+    body: unknown,
+    signal?: AbortSignal,
+  ): AsyncGenerator<readonly ProgressEvent[], void> =>
+    stream({ method: 'POST', path, body, signal })
+
+  return {
+    version: async () => (await get('/v1/version')) as Version,
+    doctor: async () => (await get('/v1/doctor')) as readonly DoctorCheck[],
+    stacks: async () => (await get('/v1/stacks')) as readonly StackSummary[],
+    plan: async (stack, request) => (await post(stackPath(stack, 'plan'), request)) as PlanResponse,
+    up: (stack, request, signal) => progress(stackPath(stack, 'up'), request, signal),
+    down: (stack, request, signal) => progress(stackPath(stack, 'down'), request, signal),
+    lifecycle: (stack, request, signal) => progress(stackPath(stack, 'lifecycle'), request, signal),
+    logs: (stack, query, signal) =>
+      stream({ method: 'GET', path: withQuery(stackPath(stack, 'logs'), { ...query }), signal }),
+    run: async (stack, request) => (await post(stackPath(stack, 'run'), request)) as { id: string },
+    containers: async (query) =>
+      (await get('/v1/containers', query)) as readonly ContainerSummary[],
+    container: async (id) => (await get(containerPath(id))) as ContainerDetail,
+    removeContainer: async (id, force) => {
+      await remove(withQuery(containerPath(id), { force }))
+    },
+    startContainer: async (id) => {
+      await post(containerPath(id, 'start'))
+    },
+    waitContainer: async (id, signal) =>
+      (await post(containerPath(id, 'wait'), undefined, signal)) as { exitCode: number },
+    killContainer: async (id, signal) => {
+      await post(withQuery(containerPath(id, 'kill'), { signal }))
+    },
+    top: async (id) => (await get(containerPath(id, 'top'))) as TopResponse,
+    exec: (id, request) =>
+      session({
+        method: 'POST',
+        path: containerPath(id, 'exec'),
+        headers: { 'x-tsstack-exec': Buffer.from(JSON.stringify(request)).toString('base64') },
+      }),
+    attach: (id) => session({ method: 'POST', path: containerPath(id, 'attach') }),
+    stats: (query, signal) =>
+      stream({ method: 'GET', path: withQuery('/v1/stats', query), signal }),
+    events: (query, signal) =>
+      stream({ method: 'GET', path: withQuery('/v1/events', query), signal }),
+    images: async () => (await get('/v1/images')) as readonly ImageSummary[],
+    volumes: async (stack) => (await get('/v1/volumes', { stack })) as readonly VolumeSummary[],
+    networks: async (stack) => (await get('/v1/networks', { stack })) as readonly NetworkSummary[],
+  }
+}
