@@ -59,6 +59,8 @@ function stopNodesOf(steps: ContainerSteps, after: readonly PlanNode[]): Contain
 export interface StartContext {
   readonly nodes: NodesByService
   readonly graph: DependencyGraph
+  /** The services that the user means. For others nobody waits: only what the plan itself starts has its order. */
+  readonly scope: ReadonlySet<string>
   /** What has to exist before a container of the service: its networks and volumes, as far as the plan makes them. */
   readonly resources: (service: string) => readonly PlanNode[]
   /** Services whose containers a container of the service refers to when it is created (`volumes_from`, shared namespaces). */
@@ -139,9 +141,8 @@ function addStart(nodes: ContainerNodes, after: readonly PlanNode[]): void {
     : container && { container: container.name, containerId: container.id }
   if (!target) return
   nodes.start = planNode({ kind: 'start-container', service, ...target, cause: start }, [
-    nodes.create,
+    nodes.create ?? nodes.stop,
     nodes.update,
-    nodes.stop,
     ...after,
   ])
 }
@@ -156,7 +157,9 @@ function gatesOf(service: string, context: StartContext, waits: Map<string, Plan
     const starts = containers.flatMap(({ start }) => start ?? [])
     const fulfilled = containers.every(({ steps }) => isFulfilled(steps, dependency.condition))
     if (fulfilled) continue
-    if (dependency.condition === 'service_started' && dependency.required) gates.push(...starts)
+    const isWaitedFor = context.scope.has(dependency.service)
+    if (!isWaitedFor || (dependency.condition === 'service_started' && dependency.required))
+      gates.push(...starts)
     else gates.push(waitNode(dependency, service, starts, waits))
   }
   return gates

@@ -44,7 +44,9 @@ export function replacingChanges(changes: readonly FieldChange[]): FieldChange[]
 export function describeChanges(changes: readonly FieldChange[]): string {
   const names = changes.map(({ field }) => field)
   if (names.length === 0) return 'configuration changed'
-  if (names.length === 1) return `${names[0] ?? ''} changed`
+  if (names.length === 1) {
+    return names[0] === 'image.digest' ? 'image content changed' : `${names[0] ?? ''} changed`
+  }
   if (names.length === 2) return `${names.join(' and ')} changed`
   if (names.length === 3) return `${names.slice(0, 2).join(', ')} and ${names[2] ?? ''} changed`
   return `${names.slice(0, 2).join(', ')} and ${names.length - 2} more fields changed`

@@ -61,12 +61,29 @@ export function formatPlan(plan: Plan, options: FormatOptions = {}): string {
   const rows = toRows(plan.operations)
   const nameWidth = Math.min(32, Math.max(0, ...rows.map(({ name }) => name.length)))
   const lines = rows.flatMap((row) => rowLines(row, nameWidth, paint))
-  const warnings = plan.warnings.map((text) => paint('33', `Warning: ${printable(text)}`))
+  const warnings = plan.warnings.flatMap((text) =>
+    wrap(`Warning: ${printable(text)}`).map((line) => paint('33', line)),
+  )
   const sections = [lines, warnings, [summary(plan.stack, rows)]]
   return sections
     .filter((section) => section.length > 0)
     .map((section) => section.join('\n'))
     .join('\n\n')
+}
+
+/** Lines of at most 80 columns where words allow it, the later ones below the text after `Warning: `. */
+function wrap(text: string): string[] {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > WIDTH) {
+      lines.push(line)
+      line = `${' '.repeat('Warning: '.length)}${word}`
+    } else {
+      line = line === '' ? word : `${line} ${word}`
+    }
+  }
+  return [...lines, line]
 }
 
 type Paint = (code: string, text: string) => string
@@ -83,28 +100,26 @@ function rowLines(row: Row, nameWidth: number, paint: Paint): string[] {
   return [...first, ...changeLines(row, paint)]
 }
 
+/** Fields below each other with their notes in one column; a field that is too long for that gets a line for each value. */
 function changeLines({ verb, changes }: Row, paint: Paint): string[] {
   const entries = changes.map((change) => {
     const field = printable(change.field)
-    return { field, ...valueTexts(change), note: noteFor(verb, change.field) }
+    const before = valueText(change.before)
+    const after = valueText(change.after)
+    // Alike when what differs is not shown.
+    const values = before === after ? after : `${before} -> ${after}`
+    const line = `${INDENT}${field}: ${values}`
+    const note = noteFor(verb, change.field)
+    return { field, before, after, line, note, fits: line.length + 2 + note.length <= WIDTH }
   })
-  const lines = entries.map(
-    ({ field, before, after }) => `${INDENT}${field}: ${before} -> ${after}`,
-  )
-  const fitting = lines.filter(
-    (line, index) => line.length + 2 + (entries[index]?.note.length ?? 0) <= WIDTH,
-  )
-  const width = Math.max(0, ...fitting.map((line) => line.length))
-  return entries.flatMap(({ field, before, after, note }, index) => {
-    const line = lines[index] ?? ''
-    if (fitting.includes(line)) {
-      return note === ''
-        ? [line]
-        : [`${line.padEnd(Math.min(width, WIDTH - 2 - note.length))}  ${paint('90', note)}`]
-    }
-    const title = note === '' ? `${INDENT}${field}:` : `${INDENT}${field}:  ${paint('90', note)}`
+  const noteLength = Math.max(0, ...entries.map(({ note }) => note.length))
+  const lineLength = Math.max(0, ...entries.map(({ line, fits }) => (fits ? line.length : 0)))
+  const column = Math.min(lineLength, WIDTH - 2 - noteLength)
+  return entries.flatMap(({ field, before, after, line, note, fits }) => {
+    const suffix = note === '' ? '' : `  ${paint('90', note)}`
+    if (fits) return [`${suffix === '' ? line : line.padEnd(column)}${suffix}`]
     return [
-      title,
+      `${INDENT}${field}:${suffix}`,
       `${INDENT}  ${paint('31', `- ${before}`)}`,
       `${INDENT}  ${paint('32', `+ ${after}`)}`,
     ]
@@ -114,10 +129,6 @@ function changeLines({ verb, changes }: Row, paint: Paint): string[] {
 function noteFor(verb: Verb, field: string): string {
   if (verb === 'update') return '# in place'
   return verb === 'replace' && fieldClass(field) === 'replace' ? '# forces replacement' : ''
-}
-
-function valueTexts({ before, after }: FieldChange): { before: string; after: string } {
-  return { before: valueText(before), after: valueText(after) }
 }
 
 function valueText(value: string | undefined): string {

@@ -1,4 +1,5 @@
 /** `down`: everything goes, dependents first, then networks, then (when asked) volumes. */
+import { TsstackError } from '../errors.ts'
 import type { Stack } from '../spec/stack.ts'
 import { compareText, ownValue } from './config-hash.ts'
 import { stopNodes, nodesOf } from './container-operations.ts'
@@ -17,6 +18,7 @@ const CAUSE = 'stack goes down'
  * from what the containers record. One-off containers of a service go with it. With a stack, containers of services that
  * it does not have stay unless `removeOrphans`, and with them their networks. With `services`, only those services' containers
  * go, and the networks and volumes that nothing else uses. External networks and volumes are never touched.
+ * @throws {NOT_FOUND} when a named service is neither in the stack nor observed
  */
 export function planDown(
   observed: ObservedState,
@@ -24,6 +26,7 @@ export function planDown(
   options: DownOptions,
 ): Plan {
   const selected = new Set(options.services)
+  assertKnown(selected, observed, stack)
   const isSelected = ({ service }: ObservedContainer): boolean =>
     selected.size > 0
       ? selected.has(service)
@@ -56,6 +59,18 @@ export function planDown(
   const volumes = options.volumes ? volumeRemovals(context) : []
   const warnings = selected.size > 0 ? [] : orphanWarnings(staying)
   return buildPlan(observed.stack, [...containerNodes, ...networks, ...volumes], warnings)
+}
+
+function assertKnown(
+  services: ReadonlySet<string>,
+  observed: ObservedState,
+  stack: Stack | undefined,
+): void {
+  const present = new Set(observed.containers.map(({ service }) => service))
+  for (const name of services) {
+    if (present.has(name) || Object.hasOwn(stack?.services ?? {}, name)) continue
+    throw new TsstackError('NOT_FOUND', `Cannot take down service "${name}": not in the stack`)
+  }
 }
 
 interface DownContext {

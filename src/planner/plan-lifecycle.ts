@@ -52,6 +52,7 @@ export function planLifecycle(
   const operations = startNodes({
     nodes,
     graph,
+    scope: new Set(selected),
     resources: () => [],
     creationSources: () => [],
   })

@@ -55,6 +55,7 @@ export function planUp(desired: DesiredState, observed: ObservedState, options: 
   const operations = startNodes({
     nodes,
     graph,
+    scope,
     resources: (name) =>
       resourcesOf(stack, name, { networks: networkCreations, volumes: volumes.nodes }),
     creationSources: (name) => creationSources(ownValue(stack.services, name) ?? {}),

@@ -229,8 +229,9 @@ function runSteps(
     case 'created':
       return inScope ? { start: 'container was never started' } : {}
     case 'exited':
-      if (!inScope || (isCompleted(definition, container) && !isAfterRenewal)) return {}
-      return { start: exitCause(container) }
+      if (!inScope) return {}
+      if (!isCompleted(definition, container)) return { start: exitCause(container) }
+      return isAfterRenewal ? { start: 'runs again after what it depends on was replaced' } : {}
     case 'paused':
     case 'dead':
       return {}

@@ -206,7 +206,9 @@ class World {
       )
       if (required && !isReady) throw new Error(`${container.name} was started before ${name}`)
     }
-    const { exitCode: _exit, stopRequested: _stop, ...rest } = container
+    const rest: ObservedContainer = Object.fromEntries(
+      Object.entries(container).filter(([key]) => key !== 'exitCode' && key !== 'stopRequested'),
+    ) as unknown as ObservedContainer
     const isJob = Object.values(stack.services).some(
       ({ depends_on }) =>
         depends_on?.[container.service]?.condition === 'service_completed_successfully',
