@@ -62,7 +62,9 @@ export function formatPlan(plan: Plan, options: FormatOptions = {}): string {
   const nameWidth = Math.min(32, Math.max(0, ...rows.map(({ name }) => name.length)))
   const lines = rows.flatMap((row) => rowLines(row, nameWidth, paint))
   const warnings = plan.warnings.flatMap((text) =>
-    wrap(`Warning: ${printable(text)}`).map((line) => paint('33', line)),
+    wrap(`Warning: ${printable(text)}`, ' '.repeat('Warning: '.length)).map((line) =>
+      paint('33', line),
+    ),
   )
   const sections = [lines, warnings, [summary(plan.stack, rows)]]
   return sections
@@ -71,19 +73,13 @@ export function formatPlan(plan: Plan, options: FormatOptions = {}): string {
     .join('\n\n')
 }
 
-/** Lines of at most 80 columns where words allow it, the later ones below the text after `Warning: `. */
-function wrap(text: string): string[] {
-  const lines: string[] = []
-  let line = ''
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > WIDTH) {
-      lines.push(line)
-      line = `${' '.repeat('Warning: '.length)}${word}`
-    } else {
-      line = line === '' ? word : `${line} ${word}`
-    }
-  }
-  return [...lines, line]
+/** Lines of at most 80 columns where words allow it; the later ones begin with the indent. */
+function wrap(text: string, indent: string): string[] {
+  if (text.length <= WIDTH) return [text]
+  const space = text.lastIndexOf(' ', WIDTH)
+  const end = space > indent.length ? space : text.indexOf(' ', WIDTH)
+  if (end === -1) return [text]
+  return [text.slice(0, end), ...wrap(`${indent}${text.slice(end + 1)}`, indent)]
 }
 
 type Paint = (code: string, text: string) => string
@@ -96,7 +92,7 @@ function rowLines(row: Row, nameWidth: number, paint: Paint): string[] {
   const first =
     head.length + 2 + cause.length <= WIDTH
       ? [`${paint(color, head)}  ${cause}`]
-      : [paint(color, head.trimEnd()), `${INDENT}${cause}`]
+      : [paint(color, head.trimEnd()), ...wrap(`${INDENT}${cause}`, INDENT)]
   return [...first, ...changeLines(row, paint)]
 }
 

@@ -2,7 +2,7 @@
 import { TsstackError } from '../errors.ts'
 import type { Service, Stack } from '../spec/stack.ts'
 import { compareText, networkConfigHash, ownValue, volumeConfigHash } from './config-hash.ts'
-import { isLive } from './container-steps.ts'
+import { compareContainers, isLive } from './container-steps.ts'
 import type { UpOptions } from './desired-state.ts'
 import type { ObservedContainer, ObservedState } from './observed-state.ts'
 import { planNode, type PlanNode } from './plan-builder.ts'
@@ -59,7 +59,9 @@ export function networkNodes(
       continue
     }
     const cause = 'network definition changed'
-    const attached = containers.filter(({ networks }) => networks.includes(name))
+    const attached = containers
+      .filter(({ networks }) => networks.includes(name))
+      .sort(compareContainers)
     const holder = attached.find((container) => isLive(container) && !removals.has(container.id))
     if (holder) throw networkInUse(name, holder)
     const remove = planNode(

@@ -39,6 +39,8 @@ interface Subject {
   readonly restartCause: string | undefined
   /** Something that it depends on is made anew. */
   readonly isAfterRenewal: boolean
+  /** Another service needs it to be healthy, so to have ended can't be its goal. */
+  readonly mustRun: boolean
 }
 
 /** Steps for all services, dependencies first, so that each knows what becomes of what it depends on. */
@@ -60,6 +62,7 @@ export function serviceSteps(context: UpContext): StepsByService {
       replaceCause: sharingCause(edges, fates),
       restartCause: restartCause(edges, fates),
       isAfterRenewal: edges.some(({ service }) => fates.get(service) === 'renewed'),
+      mustRun: isNeededHealthy(graph, name),
     }
     const decided = inScope
       ? replicaSteps(context, subject, existing)
@@ -216,9 +219,10 @@ function replaceSteps(
 
 /** Start what has ended, restart what runs and has to; paused and dead containers are left as they are. */
 function runSteps(
-  { definition, inScope, restartCause: cause, isAfterRenewal }: Subject,
+  subject: Subject,
   container: ObservedContainer,
 ): Pick<ContainerSteps, 'stop' | 'start'> {
+  const { definition, inScope, restartCause: cause, isAfterRenewal, mustRun } = subject
   switch (container.state) {
     case 'running':
     case 'restarting': {
@@ -230,7 +234,7 @@ function runSteps(
       return inScope ? { start: 'container was never started' } : {}
     case 'exited':
       if (!inScope) return {}
-      if (!isCompleted(definition, container)) return { start: exitCause(container) }
+      if (mustRun || !isCompleted(definition, container)) return { start: exitCause(container) }
       return isAfterRenewal ? { start: 'runs again after what it depends on was replaced' } : {}
     case 'paused':
     case 'dead':
@@ -260,8 +264,8 @@ function isCompleted(
 }
 
 /**
- * A completed job runs again, as with Compose, when a service that waits for its completion is started: what it
- * prepared may be stale for it, for instance because a bind-mounted directory of migrations has grown.
+ * A completed job runs again, as with Compose, when a service that depends on it is started: what it prepared may be
+ * stale for it, for instance because a bind-mounted directory of migrations has grown.
  */
 function withRepeatedJobs(context: UpContext, decided: StepsByService): StepsByService {
   const { graph, scope, options } = context
@@ -270,8 +274,8 @@ function withRepeatedJobs(context: UpContext, decided: StepsByService): StepsByS
   for (const name of [...graph.order].reverse()) {
     const list = steps.get(name)
     if (!list || !scope.has(name) || !list.some(isLeftExited)) continue
-    const dependent = (graph.dependents.get(name) ?? []).find(
-      (other) => waitsForCompletion(graph, other, name) && steps.get(other)?.some(isStarted),
+    const dependent = (graph.dependents.get(name) ?? []).find((other) =>
+      steps.get(other)?.some(isStarted),
     )
     if (dependent === undefined) continue
     const start = `runs again for "${dependent}"`
@@ -291,9 +295,10 @@ function isStarted({ start }: ContainerSteps): boolean {
   return start !== undefined
 }
 
-function waitsForCompletion(graph: DependencyGraph, dependent: string, service: string): boolean {
-  const edges = graph.dependencies.get(dependent) ?? []
-  return edges.some(
-    (edge) => edge.service === service && edge.condition === 'service_completed_successfully',
+function isNeededHealthy(graph: DependencyGraph, service: string): boolean {
+  return (graph.dependents.get(service) ?? []).some((dependent) =>
+    graph.dependencies
+      .get(dependent)
+      ?.some((edge) => edge.service === service && edge.condition === 'service_healthy'),
   )
 }

@@ -56,7 +56,7 @@ export function simulate(
   observed: ObservedState,
   desired?: DesiredState,
 ): ObservedState {
-  const world = new World(observed, desired)
+  const world = new World(observed, desired, plan)
   for (const operation of plan.operations) world.apply(operation)
   return world.observe()
 }
@@ -67,9 +67,16 @@ class World {
   readonly #volumes: Map<string, ObservedState['volumes'][number]>
   readonly #desired: DesiredState | undefined
   readonly #observed: ObservedState
+  /** Ids of containers that the plan removes: nobody waits for them. */
+  readonly #doomed: ReadonlySet<string>
   #created = 0
 
-  constructor(observed: ObservedState, desired: DesiredState | undefined) {
+  constructor(observed: ObservedState, desired: DesiredState | undefined, plan: Plan) {
+    this.#doomed = new Set(
+      plan.operations.flatMap((operation) =>
+        operation.kind === 'remove-container' ? operation.containerId : [],
+      ),
+    )
     this.#observed = observed
     this.#desired = desired
     this.#containers = new Map(observed.containers.map((container) => [container.name, container]))
@@ -153,6 +160,11 @@ class World {
         return
       }
       case 'wait-for-service': {
+        // Those on their way arrive while it waits.
+        for (const entry of this.#of(operation.service)) {
+          if (entry.state !== 'restarting' && entry.health !== 'starting') continue
+          this.#containers.set(entry.name, { ...entry, state: 'running', health: 'healthy' })
+        }
         const containers = this.#of(operation.service)
         const state =
           operation.condition === 'service_completed_successfully' ? 'exited' : 'running'
@@ -202,7 +214,9 @@ class World {
       const others = this.#of(name)
       const isReady = others.every(
         ({ state, exitCode }) =>
-          state === expected || (condition === 'service_started' && exitCode === 0),
+          state === expected ||
+          state === 'restarting' ||
+          (condition === 'service_started' && exitCode === 0),
       )
       if (required && !isReady) throw new Error(`${container.name} was started before ${name}`)
     }
@@ -218,7 +232,9 @@ class World {
   }
 
   #of(service: string): ObservedContainer[] {
-    return [...this.#containers.values()].filter((container) => container.service === service)
+    return [...this.#containers.values()].filter(
+      (container) => container.service === service && !this.#doomed.has(container.id),
+    )
   }
 
   #container(operation: Extract<Operation, { container: string }>): ObservedContainer {
