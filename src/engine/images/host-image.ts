@@ -7,9 +7,9 @@ import { createHash } from 'node:crypto'
 import { HOST_ARCHITECTURE, type ParsedConfig } from './image.ts'
 import { formatAccounts, readAccounts } from './host-accounts.ts'
 import { lstatIfThere, versionOf } from './host-file.ts'
-import { addItem, createProgramSearch, type ItemContext } from './host-items.ts'
+import { addItem, createProgramSearch, type ItemContext, type ProgramSearch } from './host-items.ts'
 import { addSkeleton } from './host-skeleton.ts'
-import { createHostTree, type HostTree, type HostTreeContext } from './host-tree.ts'
+import { HostTree, type HostTreeContext } from './host-tree.ts'
 import { compareEntries, type LayerEntry } from './layer-entry.ts'
 import { openLibrarySearch } from './library-search.ts'
 import { openPackageDatabase } from './host-packages.ts'
@@ -130,76 +130,91 @@ export interface HostAssembler {
   readonly plan: (items: readonly HostItem[]) => Promise<PlannedHostImage>
 }
 
+interface Survey {
+  readonly base: HostTree
+  /** One for each item. */
+  readonly items: readonly HostTree[]
+  /** The accounts that the items need beyond the base's; undefined if none. */
+  readonly accounts: HostTree | undefined
+}
+
+async function surveyItem(
+  item: HostItem,
+  items: ItemContext,
+  context: HostTreeContext,
+): Promise<HostTree> {
+  const tree = new HostTree(context)
+  addRoot(tree)
+  await addItem(tree, item, items)
+  await tree.addNeeded()
+  return tree
+}
+
+function accountTree(context: HostTreeContext, entries: readonly LayerEntry[]): HostTree {
+  const tree = new HostTree(context)
+  addRoot(tree)
+  tree.addEntry({ type: 'directory', path: 'etc', mode: 0o755, uid: 0, gid: 0, mtime: 0 })
+  for (const entry of entries) tree.addEntry(entry)
+  return tree
+}
+
+async function survey(items: readonly HostItem[], programs: ProgramSearch): Promise<Survey> {
+  const context = { search: openLibrarySearch(), findProgram: programs.find }
+  const itemContext = { programs, packages: openPackageDatabase() }
+  const accounts = readAccounts()
+  const none = { uids: new Set<number>(), gids: new Set<number>(), names: [] }
+
+  const base = new HostTree(context)
+  await addSkeleton(base, formatAccounts(accounts, none).entries)
+  await base.addNeeded()
+  const trees: HostTree[] = []
+  for (const item of items) trees.push(await surveyItem(item, itemContext, context))
+
+  const own = formatAccounts(accounts, {
+    uids: ownersOf(trees, 'uid'),
+    gids: ownersOf(trees, 'gid'),
+    names: items.map(({ value }) => value.slice(value.lastIndexOf('/') + 1)),
+  })
+  return {
+    base,
+    items: trees,
+    accounts: own.isBase ? undefined : accountTree(context, own.entries),
+  }
+}
+
+function configOf(trees: readonly HostTree[]): PlannedHostImage['config'] {
+  const hasShell = trees.some((tree) =>
+    ['bin/sh', 'usr/bin/sh'].some((shell) => tree.entries.has(shell)),
+  )
+  return {
+    architecture: HOST_ARCHITECTURE,
+    os: 'linux',
+    created: createdAt(trees),
+    config: {
+      ...{ env: { PATH }, exposedPorts: [], volumes: [], labels: {} },
+      ...(hasShell ? { cmd: ['sh'] } : {}),
+    },
+  }
+}
+
 /** @param environmentPath - the PATH variable: where programs are looked for after the system's directories */
 export function createHostAssembler(environmentPath: string): HostAssembler {
   const programs = createProgramSearch(environmentPath)
-
-  async function planItem(
-    item: HostItem,
-    items: ItemContext,
-    context: HostTreeContext,
-  ): Promise<HostTree> {
-    const tree = createHostTree(context)
-    addRoot(tree)
-    await addItem(tree, item, items)
-    await tree.addNeeded()
-    return tree
-  }
-
   return {
     async plan(items) {
-      const context = { search: openLibrarySearch(), findProgram: programs.find }
-      const itemContext = { programs, packages: openPackageDatabase() }
-      const accounts = readAccounts()
-      const none = { uids: new Set<number>(), gids: new Set<number>(), names: [] }
-
-      const base = createHostTree(context)
-      await addSkeleton(base, formatAccounts(accounts, none).entries)
-      await base.addNeeded()
-      const trees: HostTree[] = []
-      for (const item of items) trees.push(await planItem(item, itemContext, context))
-
-      const wanted = {
-        uids: ownersOf(trees, 'uid'),
-        gids: ownersOf(trees, 'gid'),
-        names: items.map(({ value }) => value.slice(value.lastIndexOf('/') + 1)),
-      }
-      const own = formatAccounts(accounts, wanted)
-      const accountTree = createHostTree(context)
-      addRoot(accountTree)
-      accountTree.addEntry({
-        type: 'directory',
-        path: 'etc',
-        mode: 0o755,
-        uid: 0,
-        gid: 0,
-        mtime: 0,
-      })
-      for (const entry of own.entries) accountTree.addEntry(entry)
-
-      const layers = [
-        planLayer(base),
-        ...trees.map((tree) => planLayer(tree, base)).filter(({ entries }) => entries.length > 1),
-        ...(own.isBase ? [] : [planLayer(accountTree)]),
-      ]
-      const hasShell = [base, ...trees].some((tree) =>
-        ['bin/sh', 'usr/bin/sh'].some((shell) => tree.entries.has(shell)),
-      )
+      const found = await survey(items, programs)
+      const trees = [found.base, ...found.items]
+      const itemLayers = found.items.map((tree) => planLayer(tree, found.base))
+      const last = found.accounts === undefined ? [] : [planLayer(found.accounts)]
       return {
-        layers,
-        config: {
-          architecture: HOST_ARCHITECTURE,
-          os: 'linux',
-          created: createdAt([base, ...trees]),
-          config: {
-            env: { PATH },
-            ...(hasShell ? { cmd: ['sh'] } : {}),
-            exposedPorts: [],
-            volumes: [],
-            labels: {},
-          },
-        },
-        inputs: collectInputs([base, ...trees], programs.directories),
+        // An item that the base has entirely leaves nothing but the root.
+        layers: [
+          planLayer(found.base),
+          ...itemLayers.filter(({ entries }) => entries.length > 1),
+          ...last,
+        ],
+        config: configOf(trees),
+        inputs: collectInputs(trees, programs.directories),
       }
     },
   }

@@ -24,24 +24,6 @@ export interface AddOptions {
   readonly strict?: boolean
 }
 
-export interface HostTree {
-  /** By path without the leading slash. */
-  readonly entries: ReadonlyMap<string, LayerEntry>
-  /** The files of the host behind the entries, by the same path. */
-  readonly sources: ReadonlyMap<string, HostFile>
-  /** Path and version of all that decides about the content. */
-  readonly inputs: Map<string, string>
-  /** Adds a path, symlinks followed and kept. @returns the real path, undefined if it can't be taken */
-  readonly addPath: (file: string, options?: AddOptions) => string | undefined
-  /** Adds a directory with all that is in it; symlinks in it are kept, not followed. */
-  readonly addDirectory: (directory: string, options?: AddOptions) => Promise<void>
-  /** Adds a program of the host under another path. */
-  readonly addCopy: (file: HostFile, target: string) => void
-  readonly addEntry: (entry: LayerEntry) => void
-  /** Follows what the added files need, until nothing new turns up. */
-  readonly addNeeded: () => Promise<void>
-}
-
 interface Scan {
   readonly file: string
   /** DT_RPATHs of those that need it. */
@@ -106,141 +88,161 @@ export interface HostTreeContext {
   readonly findProgram: (name: string) => string | undefined
 }
 
-/** An empty tree. Everything in it is a look at the host as it is now. */
-export function createHostTree(context: HostTreeContext): HostTree {
-  const entries = new Map<string, LayerEntry>()
-  const sources = new Map<string, HostFile>()
-  const inputs = new Map<string, string>()
-  const queue: Scan[] = []
-  const scanned = new Set<string>()
-  let bytes = 0
+function isAllowed({ path: file, stats }: HostFile, options: AddOptions): boolean {
+  if (!file.startsWith('/etc/') || !stats.isFile()) return true
+  return options.allowEtc === true && (stats.mode & 0o004n) !== 0n
+}
 
-  function put(entry: LayerEntry): void {
-    if (entries.size >= MAX_ENTRIES) throw tooLarge(`${MAX_ENTRIES} files`)
-    bytes += entry.type === 'file' ? entry.size : 0
-    if (bytes > MAX_BYTES) throw tooLarge(`${MAX_BYTES} bytes`)
-    entries.set(entry.path, entry)
+/** Only what could be run or loaded is opened. */
+function isRunnable(file: string): boolean {
+  return (fs.statSync(file).mode & 0o111) !== 0 || path.basename(file).includes('.so')
+}
+
+/** Starts empty. Everything in it is a look at the host as it is now. */
+export class HostTree {
+  /** By path without the leading slash. */
+  readonly entries = new Map<string, LayerEntry>()
+  /** The files of the host behind the entries, by the same path. */
+  readonly sources = new Map<string, HostFile>()
+  /** Path and version of all that decides about the content. */
+  readonly inputs = new Map<string, string>()
+  readonly #context: HostTreeContext
+  readonly #queue: Scan[] = []
+  readonly #scanned = new Set<string>()
+  #bytes = 0
+
+  constructor(context: HostTreeContext) {
+    this.#context = context
   }
 
-  function record(file: HostFile, options: AddOptions, target = file.path.slice(1)): void {
-    const isDirectory = file.stats.isDirectory()
-    if (!isDirectory && options.managed !== true) inputs.set(file.path, versionOf(file.stats))
-    if (entries.has(target)) return
-    const entry = entryOf(file, target)
-    if (entry === undefined) return
-    put(entry)
-    if (entry.type !== 'file') return
-    sources.set(target, file)
-    queue.push({ file: file.path, inherited: [], strict: options.strict === true })
+  /** Adds what is not of the host; an entry at the same path is replaced. */
+  addEntry(entry: LayerEntry): void {
+    if (this.entries.size >= MAX_ENTRIES) throw tooLarge(`${MAX_ENTRIES} files`)
+    this.#bytes += entry.type === 'file' ? entry.size : 0
+    if (this.#bytes > MAX_BYTES) throw tooLarge(`${MAX_BYTES} bytes`)
+    this.entries.set(entry.path, entry)
   }
 
-  function isAllowed({ path: file, stats }: HostFile, options: AddOptions): boolean {
-    if (!file.startsWith('/etc/') || !stats.isFile()) return true
-    return options.allowEtc === true && (stats.mode & 0o004n) !== 0n
-  }
-
-  function addPath(file: string, options: AddOptions = {}): string | undefined {
+  /** Adds a path, symlinks followed and kept. @returns the real path, undefined if it can't be taken */
+  addPath(file: string, options: AddOptions = {}): string | undefined {
     const found = followPath(file)
     if (found === undefined) return undefined
     if (found.end !== undefined && !isAllowed(found.end, options)) return undefined
-    for (const step of found.way) record(step, options)
+    for (const step of found.way) this.#record(step, options)
     if (found.end === undefined) return undefined
-    record(found.end, options)
+    this.#record(found.end, options)
     return found.end.path
   }
 
-  async function addDirectory(directory: string, options: AddOptions = {}): Promise<void> {
+  /** Adds a directory with all that is in it; symlinks in it are kept, not followed. */
+  async addDirectory(directory: string, options: AddOptions = {}): Promise<void> {
     const pacer = createPacer()
     const pending = [directory]
     for (let current = pending.pop(); current !== undefined; current = pending.pop()) {
-      inputs.set(current, versionOf(fs.lstatSync(current, { bigint: true })))
+      this.inputs.set(current, versionOf(fs.lstatSync(current, { bigint: true })))
       for (const name of fs.readdirSync(current)) {
-        const file = {
-          path: path.join(current, name),
-          stats: fs.lstatSync(path.join(current, name), { bigint: true }),
-        }
-        if (!isAllowed(file, options)) continue
-        record(file, options)
-        if (file.stats.isDirectory()) pending.push(file.path)
+        const file = path.join(current, name)
+        const stats = fs.lstatSync(file, { bigint: true })
+        if (!isAllowed({ path: file, stats }, options)) continue
+        this.#record({ path: file, stats }, options)
+        if (stats.isDirectory()) pending.push(file)
       }
       await pacer.breathe()
     }
   }
 
-  function addParents(target: string): void {
-    const directory = path.dirname(target)
-    if (directory === '/' || entries.has(directory.slice(1))) return
-    addParents(directory)
-    if (addPath(directory) === directory) return
-    put({ type: 'directory', path: directory.slice(1), mode: 0o755, uid: 0, gid: 0, mtime: 0 })
+  /** Adds a program of the host under another path. */
+  addCopy(file: HostFile, target: string): void {
+    this.#addParents(target)
+    this.#record(file, {}, target.slice(1))
   }
 
-  function addCopy(file: HostFile, target: string): void {
-    addParents(target)
-    record(file, {}, target.slice(1))
-  }
-
-  function addLibraries(elf: ElfFile, scan: Scan): void {
-    const origin = path.dirname(scan.file)
-    const own =
-      elf.runpath.length > 0 ? [] : elf.rpath.map((directory) => expandTokens(directory, origin))
-    const inherited = [...own, ...scan.inherited]
-    for (const name of elf.needed) {
-      const found = context.search.find(name, elf, { origin, inherited: scan.inherited })
-      const real = found === undefined ? undefined : addPath(found.path)
-      if (real === undefined && scan.strict) {
-        const message = `Cannot assemble host image: library "${name}" that "${scan.file}" needs is not found`
-        throw new TsstackError('FAILED_PRECONDITION', message)
-      }
-      if (found === undefined || real === undefined) continue
-      if (!found.builtIn) addAlias(name, found.path)
-      queue.push({ file: real, inherited, strict: scan.strict })
+  /** Follows what the added files need, until nothing new turns up. */
+  async addNeeded(): Promise<void> {
+    const pacer = createPacer()
+    for (let scan = this.#queue.pop(); scan !== undefined; scan = this.#queue.pop()) {
+      this.#scan(scan)
+      await pacer.breathe()
     }
   }
 
-  /** The image has no ld.so.cache: what only the cache knows gets a name where the loader looks anyway. */
-  function addAlias(name: string, library: string): void {
-    const target = `/usr/lib/${name}`
-    if (entries.has(target.slice(1))) return
-    addParents(target)
-    const attributes = { mode: 0o777, uid: 0, gid: 0, mtime: 0 }
-    put({ type: 'symlink', path: target.slice(1), target: library, ...attributes })
+  #record(file: HostFile, options: AddOptions, target = file.path.slice(1)): void {
+    const isDirectory = file.stats.isDirectory()
+    if (!isDirectory && options.managed !== true) this.inputs.set(file.path, versionOf(file.stats))
+    if (this.entries.has(target)) return
+    const entry = entryOf(file, target)
+    if (entry === undefined) return
+    this.addEntry(entry)
+    if (entry.type !== 'file') return
+    this.sources.set(target, file)
+    this.#queue.push({ file: file.path, inherited: [], strict: options.strict === true })
   }
 
-  function addInterpreter(head: Buffer): void {
-    const shebang = parseShebang(head.toString('latin1'))
-    if (shebang === undefined) return
-    addPath(shebang.interpreter)
-    const program = shebang.program === undefined ? undefined : context.findProgram(shebang.program)
-    if (program !== undefined) addPath(program)
+  #addParents(target: string): void {
+    const directory = path.dirname(target)
+    if (directory === '/' || this.entries.has(directory.slice(1))) return
+    this.#addParents(directory)
+    if (this.addPath(directory) === directory) return
+    this.addEntry({
+      type: 'directory',
+      path: directory.slice(1),
+      mode: 0o755,
+      uid: 0,
+      gid: 0,
+      mtime: 0,
+    })
   }
 
-  function scanFile(scan: Scan): void {
+  #scan(scan: Scan): void {
     const key = `${scan.file}\0${scan.inherited.join(':')}`
-    if (scanned.has(key)) return
-    scanned.add(key)
-    const stats = fs.statSync(scan.file)
-    if ((stats.mode & 0o111) === 0 && !path.basename(scan.file).includes('.so')) return
+    if (this.#scanned.has(key) || !isRunnable(scan.file)) return
+    this.#scanned.add(key)
     const fd = fs.openSync(scan.file, 'r')
     try {
       const head = Buffer.alloc(256)
       const length = fs.readSync(fd, head, 0, head.length, 0)
-      if (head.toString('latin1', 0, 2) === '#!') addInterpreter(head.subarray(0, length))
+      if (head.toString('latin1', 0, 2) === '#!') this.#addInterpreter(head.subarray(0, length))
       const elf = readElf(fd)
-      if (elf?.interpreter !== undefined) addPath(elf.interpreter)
-      if (elf !== undefined) addLibraries(elf, scan)
+      if (elf?.interpreter !== undefined) this.addPath(elf.interpreter)
+      if (elf !== undefined) this.#addLibraries(elf, scan)
     } finally {
       fs.closeSync(fd)
     }
   }
 
-  async function addNeeded(): Promise<void> {
-    const pacer = createPacer()
-    for (let scan = queue.pop(); scan !== undefined; scan = queue.pop()) {
-      scanFile(scan)
-      await pacer.breathe()
+  #addInterpreter(head: Buffer): void {
+    const shebang = parseShebang(head.toString('latin1'))
+    if (shebang === undefined) return
+    this.addPath(shebang.interpreter)
+    const program =
+      shebang.program === undefined ? undefined : this.#context.findProgram(shebang.program)
+    if (program !== undefined) this.addPath(program)
+  }
+
+  #addLibraries(elf: ElfFile, scan: Scan): void {
+    const origin = path.dirname(scan.file)
+    const own =
+      elf.runpath.length > 0 ? [] : elf.rpath.map((directory) => expandTokens(directory, origin))
+    const inherited = [...own, ...scan.inherited]
+    for (const name of elf.needed) {
+      const found = this.#context.search.find(name, elf, { origin, inherited: scan.inherited })
+      const real = found === undefined ? undefined : this.addPath(found.path)
+      if (found !== undefined && real !== undefined) {
+        if (!found.builtIn) this.#addAlias(name, found.path)
+        this.#queue.push({ file: real, inherited, strict: scan.strict })
+      } else if (scan.strict) {
+        const message = `Cannot assemble host image: library "${name}" that "${scan.file}" needs is not found`
+        throw new TsstackError('FAILED_PRECONDITION', message)
+      }
     }
   }
 
-  return { entries, sources, inputs, addPath, addDirectory, addCopy, addEntry: put, addNeeded }
+  /** The image has no ld.so.cache: what only the cache knows gets a name where the loader looks anyway. */
+  #addAlias(name: string, library: string): void {
+    const target = `/usr/lib/${name}`
+    if (this.entries.has(target.slice(1))) return
+    this.#addParents(target)
+    const attributes = { mode: 0o777, uid: 0, gid: 0, mtime: 0 }
+    this.addEntry({ type: 'symlink', path: target.slice(1), target: library, ...attributes })
+  }
 }

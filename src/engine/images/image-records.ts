@@ -23,23 +23,6 @@ export interface SourceRecord {
   readonly inputs: readonly (readonly [path: string, version: string])[]
 }
 
-export interface ImageRecords {
-  readonly images: ReadonlyMap<Digest, Image>
-  /** canonical reference -> image id. */
-  readonly references: ReadonlyMap<string, Digest>
-  readonly addImage: (image: Image) => void
-  readonly removeImage: (id: Digest) => void
-  readonly setReference: (reference: string, id: Digest) => void
-  readonly removeReference: (reference: string) => void
-  /** The image of a source, if nothing that it was made of has changed since. Costs one lstat(2) for each input. */
-  readonly findSource: (reference: string) => Image | undefined
-  readonly setSource: (record: SourceRecord) => void
-  readonly findHostLayer: (key: string) => Digest | undefined
-  readonly setHostLayer: (key: string, diffId: Digest) => void
-  /** Forgets what points at images or layers that are gone. */
-  readonly prune: (hasLayer: (diffId: Digest) => boolean) => void
-}
-
 function readImages(directory: string): Map<Digest, Image> {
   const images = new Map<Digest, Image>()
   for (const name of fs.readdirSync(directory)) {
@@ -49,94 +32,121 @@ function readImages(directory: string): Map<Digest, Image> {
   return images
 }
 
-/** @param isComplete - whether all layers of an image are in the store */
-export function openImageRecords(
-  root: string,
-  isComplete: (image: Image) => boolean,
-): ImageRecords {
-  const [imagesDir, sourcesDir, hostDir] = ['images', 'sources', 'host'].map((name) => {
-    const directory = path.join(root, name)
-    fs.mkdirSync(directory, { recursive: true, mode: 0o700 })
-    return directory
-  }) as [string, string, string]
-  const referencesFile = path.join(root, 'references.json')
-  const images = readImages(imagesDir)
-  for (const image of images.values()) {
-    if (!isComplete(image)) images.delete(image.id)
-  }
-  const stored = readJsonIfThere(referencesFile) as Record<string, Digest> | undefined
-  const references = new Map(Object.entries(stored ?? {}).filter(([, id]) => images.has(id)))
-  const sources = new Map<string, SourceRecord>()
+/** Opened once for each store. */
+export class ImageRecords {
+  readonly #directory: (name: 'images' | 'sources' | 'host') => string
+  readonly #referencesFile: string
+  readonly #images: Map<Digest, Image>
+  readonly #references: Map<string, Digest>
+  readonly #sources = new Map<string, SourceRecord>()
 
-  const sourceFile = (reference: string): string =>
-    path.join(sourcesDir, `${hexOf(digestOf(reference))}.json`)
-  const saveReferences = (): void => {
-    const sorted = [...references].sort(([a], [b]) => (a < b ? -1 : 1))
-    writeFileAtomically(referencesFile, JSON.stringify(Object.fromEntries(sorted), null, 1))
+  /** @param isComplete - whether all layers of an image are in the store; an image without them does not count */
+  constructor(root: string, isComplete: (image: Image) => boolean) {
+    this.#directory = (name) => path.join(root, name)
+    this.#referencesFile = path.join(root, 'references.json')
+    for (const name of ['images', 'sources', 'host'] as const) {
+      fs.mkdirSync(this.#directory(name), { recursive: true, mode: 0o700 })
+    }
+    const images = [...readImages(this.#directory('images'))]
+    this.#images = new Map(images.filter(([, image]) => isComplete(image)))
+    const stored = (readJsonIfThere(this.#referencesFile) ?? {}) as Record<string, Digest>
+    this.#references = new Map(Object.entries(stored).filter(([, id]) => this.#images.has(id)))
   }
 
-  function getSource(reference: string): SourceRecord | undefined {
+  get images(): ReadonlyMap<Digest, Image> {
+    return this.#images
+  }
+
+  /** Canonical reference -> image id. */
+  get references(): ReadonlyMap<string, Digest> {
+    return this.#references
+  }
+
+  addImage(image: Image): void {
+    if (this.#images.has(image.id)) return // the id says all that is in it
+    writeFileAtomically(this.#imageFile(image.id), JSON.stringify(image))
+    this.#images.set(image.id, image)
+  }
+
+  removeImage(id: Digest): void {
+    this.#images.delete(id)
+    fs.rmSync(this.#imageFile(id), { force: true })
+  }
+
+  setReference(reference: string, id: Digest): void {
+    if (this.#references.get(reference) === id) return
+    this.#references.set(reference, id)
+    this.#saveReferences()
+  }
+
+  removeReference(reference: string): void {
+    if (this.#references.delete(reference)) this.#saveReferences()
+    this.#sources.delete(reference)
+    fs.rmSync(this.#sourceFile(reference), { force: true })
+  }
+
+  /** The image of a source, if nothing that it was made of has changed since. Costs one lstat(2) for each input. */
+  findSource(reference: string): Image | undefined {
+    const record = this.#source(reference)
+    const image = record === undefined ? undefined : this.#images.get(record.imageId)
+    if (record === undefined || image === undefined) return undefined
+    const isFresh = record.inputs.every(
+      ([file, version]) => versionOf(lstatIfThere(file)) === version,
+    )
+    return isFresh ? image : undefined
+  }
+
+  setSource(record: SourceRecord): void {
+    writeFileAtomically(this.#sourceFile(record.reference), JSON.stringify(record))
+    this.#sources.set(record.reference, record)
+  }
+
+  findHostLayer(key: string): Digest | undefined {
+    try {
+      const diffId = fs.readFileSync(path.join(this.#directory('host'), key), 'utf8')
+      return isDigest(diffId) ? diffId : undefined
+    } catch {
+      return undefined
+    }
+  }
+
+  setHostLayer(key: string, diffId: Digest): void {
+    writeFileAtomically(path.join(this.#directory('host'), key), diffId)
+  }
+
+  /** Forgets what points at images or layers that are gone. */
+  prune(hasLayer: (diffId: Digest) => boolean): void {
+    for (const key of fs.readdirSync(this.#directory('host'))) {
+      const diffId = this.findHostLayer(key)
+      if (diffId === undefined || !hasLayer(diffId))
+        fs.rmSync(path.join(this.#directory('host'), key))
+    }
+    for (const name of fs.readdirSync(this.#directory('sources'))) {
+      const file = path.join(this.#directory('sources'), name)
+      const record = readJsonIfThere(file) as SourceRecord | undefined
+      if (record === undefined || !this.#images.has(record.imageId)) fs.rmSync(file)
+    }
+  }
+
+  #imageFile(id: Digest): string {
+    return path.join(this.#directory('images'), `${hexOf(id)}.json`)
+  }
+
+  #sourceFile(reference: string): string {
+    return path.join(this.#directory('sources'), `${hexOf(digestOf(reference))}.json`)
+  }
+
+  #source(reference: string): SourceRecord | undefined {
     const record =
-      sources.get(reference) ?? (readJsonIfThere(sourceFile(reference)) as SourceRecord | undefined)
+      this.#sources.get(reference) ??
+      (readJsonIfThere(this.#sourceFile(reference)) as SourceRecord | undefined)
     if (record?.reference !== reference) return undefined
-    sources.set(reference, record)
+    this.#sources.set(reference, record)
     return record
   }
 
-  return {
-    images,
-    references,
-    addImage(image) {
-      images.set(image.id, image)
-      writeFileAtomically(path.join(imagesDir, `${hexOf(image.id)}.json`), JSON.stringify(image))
-    },
-    removeImage(id) {
-      images.delete(id)
-      fs.rmSync(path.join(imagesDir, `${hexOf(id)}.json`), { force: true })
-    },
-    setReference(reference, id) {
-      if (references.get(reference) === id) return
-      references.set(reference, id)
-      saveReferences()
-    },
-    removeReference(reference) {
-      if (references.delete(reference)) saveReferences()
-      sources.delete(reference)
-      fs.rmSync(sourceFile(reference), { force: true })
-    },
-    findSource(reference) {
-      const record = getSource(reference)
-      const image = record === undefined ? undefined : images.get(record.imageId)
-      const isFresh = record?.inputs.every(
-        ([file, version]) => versionOf(lstatIfThere(file)) === version,
-      )
-      return isFresh === true ? image : undefined
-    },
-    setSource(record) {
-      sources.set(record.reference, record)
-      writeFileAtomically(sourceFile(record.reference), JSON.stringify(record))
-    },
-    findHostLayer(key) {
-      try {
-        const diffId = fs.readFileSync(path.join(hostDir, key), 'utf8')
-        return isDigest(diffId) ? diffId : undefined
-      } catch {
-        return undefined
-      }
-    },
-    setHostLayer(key, diffId) {
-      writeFileAtomically(path.join(hostDir, key), diffId)
-    },
-    prune(hasLayer) {
-      for (const key of fs.readdirSync(hostDir)) {
-        const file = path.join(hostDir, key)
-        if (!hasLayer(fs.readFileSync(file, 'utf8'))) fs.rmSync(file, { force: true })
-      }
-      for (const name of fs.readdirSync(sourcesDir)) {
-        const record = readJsonIfThere(path.join(sourcesDir, name)) as SourceRecord | undefined
-        if (record !== undefined && images.has(record.imageId)) continue
-        fs.rmSync(path.join(sourcesDir, name), { force: true })
-      }
-    },
+  #saveReferences(): void {
+    const sorted = [...this.#references].sort(([a], [b]) => (a < b ? -1 : 1))
+    writeFileAtomically(this.#referencesFile, JSON.stringify(Object.fromEntries(sorted), null, 1))
   }
 }

@@ -13,13 +13,14 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { TsstackError } from '../../errors.ts'
-import { openContentStore } from './content-store.ts'
-import { openDurability } from './durability.ts'
-import { createHostAssembler } from './host-image.ts'
+import { resolveArchive } from './archive-resolve.ts'
+import { ContentStore } from './content-store.ts'
+import { openDurability, type Durability } from './durability.ts'
+import { createHostAssembler, type HostAssembler } from './host-image.ts'
 import { resolveHostImage } from './host-resolve.ts'
 import { isDigest, type Digest, type Image } from './image.ts'
-import { openImageRecords } from './image-records.ts'
-import { openLayerStore } from './layer-store.ts'
+import { ImageRecords } from './image-records.ts'
+import { LayerStore } from './layer-store.ts'
 import {
   familiarReference,
   formatReference,
@@ -53,24 +54,30 @@ export interface ImageStore {
    * @throws {NOT_FOUND} if the store, the host or the file lacks it
    * @throws {INVALID_ARGUMENT} if the reference or the archive is malformed
    */
-  readonly resolve: (reference: string, options?: ResolveOptions) => Promise<Image>
-  readonly list: () => ImageRecord[]
+  resolve(reference: string, options?: ResolveOptions): Promise<Image>
+  /**
+   * Imports an archive or a layout as `resolve` does, and gives the image the names that the archive has for it.
+   * @returns the names given, none if the archive has none
+   * @throws {INVALID_ARGUMENT} the reference is no archive; or as `resolve`
+   */
+  importArchive(reference: string, options?: ResolveOptions): Promise<ImageRecord[]>
+  list(): ImageRecord[]
   /** By reference, id, or a unique prefix of the id of at least 4 digits. @throws {NOT_FOUND} */
-  readonly inspect: (referenceOrId: string) => Image
+  inspect(referenceOrId: string): Image
   /** Gives an image another name. @throws {NOT_FOUND} {INVALID_ARGUMENT} the name carries a digest or is no name */
-  readonly tag: (referenceOrId: string, name: string) => void
+  tag(referenceOrId: string, name: string): void
   /**
    * Removes a reference, and the image with it when that was the last.
    * @throws {NOT_FOUND}
    * @throws {FAILED_PRECONDITION} it was the last, and a container uses the image
    */
-  readonly remove: (reference: string, options?: RemoveOptions) => Promise<void>
+  remove(reference: string, options?: RemoveOptions): Promise<void>
   /** Removes every image that no reference names and no container uses, then layers and blobs that no image has. */
-  readonly prune: (options?: RemoveOptions) => Promise<void>
+  prune(options?: RemoveOptions): Promise<void>
   /** The extracted tree of a layer, shared by every image and container: never write there. */
-  readonly layerPath: (diffId: Digest) => string
+  layerPath(diffId: Digest): string
   /** Resolves when what was imported so far is on the disk; nothing has to wait for it. */
-  readonly flushed: () => Promise<void>
+  flushed(): Promise<void>
 }
 
 export interface ImageStoreOptions {
@@ -96,9 +103,14 @@ function absolute(reference: ImageReference, baseDir: string | undefined): Image
   return { ...reference, path: path.resolve(baseDir ?? '/', reference.path) }
 }
 
-function openParts(root: string): StoreParts & { readonly flushed: () => Promise<void> } {
+interface OpenedParts extends StoreParts {
+  readonly durability: Durability
+}
+
+function openParts(root: string): OpenedParts {
+  const tmpDir = path.join(root, 'tmp')
   fs.mkdirSync(root, { recursive: true, mode: 0o711 })
-  void sweep(path.join(root, 'tmp'))
+  void sweep(tmpDir)
   const durability = openDurability(root, {
     discard(kind, name) {
       const file =
@@ -106,133 +118,160 @@ function openParts(root: string): StoreParts & { readonly flushed: () => Promise
       fs.rmSync(file, { recursive: true, force: true })
     },
   })
-  const content = openContentStore(root, durability)
-  const layers = openLayerStore(root, durability)
+  const layers = new LayerStore(root, durability)
   const isComplete = ({ layers: diffIds }: Image): boolean =>
     diffIds.every((diffId) => layers.find(diffId) !== undefined)
-  return {
-    content,
-    layers,
-    records: openImageRecords(root, isComplete),
-    flushed: durability.flushed,
+  const records = new ImageRecords(root, isComplete)
+  return { content: new ContentStore(root, durability), layers, records, tmpDir, durability }
+}
+
+class Store implements ImageStore {
+  readonly #parts: OpenedParts
+  readonly #assembler: HostAssembler
+  readonly #resolving = new Map<string, Promise<Image>>()
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(parts: OpenedParts, assembler: HostAssembler) {
+    this.#parts = parts
+    this.#assembler = assembler
+  }
+
+  async resolve(reference: string, { baseDir }: ResolveOptions = {}): Promise<Image> {
+    if (isDigest(reference)) return this.inspect(reference)
+    const parsed = absolute(parseReference(reference), baseDir)
+    if (parsed.transport === 'docker') return this.inspect(reference)
+    const canonical = formatReference(parsed)
+    const fresh = this.#parts.records.findSource(canonical) ?? this.#resolving.get(canonical)
+    if (fresh !== undefined) return fresh
+    const result = this.#exclusive(() => this.#make(parsed)).finally(() => {
+      this.#resolving.delete(canonical)
+    })
+    this.#resolving.set(canonical, result)
+    return result
+  }
+
+  async importArchive(reference: string, { baseDir }: ResolveOptions = {}): Promise<ImageRecord[]> {
+    const parsed = absolute(parseReference(reference), baseDir)
+    if (parsed.transport === 'docker' || parsed.transport === 'host') {
+      throw new TsstackError(
+        'INVALID_ARGUMENT',
+        `Cannot import "${reference}": it is not an archive`,
+      )
+    }
+    const { image, names } = await this.#exclusive(() => resolveArchive(this.#parts, parsed))
+    for (const name of names) this.#parts.records.setReference(name, image.id)
+    return names.map((name) => ({ reference: familiarReference(name), image }))
+  }
+
+  inspect(referenceOrId: string): Image {
+    const image = isDigest(referenceOrId)
+      ? this.#parts.records.images.get(referenceOrId)
+      : (this.#findNamed(referenceOrId) ?? this.#findByPrefix(referenceOrId))
+    if (image === undefined) throw notFound(referenceOrId)
+    return image
+  }
+
+  list(): ImageRecord[] {
+    const { references, images } = this.#parts.records
+    return [...references].flatMap(([reference, id]) => {
+      const image = images.get(id)
+      return image === undefined ? [] : [{ reference: familiarReference(reference), image }]
+    })
+  }
+
+  tag(referenceOrId: string, name: string): void {
+    const image = this.inspect(referenceOrId)
+    const parsed = parseReference(name)
+    if (parsed.transport !== 'docker' || parsed.digest !== undefined) {
+      throw new TsstackError(
+        'INVALID_ARGUMENT',
+        `Cannot tag image as "${name}": it is not a name with a tag`,
+      )
+    }
+    this.#parts.records.setReference(formatReference(parsed), image.id)
+  }
+
+  remove(reference: string, { inUse = new Set<Digest>() }: RemoveOptions = {}): Promise<void> {
+    return this.#exclusive(async () => {
+      const { records } = this.#parts
+      const canonical = formatReference(parseReference(reference))
+      const id = records.references.get(canonical)
+      if (id === undefined) throw notFound(reference)
+      const isLast = [...records.references.values()].filter((other) => other === id).length === 1
+      if (isLast && inUse.has(id)) {
+        throw new TsstackError(
+          'FAILED_PRECONDITION',
+          `Cannot remove image "${reference}": a container uses it`,
+        )
+      }
+      records.removeReference(canonical)
+      if (!isLast) return
+      records.removeImage(id)
+      await this.#collectGarbage()
+    })
+  }
+
+  prune({ inUse = new Set<Digest>() }: RemoveOptions = {}): Promise<void> {
+    return this.#exclusive(async () => {
+      const { records } = this.#parts
+      const named = new Set(records.references.values())
+      for (const id of [...records.images.keys()]) {
+        if (!named.has(id) && !inUse.has(id)) records.removeImage(id)
+      }
+      await this.#collectGarbage()
+    })
+  }
+
+  layerPath(diffId: Digest): string {
+    return this.#parts.layers.path(diffId)
+  }
+
+  flushed(): Promise<void> {
+    return this.#parts.durability.flushed()
+  }
+
+  /** One change of the store at a time, in the order of the calls. */
+  #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work)
+    this.#last = result.catch(() => undefined)
+    return result
+  }
+
+  async #make(parsed: Exclude<ImageReference, { transport: 'docker' }>): Promise<Image> {
+    if (parsed.transport === 'host') return resolveHostImage(this.#parts, this.#assembler, parsed)
+    return (await resolveArchive(this.#parts, parsed)).image
+  }
+
+  #findNamed(reference: string): Image | undefined {
+    const { images, references } = this.#parts.records
+    const parsed = parseReference(reference)
+    const named = images.get(references.get(formatReference(parsed)) ?? '')
+    if (named !== undefined || parsed.transport !== 'docker' || parsed.digest === undefined)
+      return named
+    return [...images.values()].find(({ digest }) => digest === parsed.digest)
+  }
+
+  #findByPrefix(text: string): Image | undefined {
+    const hex = /^(?:sha256:)?([0-9a-f]{4,64})$/.exec(text)?.[1]
+    if (hex === undefined) return undefined
+    const { images } = this.#parts.records
+    const matches = [...images.values()].filter(({ id }) => id.startsWith(`sha256:${hex}`))
+    return matches.length === 1 ? matches[0] : undefined
+  }
+
+  /** Layers and blobs that no image has. */
+  async #collectGarbage(): Promise<void> {
+    const { content, layers, records } = this.#parts
+    const images = [...records.images.values()]
+    const keptLayers = new Set(images.flatMap((image) => image.layers))
+    const keptBlobs = new Set(images.flatMap((image) => referencedBlobs(this.#parts, image)))
+    for (const diffId of layers.list()) if (!keptLayers.has(diffId)) await layers.remove(diffId)
+    for (const digest of content.list()) if (!keptBlobs.has(digest)) content.remove(digest)
+    records.prune((diffId) => keptLayers.has(diffId))
   }
 }
 
 /** Opens the store in a directory, made if it is missing. One process at a time may use it. */
 export function openImageStore(root: string, options: ImageStoreOptions = {}): ImageStore {
-  const parts = openParts(root)
-  const { content, layers, records } = parts
-  const assembler = createHostAssembler(options.path ?? process.env.PATH ?? '')
-  const resolving = new Map<string, Promise<Image>>()
-  let last: Promise<unknown> = Promise.resolve()
-
-  /** One change of the store at a time, in the order of the calls. */
-  function exclusive<T>(work: () => Promise<T>): Promise<T> {
-    const result = last.then(work)
-    last = result.catch(() => undefined)
-    return result
-  }
-
-  function findById(text: string): Image | undefined {
-    const hex = /^(?:sha256:)?([0-9a-f]{4,64})$/.exec(text)?.[1]
-    if (hex === undefined) return undefined
-    const exact = records.images.get(`sha256:${hex}`)
-    const matches = [...records.images.values()].filter(({ id }) => id.startsWith(`sha256:${hex}`))
-    return exact ?? (matches.length === 1 ? matches[0] : undefined)
-  }
-
-  function findNamed(reference: string): Image | undefined {
-    const parsed = parseReference(reference)
-    const canonical = formatReference(parsed)
-    const byReference = records.images.get(records.references.get(canonical) ?? '')
-    if (byReference !== undefined || parsed.transport !== 'docker' || parsed.digest === undefined)
-      return byReference
-    return [...records.images.values()].find(({ digest }) => digest === parsed.digest)
-  }
-
-  function find(referenceOrId: string): Image | undefined {
-    if (isDigest(referenceOrId)) return records.images.get(referenceOrId)
-    return findNamed(referenceOrId) ?? findById(referenceOrId)
-  }
-
-  function inspect(referenceOrId: string): Image {
-    const image = find(referenceOrId)
-    if (image === undefined) throw notFound(referenceOrId)
-    return image
-  }
-
-  async function make(parsed: ImageReference): Promise<Image> {
-    switch (parsed.transport) {
-      case 'host':
-        return resolveHostImage(parts, assembler, parsed)
-      default:
-        throw notFound(formatReference(parsed))
-    }
-  }
-
-  async function resolve(reference: string, { baseDir }: ResolveOptions = {}): Promise<Image> {
-    if (isDigest(reference)) return inspect(reference)
-    const parsed = absolute(parseReference(reference), baseDir)
-    if (parsed.transport === 'docker') return inspect(reference)
-    const canonical = formatReference(parsed)
-    const fresh = records.findSource(canonical)
-    if (fresh !== undefined) return fresh
-    const running = resolving.get(canonical)
-    if (running !== undefined) return running
-    const result = exclusive(() => make(parsed)).finally(() => resolving.delete(canonical))
-    resolving.set(canonical, result)
-    return result
-  }
-
-  async function collect(inUse: ReadonlySet<Digest>): Promise<void> {
-    const named = new Set(records.references.values())
-    for (const { id } of [...records.images.values()]) {
-      if (!named.has(id) && !inUse.has(id)) records.removeImage(id)
-    }
-    const images = [...records.images.values()]
-    const keptLayers = new Set(images.flatMap((image) => image.layers))
-    const keptBlobs = new Set(images.flatMap((image) => referencedBlobs(parts, image)))
-    for (const diffId of layers.list()) if (!keptLayers.has(diffId)) await layers.remove(diffId)
-    for (const digest of content.list()) if (!keptBlobs.has(digest)) content.remove(digest)
-    records.prune((diffId) => keptLayers.has(diffId))
-  }
-
-  return {
-    resolve,
-    inspect,
-    list: () =>
-      [...records.references].flatMap(([reference, id]) => {
-        const image = records.images.get(id)
-        return image === undefined ? [] : [{ reference: familiarReference(reference), image }]
-      }),
-    tag(referenceOrId, name) {
-      const image = inspect(referenceOrId)
-      const parsed = parseReference(name)
-      if (parsed.transport !== 'docker' || parsed.digest !== undefined) {
-        throw new TsstackError(
-          'INVALID_ARGUMENT',
-          `Cannot tag image as "${name}": it is not a name with a tag`,
-        )
-      }
-      records.setReference(formatReference(parsed), image.id)
-    },
-    remove: (reference, { inUse = new Set<Digest>() } = {}) =>
-      exclusive(async () => {
-        const canonical = formatReference(parseReference(reference))
-        const id = records.references.get(canonical)
-        if (id === undefined) throw notFound(reference)
-        const isLast = [...records.references.values()].filter((other) => other === id).length === 1
-        if (isLast && inUse.has(id)) {
-          throw new TsstackError(
-            'FAILED_PRECONDITION',
-            `Cannot remove image "${reference}": a container uses it`,
-          )
-        }
-        records.removeReference(canonical)
-        await collect(inUse)
-      }),
-    prune: ({ inUse = new Set<Digest>() } = {}) => exclusive(() => collect(inUse)),
-    layerPath: layers.path,
-    flushed: parts.flushed,
-  }
+  return new Store(openParts(root), createHostAssembler(options.path ?? process.env.PATH ?? ''))
 }

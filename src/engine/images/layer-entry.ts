@@ -25,7 +25,7 @@ export type LayerEntry = EntryAttributes &
     | { readonly type: 'hardlink'; readonly target: string }
   )
 
-/** The order of entries in a layer: parents first, then by bytes. */
+/** The order of entries in a layer: a directory comes before what is in it. */
 export function compareEntries(a: LayerEntry, b: LayerEntry): number {
-  return Buffer.compare(Buffer.from(a.path), Buffer.from(b.path))
+  return a.path < b.path ? -1 : 1
 }

@@ -11,6 +11,7 @@ import { randomUUID } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
 import { TsstackError } from '../../errors.ts'
+import { readJsonIfThere } from './atomic-file.ts'
 import type { Durability } from './durability.ts'
 import { hexOf, isDigest, type Digest } from './image.ts'
 
@@ -22,100 +23,91 @@ export interface LayerRecord {
   readonly fileBytes: number
 }
 
-export interface LayerStore {
+/** Opened once for each store. */
+export class LayerStore {
+  readonly #layersDir: string
+  readonly #tmpDir: string
+  readonly #durability: Durability
+  readonly #known = new Map<Digest, LayerRecord>()
+
+  /** @param durability - told of each layer, so that a power failure leaves none half-written */
+  constructor(root: string, durability: Durability) {
+    this.#layersDir = path.join(root, 'layers')
+    this.#tmpDir = path.join(root, 'tmp')
+    this.#durability = durability
+    fs.mkdirSync(this.#layersDir, { recursive: true, mode: 0o711 })
+    fs.mkdirSync(this.#tmpDir, { recursive: true, mode: 0o700 })
+  }
+
   /** The extracted tree. Does not say that it is there. */
-  readonly path: (diffId: Digest) => string
-  readonly find: (diffId: Digest) => LayerRecord | undefined
+  path(diffId: Digest): string {
+    return path.join(this.#home(diffId), 'tree')
+  }
+
+  find(diffId: Digest): LayerRecord | undefined {
+    return this.#known.get(diffId) ?? this.#read(diffId)
+  }
+
+  list(): Digest[] {
+    return fs
+      .readdirSync(this.#layersDir)
+      .map((hex) => `sha256:${hex}`)
+      .filter(isDigest)
+  }
+
   /**
    * Makes a layer: `fill` writes into an empty directory. If it fails, nothing is left; if the layer is there already,
    * that one stays.
    */
-  readonly make: (fill: (tree: string) => Promise<LayerRecord>) => Promise<LayerRecord>
-  readonly list: () => Digest[]
-  readonly remove: (diffId: Digest) => Promise<void>
-}
-
-/** @param durability - told of each layer, so that a power failure leaves none half-written */
-export function openLayerStore(root: string, durability: Durability): LayerStore {
-  const layersDir = path.join(root, 'layers')
-  const tmpDir = path.join(root, 'tmp')
-  fs.mkdirSync(layersDir, { recursive: true, mode: 0o700 })
-  fs.mkdirSync(tmpDir, { recursive: true, mode: 0o700 })
-  const known = new Map<Digest, LayerRecord>()
-
-  const home = (diffId: Digest): string => {
-    if (!isDigest(diffId))
-      throw new TsstackError('INVALID_ARGUMENT', `Cannot name layer "${diffId}": not a digest`)
-    return path.join(layersDir, hexOf(diffId))
-  }
-
-  function read(diffId: Digest): LayerRecord | undefined {
+  async make(fill: (tree: string) => Promise<LayerRecord>): Promise<LayerRecord> {
+    const draft = path.join(this.#tmpDir, randomUUID())
+    const tree = path.join(draft, 'tree')
+    fs.mkdirSync(tree, { recursive: true })
+    fs.chmodSync(draft, 0o755)
+    fs.chmodSync(tree, 0o755)
     try {
-      const text = fs.readFileSync(path.join(home(diffId), 'layer.json'), 'utf8')
-      const record = JSON.parse(text) as LayerRecord
-      if (record.diffId !== diffId) return undefined
-      known.set(diffId, record)
+      const record = await fill(tree)
+      fs.writeFileSync(path.join(draft, 'layer.json'), JSON.stringify(record), { mode: 0o600 })
+      if (this.#read(record.diffId) === undefined) {
+        await this.remove(record.diffId) // what is there without a record is a ruin
+        this.#commit(draft, record)
+      }
       return record
-    } catch {
-      return undefined
+    } finally {
+      await fs.promises.rm(draft, { recursive: true, force: true })
     }
   }
 
-  async function removeTree(directory: string): Promise<void> {
-    await fs.promises.rm(directory, { recursive: true, force: true })
-  }
-
   /** Out of the way first, by one rename: a layer is never seen half removed. */
-  async function remove(diffId: Digest): Promise<void> {
-    known.delete(diffId)
-    const grave = path.join(tmpDir, randomUUID())
+  async remove(diffId: Digest): Promise<void> {
+    this.#known.delete(diffId)
+    const grave = path.join(this.#tmpDir, randomUUID())
     try {
-      fs.renameSync(home(diffId), grave)
+      fs.renameSync(this.#home(diffId), grave)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
       throw error
     }
-    await removeTree(grave)
+    await fs.promises.rm(grave, { recursive: true, force: true })
   }
 
-  function commit(draft: string, record: LayerRecord): void {
-    durability.expect('layers', hexOf(record.diffId))
-    try {
-      fs.renameSync(draft, home(record.diffId))
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
-      // Another import of the same layer was faster.
-      if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error
-    }
-    durability.settle()
+  #home(diffId: Digest): string {
+    if (isDigest(diffId)) return path.join(this.#layersDir, hexOf(diffId))
+    throw new TsstackError('INVALID_ARGUMENT', `Cannot name layer "${diffId}": not a digest`)
   }
 
-  return {
-    path: (diffId) => path.join(home(diffId), 'tree'),
-    find: (diffId) => known.get(diffId) ?? read(diffId),
-    remove,
-    list: () =>
-      fs
-        .readdirSync(layersDir)
-        .map((hex) => `sha256:${hex}`)
-        .filter(isDigest),
-    async make(fill) {
-      const draft = path.join(tmpDir, randomUUID())
-      const tree = path.join(draft, 'tree')
-      fs.mkdirSync(tree, { recursive: true, mode: 0o755 })
-      fs.chmodSync(draft, 0o755)
-      try {
-        const record = await fill(tree)
-        fs.writeFileSync(path.join(draft, 'layer.json'), JSON.stringify(record))
-        if (read(record.diffId) === undefined) {
-          await remove(record.diffId) // what is there without a record is a ruin
-          commit(draft, record)
-        }
-        known.set(record.diffId, record)
-        return record
-      } finally {
-        await removeTree(draft)
-      }
-    },
+  #read(diffId: Digest): LayerRecord | undefined {
+    const record = readJsonIfThere(path.join(this.#home(diffId), 'layer.json')) as
+      LayerRecord | undefined
+    if (record?.diffId !== diffId) return undefined
+    this.#known.set(diffId, record)
+    return record
+  }
+
+  #commit(draft: string, record: LayerRecord): void {
+    this.#durability.expect('layers', hexOf(record.diffId))
+    fs.renameSync(draft, this.#home(record.diffId))
+    this.#known.set(record.diffId, record)
+    this.#durability.settle()
   }
 }

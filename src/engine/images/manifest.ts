@@ -1,5 +1,9 @@
-/** OCI image manifests (https://github.com/opencontainers/image-spec/blob/v1.1.0/manifest.md). Pure. */
-import type { Digest } from './image.ts'
+/**
+ * OCI image manifests and indexes, and Docker's of schema 2, which differ only in their media types
+ * (https://github.com/opencontainers/image-spec/blob/v1.1.0/manifest.md, image-index.md). Pure.
+ */
+import { TsstackError } from '../../errors.ts'
+import { HOST_ARCHITECTURE, isDigest, type Digest } from './image.ts'
 
 export interface Descriptor {
   readonly mediaType: string
@@ -8,11 +12,90 @@ export interface Descriptor {
   readonly size: number
 }
 
+export interface IndexEntry extends Descriptor {
+  readonly architecture?: string
+  readonly os?: string
+  readonly annotations: Readonly<Record<string, string>>
+}
+
+export type Manifest =
+  | { readonly kind: 'image'; readonly config: Descriptor; readonly layers: readonly Descriptor[] }
+  | { readonly kind: 'index'; readonly entries: readonly IndexEntry[] }
+
 export const MEDIA_TYPES = {
   manifest: 'application/vnd.oci.image.manifest.v1+json',
   config: 'application/vnd.oci.image.config.v1+json',
   layer: 'application/vnd.oci.image.layer.v1.tar',
 } as const
+
+const MAX_ENTRIES = 1000
+
+type Json = Readonly<Record<string, unknown>>
+
+function bad(state: string): TsstackError {
+  return new TsstackError('INVALID_ARGUMENT', `Cannot read image manifest: ${state}`)
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** JSON that is an object or a list. @throws {INVALID_ARGUMENT} */
+export function parseJson(bytes: Buffer, name: string): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'))
+  } catch (cause) {
+    throw new TsstackError('INVALID_ARGUMENT', `Cannot read image archive: "${name}" is not JSON`, {
+      cause,
+    })
+  }
+}
+
+function descriptor(value: unknown): Descriptor {
+  if (!isObject(value)) throw bad('a descriptor is not an object')
+  const { mediaType, digest, size } = value
+  if (typeof digest !== 'string' || !isDigest(digest))
+    throw bad('a digest is not sha256 and 64 hex digits')
+  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
+    throw bad('a size is not a count of bytes')
+  return { mediaType: typeof mediaType === 'string' ? mediaType : '', digest, size }
+}
+
+function list(value: unknown, what: string): readonly unknown[] {
+  if (!Array.isArray(value) || value.length > MAX_ENTRIES)
+    throw bad(`${what} is not a list of at most ${MAX_ENTRIES}`)
+  return value
+}
+
+function indexEntry(value: unknown): IndexEntry {
+  const { platform, annotations } = isObject(value) ? value : {}
+  const { architecture, os } = isObject(platform) ? platform : {}
+  const pairs = Object.entries(isObject(annotations) ? annotations : {})
+  return {
+    ...descriptor(value),
+    ...(typeof architecture === 'string' ? { architecture } : {}),
+    ...(typeof os === 'string' ? { os } : {}),
+    annotations: Object.fromEntries(
+      pairs.filter((pair): pair is [string, string] => typeof pair[1] === 'string'),
+    ),
+  }
+}
+
+/** Reads a manifest or an index. @throws {INVALID_ARGUMENT} */
+export function parseManifest(bytes: Buffer, name: string): Manifest {
+  const document = parseJson(bytes, name)
+  if (!isObject(document)) throw bad('it is not an object')
+  if ('manifests' in document) {
+    return { kind: 'index', entries: list(document.manifests, '"manifests"').map(indexEntry) }
+  }
+  const layers = list(document.layers, '"layers"').map(descriptor)
+  return { kind: 'image', config: descriptor(document.config), layers }
+}
+
+/** Whether an index entry can run here; an entry that does not say can. Attestations say `unknown`. */
+export function isRunnable({ architecture, os }: IndexEntry): boolean {
+  return (architecture ?? HOST_ARCHITECTURE) === HOST_ARCHITECTURE && (os ?? 'linux') === 'linux'
+}
 
 /** Writes a manifest; the same input gives the same bytes. */
 export function formatManifest(config: Descriptor, layers: readonly Descriptor[]): string {

@@ -8,6 +8,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import type { Mount } from '../../kernel/mount.ts'
+import { isOpaque } from './confined-tree.ts'
 import type { Digest } from './image.ts'
 import {
   diskUsage,
@@ -39,16 +40,26 @@ function makeUpper(draft: string, record: SnapshotRecord, settings: SnapshotterS
   if (stats === undefined) fs.mkdirSync(path.join(draft, 'empty')) // overlayfs wants a lower layer
 }
 
+/**
+ * Uppermost first. overlayfs ignores the opaque mark on the root of a layer, so what lies below it is left out here. It
+ * refuses a directory that occurs twice (ELOOP); the uppermost occurrence alone shows the same.
+ */
+function lowerDirectories(layers: readonly string[]): string[] {
+  const topFirst = [...new Set(layers.toReversed())]
+  const opaque = topFirst.findIndex((layer) => isOpaque(layer))
+  return opaque < 0 ? topFirst : topFirst.slice(0, opaque + 1)
+}
+
 /** Opens the driver on its directory; one process at a time may use it. */
 export function openOverlaySnapshotter(settings: SnapshotterSettings): Snapshotter {
   const snapshots = openSnapshotDirectory(settings.root)
 
   function mountOf(key: string, record: SnapshotRecord): Mount {
     const home = snapshots.path(key)
-    const layers = record.layers.map((layer) => settings.layerPath(layer)).toReversed()
+    const layers = record.layers.map((layer) => settings.layerPath(layer))
     return {
       kind: 'overlay',
-      lowerdirs: layers.length === 0 ? [path.join(home, 'empty')] : layers,
+      lowerdirs: layers.length === 0 ? [path.join(home, 'empty')] : lowerDirectories(layers),
       upperdir: path.join(home, 'upper'),
       workdir: path.join(home, 'work'),
     }

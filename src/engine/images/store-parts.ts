@@ -9,6 +9,8 @@ export interface StoreParts {
   readonly content: ContentStore
   readonly layers: LayerStore
   readonly records: ImageRecords
+  /** Drafts; swept when the store opens. */
+  readonly tmpDir: string
 }
 
 /**
