@@ -45,7 +45,7 @@ export function planUp(desired: DesiredState, observed: ObservedState, options: 
       graph,
       scope,
       containers,
-      replacedNetworks: networks.replaced,
+      newNetworks: new Set([...networks.created, ...networks.replaced]),
     }),
     ...(options.removeOrphans ? orphanSteps(orphans) : []),
   ])

@@ -2,6 +2,7 @@
 import type { Service } from '../spec/stack.ts'
 import { ownValue } from './config-hash.ts'
 import {
+  isLive,
   removeSteps,
   restartSteps,
   type ContainerSteps,
@@ -21,8 +22,8 @@ export interface UpContext {
   /** The services to bring up; others are touched only where they can't go on without. */
   readonly scope: ReadonlySet<string>
   readonly containers: ReadonlyMap<string, readonly ObservedContainer[]>
-  /** Names of networks that have to be made anew. */
-  readonly replacedNetworks: ReadonlySet<string>
+  /** Names of networks that the plan makes: a container that says it is on one is on a network that is gone, or goes. */
+  readonly newNetworks: ReadonlySet<string>
 }
 
 /** What happened to a service, for those that depend on it. */
@@ -163,12 +164,12 @@ function newReplicas(
 
 /** Why a container can't stay; undefined when it can. */
 function replacementCause(
-  { options, replacedNetworks }: UpContext,
+  { options, newNetworks }: UpContext,
   { name, inScope, configuration, replaceCause }: Subject,
   container: ObservedContainer,
 ): string | undefined {
-  const network = container.networks.find((attached) => replacedNetworks.has(attached))
-  if (network !== undefined) return `network "${network}" is replaced`
+  const network = container.networks.find((attached) => newNetworks.has(attached))
+  if (network !== undefined) return `network "${network}" is made anew`
   if (replaceCause !== undefined) return replaceCause
   if (!inScope || options.noRecreate) return undefined
   const isNamed = !options.services?.length || options.services.includes(name)
@@ -201,7 +202,7 @@ function containerSteps(
 
 function replaceSteps(
   { desired, options }: UpContext,
-  { name, definition, configuration }: Subject,
+  { name, definition, configuration, inScope }: Subject,
   { container, cause }: { readonly container: ObservedContainer; readonly cause: string },
 ): ContainerSteps {
   return {
@@ -213,7 +214,8 @@ function replaceSteps(
       ...(options.renewAnonVolumes ? {} : { replaces: container.id }),
       changes: fieldChanges(container.fields, configuration.fields),
     },
-    ...(options.noStart ? {} : { start: cause }),
+    // What did not run and was not asked for does not begin to run because a neighbour changed.
+    ...(options.noStart || !(inScope || isLive(container)) ? {} : { start: cause }),
   }
 }
 

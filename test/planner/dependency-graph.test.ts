@@ -72,8 +72,8 @@ describe('dependencyGraph()', () => {
       return performance.now() - start
     }
     time(500)
-    const small = Math.min(time(250), time(250), time(250))
-    const large = Math.min(time(1000), time(1000), time(1000))
+    const small = Math.min(...[1, 2, 3, 4, 5].map(() => time(250)))
+    const large = Math.min(...[1, 2, 3, 4, 5].map(() => time(1000)))
     expect(large / small).toBeLessThan(16)
   })
 

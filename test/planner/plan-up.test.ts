@@ -380,6 +380,19 @@ describe('planUp() refuses', () => {
   })
 })
 
+test('planUp() replaces containers whose network is gone', () => {
+  const desired = desiredState({ api: {} })
+  const up = simulate(planUp(desired, NOTHING, {}), NOTHING, desired)
+  const kinds = planUp(desired, { ...up, networks: [] }, {}).operations.map(({ kind }) => kind)
+  expect(kinds).toEqual([
+    'create-network',
+    'stop-container',
+    'remove-container',
+    'create-container',
+    'start-container',
+  ])
+})
+
 test('planUp() never touches one-off containers', () => {
   const desired = desiredState({ api: {} })
   const up = simulate(planUp(desired, NOTHING, {}), NOTHING, desired)
