@@ -67,7 +67,6 @@ const COMMON: BuildOptions = {
   plugins: [importMeta],
   minifySyntax: true,
   minifyWhitespace: true,
-  keepNames: true,
   legalComments: 'none',
   logLevel: 'error',
 }

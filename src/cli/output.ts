@@ -3,8 +3,8 @@
  * error. Writes are synchronous: the two stay in order, a slow reader holds us back, and `process.stdout` with its
  * streams is never loaded. A reader that went away (`| head`) ends the process quietly, as SIGPIPE would.
  */
-import { writeSync } from 'node:fs'
-import { isatty } from 'node:tty'
+import { fstatSync, writeSync } from 'node:fs'
+import type { Stats } from 'node:fs'
 
 const SIGPIPE_EXIT = 141
 
@@ -43,13 +43,31 @@ export function writeAll(fd: number, data: string | Uint8Array): void {
 
 export type AnsiMode = 'auto' | 'always' | 'never'
 
+/** Major number of /dev/null and its like (Documentation/admin-guide/devices.txt of Linux). */
+const MEMORY_DEVICES = 1
+
+/** isatty(3). Loading `node:tty` costs 5 ms, which pipes, files and /dev/null do not need. */
+export function isTerminal(fd: number): boolean {
+  const stat = fstatOrUndefined(fd)
+  if (stat?.isCharacterDevice() !== true || stat.rdev >> 8 === MEMORY_DEVICES) return false
+  return process.getBuiltinModule('node:tty').isatty(fd)
+}
+
+function fstatOrUndefined(fd: number): Stats | undefined {
+  try {
+    return fstatSync(fd)
+  } catch {
+    return undefined
+  }
+}
+
 /** https://no-color.org and FORCE_COLOR; `--ansi` wins over both. */
 function mayColor(fd: number, ansi: AnsiMode, env: NodeJS.ProcessEnv): boolean {
   if (ansi !== 'auto') return ansi === 'always'
   if ((env['NO_COLOR'] ?? '') !== '') return false
   const force = env['FORCE_COLOR']
   if (force !== undefined) return force !== '0' && force !== 'false'
-  return isatty(fd) && env['TERM'] !== 'dumb'
+  return isTerminal(fd) && env['TERM'] !== 'dumb'
 }
 
 export function createOutput(ansi: AnsiMode, env: NodeJS.ProcessEnv): Output {
@@ -66,8 +84,8 @@ export function createOutput(ansi: AnsiMode, env: NodeJS.ProcessEnv): Output {
     writeError: (text) => {
       writeAll(2, text)
     },
-    isTerminal: isatty(1),
-    isErrorTerminal: isatty(2),
+    isTerminal: isTerminal(1),
+    isErrorTerminal: isTerminal(2),
     color: mayColor(1, ansi, env),
     errorColor: mayColor(2, ansi, env),
   }

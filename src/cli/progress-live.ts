@@ -10,8 +10,8 @@ import type {
   ListrTaskWrapper,
   ListrRendererFactory,
 } from 'listr2'
-import { resourceLabel } from './progress.ts'
-import type { OperationEvent, ProgressView } from './progress.ts'
+import { resourceLabel } from './progress-view.ts'
+import type { OperationEvent, ProgressView } from './progress-view.ts'
 import type { Output } from './output.ts'
 
 type Wrapper = ListrTaskWrapper<unknown, ListrRendererFactory, ListrRendererFactory>

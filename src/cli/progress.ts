@@ -2,24 +2,12 @@
 import type { ContainerSummary, ProgressEvent } from '../api/types.ts'
 import { flatten } from '../client/flatten.ts'
 import type { CommandContext } from './command.ts'
-
-export type OperationEvent = Extract<ProgressEvent, { type: 'operation' }>
-
-/** Where events go. `stop` is called once, whatever happens. */
-export interface ProgressView {
-  operation(event: OperationEvent): void
-  warning(message: string): void
-  stop(): Promise<void>
-}
+import { resourceLabel } from './progress-view.ts'
+import type { OperationEvent, ProgressView } from './progress-view.ts'
 
 export interface ProgressResult {
   readonly changed: boolean
   readonly containers: readonly ContainerSummary[]
-}
-
-/** `Container hello-web-1`. */
-export function resourceLabel(event: OperationEvent): string {
-  return `${event.resource.charAt(0).toUpperCase()}${event.resource.slice(1)} ${event.name}`
 }
 
 /** A line of Docker Compose's plain progress: ` Container hello-web-1  Created`. */

@@ -2,11 +2,9 @@
  * Finds the daemon, or starts it: detached, in a session of its own, its output in a log file. Several clients may do so
  * at once: each starts one, the daemon takes a lock, the losers leave, and every client waits for the one that answers.
  */
-import { spawn } from 'node:child_process'
 import { closeSync, fstatSync, mkdirSync, openSync, readSync } from 'node:fs'
 import { connect } from 'node:net'
 import { basename, dirname, join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { TsstackError } from '../errors.ts'
 import { VERSION } from '../version.ts'
 import { createClient } from './client.ts'
@@ -99,7 +97,7 @@ async function waitUntilListening(start: Start, exited: () => string | undefined
       const graceMs = state === 'exit code 0' ? LOSER_TIMEOUT_MS : FAILED_TIMEOUT_MS
       deadline = Math.min(deadline, Date.now() + graceMs)
     }
-    await delay(POLL_MS)
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
   }
   throw failedStart(
     start,
@@ -124,6 +122,7 @@ export async function startDaemon(env: NodeJS.ProcessEnv): Promise<boolean> {
     const passedOn = Object.fromEntries(
       Object.entries(env).filter(([name]) => PASSED_ON.test(name)),
     )
+    const { spawn } = await import('node:child_process')
     const child = spawn(
       process.execPath,
       ['--disable-warning=ExperimentalWarning', daemonEntry()],

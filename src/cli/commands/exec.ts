@@ -1,7 +1,7 @@
-import { isatty } from 'node:tty'
 import type { Command, CommandContext } from '../command.ts'
 import { parseEnvironment } from '../environment-flags.ts'
 import { oneContainer } from '../select-containers.ts'
+import { isTerminal } from '../output.ts'
 import { resolveStackName } from '../stack-name.ts'
 import { runSession, terminalSize } from '../terminal-session.ts'
 
@@ -17,8 +17,8 @@ async function run(context: CommandContext): Promise<number> {
     !detach &&
     !flags.bool('no-tty') &&
     !(flags.has('tty') && !flags.bool('tty')) &&
-    isatty(0) &&
-    isatty(1)
+    isTerminal(0) &&
+    isTerminal(1)
   const user = flags.text('user')
   const workingDir = flags.text('workdir')
   const size = tty ? terminalSize() : undefined

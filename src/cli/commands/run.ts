@@ -1,10 +1,10 @@
-import { isatty } from 'node:tty'
 import type { RunRequest } from '../../api/types.ts'
 import type { Client } from '../../client/client.ts'
 import { TsstackError } from '../../errors.ts'
 import type { LoadedStack } from '../../spec/loaded-stack.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { parseEnvironment } from '../environment-flags.ts'
+import { isTerminal } from '../output.ts'
 import { showProgress } from '../progress.ts'
 import { checkServices } from '../select-containers.ts'
 import { splitWords } from '../split-words.ts'
@@ -32,7 +32,7 @@ interface Streams {
 function readStreams({ flags }: CommandContext): Streams {
   const detach = flags.bool('detach')
   const stdin = !detach && !(flags.has('interactive') && !flags.bool('interactive'))
-  return { detach, stdin, tty: !detach && !flags.bool('no-tty') && isatty(0) && isatty(1) }
+  return { detach, stdin, tty: !detach && !flags.bool('no-tty') && isTerminal(0) && isTerminal(1) }
 }
 
 function toRunRequest(context: CommandContext, loaded: LoadedStack, streams: Streams): RunRequest {

@@ -1,0 +1,95 @@
+// Who may import whom (ARCHITECTURE.md draws it). Run through scripts/check-imports.ts, which also checks that modules
+// were really looked at.
+
+/** `from` may import nothing of `src` but itself, the ground floor, and these rooms. */
+const GROUND = '^src/(errors|log|version)[.]ts$'
+
+function room(name, allowed, comment) {
+  const rooms = [name, ...allowed].join('|')
+  return {
+    name: `${name}-imports`,
+    comment,
+    severity: 'error',
+    from: { path: `^src/${name}/` },
+    to: { path: '^src/', pathNot: [`^src/(${rooms})/`, GROUND] },
+  }
+}
+
+export default {
+  forbidden: [
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'spec-and-planner-do-no-io',
+      comment: 'text in, values out: what they need of the world is given to them',
+      severity: 'error',
+      from: { path: '^src/(spec|planner)/' },
+      to: {
+        path: '^(node:)?(fs|child_process|net|http|https|dgram|os|process|worker_threads)(/|$)',
+      },
+    },
+    {
+      name: 'koffi-only-in-kernel',
+      comment: 'one room makes system calls',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/kernel/' },
+      to: { path: 'koffi' },
+    },
+    {
+      name: 'errors-and-log-stand-alone',
+      severity: 'error',
+      from: { path: GROUND },
+      to: { path: '^src/', pathNot: GROUND },
+    },
+    room('kernel', [], 'the bottom'),
+    room('spec', [], 'pure'),
+    room('planner', ['spec'], 'pure'),
+    room('api', ['spec', 'planner'], 'the wire: values of the pure rooms, and no code of others'),
+    room('engine', ['kernel'], 'engine, network and volumes meet in values, never in each other'),
+    room('network', ['kernel'], 'see engine'),
+    room('volumes', ['kernel'], 'see engine'),
+    room('state', ['api', 'spec', 'planner', 'kernel'], 'what is remembered'),
+    room(
+      'reconciler',
+      ['planner', 'spec', 'api', 'state', 'engine', 'network', 'volumes', 'kernel'],
+      'runs plans; of api it knows the events that it makes',
+    ),
+    room(
+      'daemon',
+      ['api', 'reconciler', 'state', 'planner', 'spec', 'engine', 'network', 'volumes', 'kernel'],
+      'the composition root',
+    ),
+    room('client', ['api', 'planner', 'spec'], 'the other end of the socket'),
+    room(
+      'cli',
+      ['client', 'api', 'spec', 'planner'],
+      'reaches the engine through the socket alone',
+    ),
+    {
+      name: 'not-to-tests',
+      severity: 'error',
+      from: { path: '^src' },
+      to: { path: '^(test|scripts|bench)' },
+    },
+    {
+      name: 'no-unresolvable',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    {
+      name: 'not-to-dev-dep',
+      severity: 'error',
+      from: { path: '^src' },
+      to: { dependencyTypes: ['npm-dev'] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default'],
+    },
+  },
+}
