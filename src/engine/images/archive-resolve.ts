@@ -130,7 +130,7 @@ export async function resolveArchive(
     const version = versionOf(lstatIfThere(input))
     const archived = await readArchive(files, reference)
     const image = await addArchived(parts, archived)
-    parts.records.setReference(canonical, image.id)
+    await parts.records.setReference(canonical, image.id)
     parts.records.setSource({ reference: canonical, imageId: image.id, inputs: [[input, version]] })
     return { image, names: archived.names }
   } finally {

@@ -12,6 +12,7 @@ import { addSkeleton } from './host-skeleton.ts'
 import { HostTree, type HostTreeContext } from './host-tree.ts'
 import { compareEntries, type LayerEntry } from './layer-entry.ts'
 import { openLibrarySearch } from './library-search.ts'
+import { createPacer } from './pacer.ts'
 import { openPackageDatabase } from './host-packages.ts'
 import type { HostItem } from './reference.ts'
 
@@ -159,7 +160,9 @@ function accountTree(context: HostTreeContext, entries: readonly LayerEntry[]): 
 }
 
 async function survey(items: readonly HostItem[], programs: ProgramSearch): Promise<Survey> {
+  const pacer = createPacer()
   const context = { search: openLibrarySearch(), findProgram: programs.find }
+  await pacer.breathe()
   const itemContext = { programs, packages: openPackageDatabase() }
   const accounts = readAccounts()
   const none = { uids: new Set<number>(), gids: new Set<number>(), names: [] }
@@ -168,7 +171,10 @@ async function survey(items: readonly HostItem[], programs: ProgramSearch): Prom
   await addSkeleton(base, formatAccounts(accounts, none).entries)
   await base.addNeeded()
   const trees: HostTree[] = []
-  for (const item of items) trees.push(await surveyItem(item, itemContext, context))
+  for (const item of items) {
+    await pacer.breathe()
+    trees.push(await surveyItem(item, itemContext, context))
+  }
 
   const own = formatAccounts(accounts, {
     uids: ownersOf(trees, 'uid'),
@@ -204,7 +210,12 @@ export function createHostAssembler(environmentPath: string): HostAssembler {
     async plan(items) {
       const found = await survey(items, programs)
       const trees = [found.base, ...found.items]
-      const itemLayers = found.items.map((tree) => planLayer(tree, found.base))
+      const pacer = createPacer()
+      const itemLayers: PlannedLayer[] = []
+      for (const tree of found.items) {
+        itemLayers.push(planLayer(tree, found.base))
+        await pacer.breathe()
+      }
       const last = found.accounts === undefined ? [] : [planLayer(found.accounts)]
       return {
         // An item that the base has entirely leaves nothing but the root.

@@ -8,6 +8,7 @@ import { TsstackError } from '../../errors.ts'
 import { followPath, versionOf, lstatIfThere } from './host-file.ts'
 import type { HostTree } from './host-tree.ts'
 import type { PackageDatabase } from './host-packages.ts'
+import { createPacer } from './pacer.ts'
 import type { HostItem } from './reference.ts'
 
 /** Where programs of a distribution are: looked at before the daemon's own PATH. */
@@ -82,12 +83,18 @@ function addProgram(tree: HostTree, name: string, file: string): void {
   if (end !== undefined) tree.addCopy(end, `/usr/local/bin/${name}`)
 }
 
-function addPackage(tree: HostTree, name: string, packages: PackageDatabase): boolean {
+async function addPackage(
+  tree: HostTree,
+  name: string,
+  packages: PackageDatabase,
+): Promise<boolean> {
+  const pacer = createPacer()
   const found = packages.find(name)
   for (const installed of found) {
     tree.inputs.set(installed.listFile, versionOf(lstatIfThere(installed.listFile)))
     for (const file of installed.files) {
       if (LEFT_OUT.test(file)) continue
+      await pacer.breathe()
       const end = followPath(file)?.end
       const isSecret = end?.stats.isFile() === true && (end.stats.mode & 0o004n) === 0n
       const isConffile = installed.conffiles.has(file)
@@ -138,7 +145,9 @@ export async function addItem(tree: HostTree, item: HostItem, context: ItemConte
   }
   const group = item.kind === 'name' ? GROUPS[item.value] : undefined
   if (group !== undefined) {
+    const pacer = createPacer()
     for (const name of group) {
+      await pacer.breathe()
       const file = context.programs.find(name)
       if (file !== undefined) addProgram(tree, name, file)
     }
@@ -146,5 +155,5 @@ export async function addItem(tree: HostTree, item: HostItem, context: ItemConte
   }
   const program = item.kind === 'name' ? context.programs.find(item.value) : undefined
   if (program !== undefined) addProgram(tree, item.value, program)
-  else if (!addPackage(tree, item.value, context.packages)) throw notFound(item)
+  else if (!(await addPackage(tree, item.value, context.packages))) throw notFound(item)
 }

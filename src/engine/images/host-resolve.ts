@@ -35,7 +35,7 @@ async function assemble(
   }
   const image = addBuiltImage(parts, plan.config, [...made.values()])
   const canonical = formatReference(reference)
-  parts.records.setReference(canonical, image.id)
+  await parts.records.setReference(canonical, image.id)
   parts.records.setSource({ reference: canonical, imageId: image.id, inputs: [...plan.inputs] })
   return image
 }

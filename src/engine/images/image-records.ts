@@ -6,12 +6,13 @@
  *   <root>/sources/<hex>.json           SourceRecord: what a host file or archive has given, while it is unchanged
  *   <root>/host/<key of layer>          the diffId of a host layer with that content
  *
- * Small, read once when the store opens, written atomically. An image is recorded after all its layers, and counts only
+ * Small, read once when the store opens, written atomically. Names are safe from power failures; the rest can be made
+ * again from its sources. An image is recorded after all its layers, and counts only
  * while all of them are there.
  */
 import fs from 'node:fs'
 import path from 'node:path'
-import { readJsonIfThere, writeFileAtomically } from './atomic-file.ts'
+import { readJsonIfThere, writeFileAtomically, writeFileDurably } from './atomic-file.ts'
 import { lstatIfThere, versionOf } from './host-file.ts'
 import { digestOf, hexOf, isDigest, type Digest, type Image } from './image.ts'
 
@@ -39,6 +40,7 @@ export class ImageRecords {
   readonly #images: Map<Digest, Image>
   readonly #references: Map<string, Digest>
   readonly #sources = new Map<string, SourceRecord>()
+  #saving: Promise<void> = Promise.resolve()
 
   /** @param isComplete - whether all layers of an image are in the store; an image without them does not count */
   constructor(root: string, isComplete: (image: Image) => boolean) {
@@ -73,16 +75,17 @@ export class ImageRecords {
     fs.rmSync(this.#imageFile(id), { force: true })
   }
 
-  setReference(reference: string, id: Digest): void {
-    if (this.#references.get(reference) === id) return
+  /** Counts at once; resolves when it is on the disk. */
+  setReference(reference: string, id: Digest): Promise<void> {
+    if (this.#references.get(reference) === id) return Promise.resolve()
     this.#references.set(reference, id)
-    this.#saveReferences()
+    return this.#saveReferences()
   }
 
-  removeReference(reference: string): void {
-    if (this.#references.delete(reference)) this.#saveReferences()
+  removeReference(reference: string): Promise<void> {
     this.#sources.delete(reference)
     fs.rmSync(this.#sourceFile(reference), { force: true })
+    return this.#references.delete(reference) ? this.#saveReferences() : Promise.resolve()
   }
 
   /** The image of a source, if nothing that it was made of has changed since. Costs one lstat(2) for each input. */
@@ -145,8 +148,14 @@ export class ImageRecords {
     return record
   }
 
-  #saveReferences(): void {
-    const sorted = [...this.#references].sort(([a], [b]) => (a < b ? -1 : 1))
-    writeFileAtomically(this.#referencesFile, JSON.stringify(Object.fromEntries(sorted), null, 1))
+  /** Writes one after the other, so that the last content is the last change. */
+  #saveReferences(): Promise<void> {
+    const save = this.#saving.then(async () => {
+      const sorted = [...this.#references].sort(([a], [b]) => (a < b ? -1 : 1))
+      const text = JSON.stringify(Object.fromEntries(sorted), null, 1)
+      await writeFileDurably(this.#referencesFile, text)
+    })
+    this.#saving = save.catch(() => undefined)
+    return save
   }
 }

@@ -65,7 +65,7 @@ export interface ImageStore {
   /** By reference, id, or a unique prefix of the id of at least 4 digits. @throws {NOT_FOUND} */
   inspect(referenceOrId: string): Image
   /** Gives an image another name. @throws {NOT_FOUND} {INVALID_ARGUMENT} the name carries a digest or is no name */
-  tag(referenceOrId: string, name: string): void
+  tag(referenceOrId: string, name: string): Promise<void>
   /**
    * Removes a reference, and the image with it when that was the last.
    * @throws {NOT_FOUND}
@@ -159,7 +159,7 @@ class Store implements ImageStore {
       )
     }
     const { image, names } = await this.#exclusive(() => resolveArchive(this.#parts, parsed))
-    for (const name of names) this.#parts.records.setReference(name, image.id)
+    for (const name of names) await this.#parts.records.setReference(name, image.id)
     return names.map((name) => ({ reference: familiarReference(name), image }))
   }
 
@@ -179,7 +179,7 @@ class Store implements ImageStore {
     })
   }
 
-  tag(referenceOrId: string, name: string): void {
+  async tag(referenceOrId: string, name: string): Promise<void> {
     const image = this.inspect(referenceOrId)
     const parsed = parseReference(name)
     if (parsed.transport !== 'docker' || parsed.digest !== undefined) {
@@ -188,7 +188,7 @@ class Store implements ImageStore {
         `Cannot tag image as "${name}": it is not a name with a tag`,
       )
     }
-    this.#parts.records.setReference(formatReference(parsed), image.id)
+    await this.#parts.records.setReference(formatReference(parsed), image.id)
   }
 
   remove(reference: string, { inUse = new Set<Digest>() }: RemoveOptions = {}): Promise<void> {
@@ -204,7 +204,7 @@ class Store implements ImageStore {
           `Cannot remove image "${reference}": a container uses it`,
         )
       }
-      records.removeReference(canonical)
+      await records.removeReference(canonical)
       if (!isLast) return
       records.removeImage(id)
       await this.#collectGarbage()

@@ -123,7 +123,7 @@ export async function resolveRootFileSystem(
     },
     [layer],
   )
-  parts.records.setReference(canonical, image.id)
+  await parts.records.setReference(canonical, image.id)
   parts.records.setSource({ reference: canonical, imageId: image.id, inputs: walk.inputs })
   return image
 }
