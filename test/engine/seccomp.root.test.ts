@@ -11,7 +11,8 @@ import type { SeccompProfile } from '../../src/engine/seccomp/profile.ts'
 import { buildSeccompFilter } from '../../src/engine/seccomp/seccomp.ts'
 import { syscallTable, type SeccompArch } from '../../src/engine/seccomp/syscall-table.ts'
 
-const hasCompiler = spawnSync('cc', ['--version']).status === 0
+const compiler = process.env['CC'] ?? 'cc'
+const hasCompiler = spawnSync(compiler, ['--version']).status === 0
 const isX64 = process.arch === 'x64'
 const native: SeccompArch = isX64 ? 'x64' : 'arm64'
 const DEFAULT_CAPABILITIES = resolveCapabilities({ add: [], drop: [], privileged: false })
@@ -25,7 +26,7 @@ beforeAll(() => {
   directory = mkdtempSync(path.join(os.tmpdir(), 'tsstack-seccomp-'))
   if (!hasCompiler) return
   const source = path.join(import.meta.dirname, '../fixtures/seccomp-harness.c')
-  execFileSync('cc', ['-O1', '-o', `${directory}/harness`, source])
+  execFileSync(compiler, ['-O1', '-o', `${directory}/harness`, source])
 })
 
 afterAll(() => {

@@ -22,7 +22,8 @@ function baseOf(mount: CgroupMount, paths: ReadonlyMap<string, string>): string 
 }
 
 /**
- * Reads /proc/self/mountinfo and /proc/self/cgroup and gives the driver for what is mounted.
+ * Reads /proc/self/mountinfo and /proc/self/cgroup and gives the driver for what is mounted. Open it once: the driver
+ * keeps what it found.
  * @param parent name of our directory in each hierarchy; tests have their own
  * @throws {FAILED_PRECONDITION} when no control groups are mounted
  */
@@ -44,12 +45,4 @@ export function openCgroupDriver(parent: string = PARENT): CgroupDriver {
       hint: 'mount them, for example with the package cgroupfs-mount, or boot with systemd',
     },
   )
-}
-
-let shared: CgroupDriver | undefined
-
-/** The driver of this process, found once. */
-export function cgroupDriver(): CgroupDriver {
-  shared ??= openCgroupDriver()
-  return shared
 }
