@@ -284,7 +284,7 @@ describe('archives', () => {
 
   const gzip = (tar: Buffer): Buffer => zlib.gzipSync(tar)
   const replace =
-    (change: (bytes: Buffer) => Buffer): Layout['spoil'] =>
+    (change: (bytes: Buffer) => Buffer): NonNullable<Layout['spoil']> =>
     (blobs, [, digest = '']) => {
       blobs.set(digest, change(blobs.get(digest) ?? Buffer.alloc(0)))
     }
@@ -294,6 +294,17 @@ describe('archives', () => {
     [
       'a blob that is not of its digest',
       { spoil: replace((bytes) => Buffer.concat([bytes.subarray(0, -1), Buffer.from('x')])) },
+    ],
+    [
+      'a blob that unpacks well but is not of its digest',
+      {
+        pack: gzip,
+        spoil: replace((bytes) => {
+          const other = Buffer.from(bytes)
+          other[4] = 1 // the time in gzip's header (RFC 1952)
+          return other
+        }),
+      },
     ],
     ['a blob that is cut', { pack: gzip, spoil: replace((bytes) => bytes.subarray(0, 100)) }],
     ['a blob that goes on', { spoil: replace((bytes) => Buffer.concat([bytes, bytes])) }],

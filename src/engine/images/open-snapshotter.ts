@@ -1,0 +1,22 @@
+/** Chooses the storage driver. Another driver is one more line here, and must pass test/suites/snapshotter.ts. */
+import path from 'node:path'
+import type { ImageStore } from './image-store.ts'
+import { openOverlaySnapshotter } from './overlay-snapshotter.ts'
+import type { Snapshotter } from './snapshotter.ts'
+import { openVfsSnapshotter } from './vfs-snapshotter.ts'
+
+const DRIVERS = { overlay: openOverlaySnapshotter, vfs: openVfsSnapshotter } as const
+
+export type StorageDriver = keyof typeof DRIVERS
+
+/** @param root - the directory of all snapshots; each driver has its own below it */
+export function openSnapshotter(
+  driver: StorageDriver,
+  root: string,
+  images: Pick<ImageStore, 'layerPath'>,
+): Snapshotter {
+  return DRIVERS[driver]({
+    root: path.join(root, driver),
+    layerPath: (diffId) => images.layerPath(diffId),
+  })
+}
