@@ -99,7 +99,7 @@ describe('host: images', () => {
     for (const layer of image.layers)
       execFileSync('cp', ['-a', `${store.layerPath(layer)}/.`, merged])
     const output = execFileSync(
-      'chroot',
+      '/usr/sbin/chroot',
       [merged, '/bin/sh', '-c', 'ls / && echo $((40+2)) && id -un'],
       {
         encoding: 'utf8',
