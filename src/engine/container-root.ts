@@ -95,3 +95,10 @@ export function readContainerFile(rootFd: number, file: string): string | undefi
     closeSync(fd)
   }
 }
+
+/** Makes a directory of the container, and those above it, where they are missing. */
+export function ensureDirectory(root: ContainerRoot, directory: string): void {
+  const found = tryOpenConfined(root.fd, directory, { flags: Open.PATH, resolve: RESOLVE.IN_ROOT })
+  if (found >= 0) closeSync(found)
+  else makePath(root, directory, 'directory')
+}

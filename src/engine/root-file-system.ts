@@ -2,7 +2,6 @@
  * From a ContainerConfig to the mounts of a StartRequest. All file systems that the daemon can make are made here,
  * detached; those that need the container's namespaces (proc, sysfs, mqueue, cgroup) are listed for the child.
  */
-import path from 'node:path'
 import { statSync } from 'node:fs'
 import { AT_FDCWD, MountAttribute, MountFlag, Open } from '../kernel/constants.ts'
 import { changeMount, cloneTree, mountFileSystem, type FsOptions } from '../kernel/detached-mount.ts'
@@ -27,7 +26,8 @@ export interface MountSource {
 
 export interface RootRequest {
   readonly config: ContainerConfig
-  readonly root: Mount
+  /** From openRoot. */
+  readonly root: ContainerRoot
   /** Absent: the host's ids. */
   readonly userns?: StackUserNamespace
   /** Already resolved sources of config.mounts, in its order. */
@@ -42,7 +42,7 @@ export interface RootRequest {
 
 export type BuiltRoot = Pick<
   StartRequest,
-  'rootFd' | 'attachments' | 'lateAttachments' | 'innerMounts' | 'files' | 'maskedPaths' | 'readOnlyPaths'
+  'rootFd' | 'stageFd' | 'attachments' | 'lateAttachments' | 'innerMounts' | 'files' | 'maskedPaths' | 'readOnlyPaths'
 > & {
   readonly devptsFd: number
 }
@@ -63,7 +63,7 @@ interface Place {
 }
 
 /**
- * Makes all mounts of a container.
+ * Makes all mounts of a container on top of its root.
  * @param scope owns every descriptor made; close it when the container has started or failed
  * @throws {TsstackError} naming the mount that can't be made
  */
@@ -92,14 +92,14 @@ class RootBuilder {
   readonly #files: StartRequest['files'][number][] = []
   readonly #rootFd: number
   #devptsFd = -1
+  #stageFd = -1
 
   constructor(request: RootRequest, scope: FdScope) {
     this.#request = request
     this.#scope = scope
     this.#owner = request.userns?.range.start ?? 0
-    const { fd, creationFd, owner } = openRoot(request, scope)
-    this.#rootFd = fd
-    this.#places.push({ path: '/', root: { fd, creationFd, owner } })
+    this.#rootFd = request.root.fd
+    this.#places.push({ path: '/', root: request.root })
   }
 
   finish(): BuiltRoot {
@@ -107,6 +107,7 @@ class RootBuilder {
     if (config.readOnlyRoot) changeMount(this.#rootFd, { set: MountAttribute.RDONLY })
     return {
       rootFd: this.#rootFd,
+      stageFd: this.#stageFd,
       attachments: this.#attachments,
       lateAttachments: this.#lateAttachments,
       innerMounts: this.#innerMounts,
@@ -119,7 +120,8 @@ class RootBuilder {
 
   addKernelFileSystems(): void {
     const { config, userns } = this.#request
-    this.#innerMounts.push({ type: 'proc', target: this.#target('/proc', 'directory'), flags: SAFE })
+    this.#stageFd = this.#target('/proc', 'directory') // free until proc is mounted
+    this.#innerMounts.push({ type: 'proc', target: this.#stageFd, flags: SAFE })
     // A user namespace may mount sysfs only for a network namespace of its own.
     const ownsNetwork = config.networkMode.kind === 'endpoints' || config.networkMode.kind === 'none'
     const readOnly = config.privileged ? 0 : MountFlag.RDONLY
@@ -251,22 +253,22 @@ function mapIds(fd: number, userns: StackUserNamespace, of: { readonly source: s
   }
 }
 
-function openRoot(request: RootRequest, scope: FdScope): ContainerRoot {
-  const { root, userns } = request
+/**
+ * Makes the detached root mount of a snapshot.
+ * @param userns absent: the host's ids
+ */
+export function openRoot(mount: Mount, userns: StackUserNamespace | undefined, scope: FdScope): ContainerRoot {
   const owner = userns?.range.start ?? 0
-  if (root.kind === 'overlay') {
-    const layers = root.lowerdirs.map((lower) =>
-      userns === undefined ? lower : path.join('/proc/self/fd', String(userns.layer(lower))),
-    )
+  if (mount.kind === 'overlay') {
+    const layers = mount.lowerdirs.map((lower) => (userns === undefined ? lower : `/proc/self/fd/${userns.layer(lower)}`))
     const options: [string, string][] = layers.map((layer) => ['lowerdir+', layer])
-    if (root.upperdir !== undefined) options.push(['upperdir', root.upperdir])
-    if (root.workdir !== undefined) options.push(['workdir', root.workdir])
+    if (mount.upperdir !== undefined) options.push(['upperdir', mount.upperdir])
+    if (mount.workdir !== undefined) options.push(['workdir', mount.workdir])
     const fd = scope.add(mountFileSystem('overlay', options))
     return { fd, creationFd: fd, owner }
   }
-  if (root.kind !== 'bind') throw new TsstackError('INTERNAL', `Cannot use a ${root.kind} as root`)
-  const fd = scope.add(cloneTree(root.source, { recursive: false }))
+  if (mount.kind !== 'bind') throw new TsstackError('INTERNAL', `Cannot use a ${mount.kind} as root`)
+  const fd = scope.add(cloneTree(mount.source, { recursive: false }))
   if (userns !== undefined) changeMount(fd, { usernsFd: userns.fd })
-  return { fd, creationFd: scope.add(openLocation(root.source)), owner: 0 }
+  return { fd, creationFd: scope.add(openLocation(mount.source)), owner: 0 }
 }
-

@@ -13,7 +13,7 @@ import {
   AT_FDCWD, Clone, MNT_DETACH, MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH, MountFlag, OPEN_TREE_CLONE, Open,
 } from '../kernel/constants.ts'
 import { blockSignals, cloneArguments, CLONE_ARGUMENTS_BYTES } from '../kernel/signal-mask.ts'
-import { SyscallList } from '../kernel/syscall-list.ts'
+import { SyscallList, type Entry } from '../kernel/syscall-list.ts'
 import {
   appendBecomeRoot, appendExec, appendStdio, appendWrite, launch, type ProcessSpec,
 } from './process-spec.ts'
@@ -57,9 +57,8 @@ export interface StartRequest {
   /** CLONE_NEW… flags of the namespaces that are the container's own; CLONE_NEWNS always is. */
   readonly newNamespaces: number
   readonly rootFd: number
-  /** Any two existing directories of the host: inside the container's mount namespace they carry the root and the files for a moment. */
-  readonly rootStage: string
-  readonly filesStage: string
+  /** A directory of the root, by descriptor, that carries the trees with single files for a moment. */
+  readonly stageFd: number
   /** In order: parents before what is mounted below them. */
   readonly attachments: readonly Attachment[]
   /** Attached by path after pivot_root: what lies below an inner mount. */
@@ -110,22 +109,25 @@ function appendOuterLeg(list: SyscallList, request: StartRequest): void {
 
 function appendMounts(list: SyscallList, request: StartRequest): void {
   list.call('mount', [null, '/', null, MountFlag.REC | MountFlag.SLAVE, null])
-  moveTo(list, request.rootFd, request.rootStage)
-  for (const { mountFd, targetFd } of request.attachments) {
-    const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH
-    list.call('move_mount', [mountFd, '', targetFd, '', flags], { target: 'a mount of the container' })
+  moveTo(list, request.rootFd, '/') // over the host's root, for pivot_root to swap them
+  for (const { mountFd, targetFd } of request.attachments) attach(list, mountFd, targetFd)
+  for (const { treeFd, placed } of request.files) {
+    attach(list, treeFd, request.stageFd)
+    for (const { name, targetFd } of placed) {
+      const path = `/proc/self/fd/${treeFd}/${name}`
+      attach(list, list.call('open_tree', [AT_FDCWD, path, OPEN_TREE_CLONE | Open.CLOEXEC]), targetFd)
+    }
+    list.call('umount2', [`/proc/self/fd/${treeFd}`, MNT_DETACH])
   }
   for (const mount of request.innerMounts) {
     if (typeof mount.target === 'number') appendInnerMount(list, mount, `/proc/self/fd/${mount.target}`)
   }
-  for (const { treeFd, placed } of request.files) {
-    moveTo(list, treeFd, request.filesStage)
-    for (const { name, targetFd } of placed) {
-      const copy = list.call('open_tree', [AT_FDCWD, `${request.filesStage}/${name}`, OPEN_TREE_CLONE | Open.CLOEXEC])
-      const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH
-      list.call('move_mount', [copy, '', targetFd, '', flags], { target: name })
-    }
-  }
+}
+
+/** A mount and its place, both by descriptor: no path that the container could bend is walked. */
+function attach(list: SyscallList, mount: number | Entry, targetFd: number): void {
+  const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH
+  list.call('move_mount', [mount, '', targetFd, '', flags], { target: 'a mount of the container' })
 }
 
 function moveTo(list: SyscallList, fd: number, directory: string): void {

@@ -1,0 +1,89 @@
+/**
+ * The daemon: the one place where things are built and put together.
+ *
+ *   <state dir>  state.db  images/  snapshots/  volumes/  containers/  daemon.log     survives a reboot
+ *   <run dir>    tsstack.sock  daemon.lock                                            does not have to
+ */
+import { chmodSync, chownSync, mkdirSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import { openCgroupDriver } from '../engine/cgroup/open-cgroup-driver.ts'
+import { openImageStore } from '../engine/images/image-store.ts'
+import { openSnapshotter } from '../engine/images/open-snapshotter.ts'
+import { lockFile } from '../kernel/file-lock.ts'
+import { forbidDumping } from '../kernel/process.ts'
+import { adoptContainers } from '../reconciler/adopt.ts'
+import type { Context } from '../reconciler/context.ts'
+import { openEventLog } from '../reconciler/event-log.ts'
+import { createLocks } from '../reconciler/locks.ts'
+import type { StackRecord, ContainerRecord, VolumeRecord } from '../reconciler/records.ts'
+import { openStackNetworks } from '../reconciler/stack-networks.ts'
+import { openStateStore } from '../state/state-store.ts'
+import { openVolumeStore } from '../volumes/volume-store.ts'
+import { log } from '../log.ts'
+import { readSettings, type Settings } from './settings.ts'
+import { createServer } from './server.ts'
+
+forbidDumping() // before anything else: see kernel/process.ts
+process.umask(0o077)
+
+const settings = readSettings(process.env)
+await serve(settings)
+
+async function serve({ stateDir, runDir, socket, socketGroup, storageDriver }: Settings): Promise<void> {
+  mkdirSync(runDir, { recursive: true, mode: 0o755 })
+  mkdirSync(stateDir, { recursive: true, mode: 0o711 })
+  if (!lockFile(path.join(runDir, 'daemon.lock')) || !lockFile(path.join(stateDir, 'daemon.lock'))) {
+    log.info('another daemon is running')
+    return
+  }
+  const context = buildContext({ stateDir, storageDriver })
+  await adoptContainers(context)
+  const server = createServer(context, stateDir)
+  rmSync(socket, { force: true })
+  await server.listen({ path: socket })
+  if (socketGroup !== undefined) chownSync(socket, 0, socketGroup)
+  chmodSync(socket, socketGroup === undefined ? 0o600 : 0o660)
+  log.info('daemon is ready', { socket, pid: process.pid })
+  const leave = (): void => {
+    rmSync(socket, { force: true })
+    context.networks.close()
+    context.state.close()
+    log.info('daemon leaves, containers go on')
+    process.exit(0)
+  }
+  process.on('SIGTERM', leave)
+  process.on('SIGINT', leave)
+  process.on('SIGHUP', () => undefined)
+}
+
+function buildContext({ stateDir, storageDriver }: Pick<Settings, 'stateDir' | 'storageDriver'>): Context {
+  const directory = (name: string, mode = 0o711): string => {
+    const made = path.join(stateDir, name)
+    mkdirSync(made, { recursive: true, mode })
+    chmodSync(made, mode)
+    return made
+  }
+  const state = openStateStore(path.join(stateDir, 'state.db'))
+  const images = openImageStore(directory('images'))
+  const containers = state.collection<ContainerRecord>('container')
+  const events = openEventLog(state)
+  const networks = openStackNetworks({ state, containers, events })
+  return {
+    directories: { containers: directory('containers', 0o700) },
+    state,
+    containers,
+    stacks: state.collection<StackRecord>('stack'),
+    volumeRecords: state.collection<VolumeRecord>('volume'),
+    images,
+    snapshotter: openSnapshotter(storageDriver, directory('snapshots'), images),
+    volumes: openVolumeStore(directory('volumes')),
+    cgroups: openCgroupDriver(),
+    networks,
+    events,
+    locks: createLocks(),
+    live: new Map(),
+    outputListeners: new Map(),
+    userNamespaces: new Map(),
+    restartTimers: new Map(),
+  }
+}

@@ -1,0 +1,117 @@
+/** What clients may send. The stack inside was validated by the client's loader; here its shape and size are. */
+import { z } from 'zod'
+import type { DownRequest, ExecRequest, LifecycleRequest, LogsQuery, Resize, RunRequest, UpRequest } from '../api/types.ts'
+
+const MAX_TEXT = 1 << 20
+const text = z.string().max(MAX_TEXT)
+const stackName = z.string().regex(/^[a-z0-9][a-z0-9_-]*$/).max(63)
+const texts = z.array(text).max(10_000)
+const dictionary = z.record(text, text)
+const seconds = z.number().min(0).max(86_400 * 365)
+
+/** Trees of plain values; attribute by attribute they are read by whoever uses them. */
+const resources = z.record(z.string().max(255), z.record(z.string(), z.unknown()))
+const stack = z.looseObject({
+  name: stackName,
+  services: resources,
+  networks: resources,
+  volumes: resources,
+  configs: resources,
+  secrets: resources,
+})
+
+const source = {
+  stack,
+  files: texts,
+  workingDir: text.startsWith('/'),
+  contents: z.object({ configs: z.record(text, z.base64()), secrets: z.record(text, z.base64()) }),
+}
+
+const upOptions = z.object({
+  services: texts.exactOptional(),
+  forceRecreate: z.boolean().exactOptional(),
+  noRecreate: z.boolean().exactOptional(),
+  noDeps: z.boolean().exactOptional(),
+  removeOrphans: z.boolean().exactOptional(),
+  scale: z.record(text, z.int().min(0).max(1000)).exactOptional(),
+  noStart: z.boolean().exactOptional(),
+  renewAnonVolumes: z.boolean().exactOptional(),
+  timeoutSeconds: seconds.exactOptional(),
+  wait: z.boolean().exactOptional(),
+  waitTimeoutSeconds: seconds.exactOptional(),
+})
+
+/** The stack's own type is finer than what is checked here. */
+type Typed<T> = z.ZodType<T>
+
+export const upRequest = z.strictObject({ ...source, options: upOptions }) as unknown as Typed<UpRequest>
+
+export const downRequest = z.strictObject({
+  source: z.strictObject(source).exactOptional(),
+  options: z.strictObject({
+    services: texts.exactOptional(),
+    volumes: z.boolean().exactOptional(),
+    removeOrphans: z.boolean().exactOptional(),
+    timeoutSeconds: seconds.exactOptional(),
+  }),
+}) as unknown as Typed<DownRequest>
+
+export const lifecycleRequest: Typed<LifecycleRequest> = z.strictObject({
+  action: z.enum(['start', 'stop', 'restart', 'kill', 'pause', 'unpause']),
+  services: texts.exactOptional(),
+  timeoutSeconds: seconds.exactOptional(),
+  signal: text.exactOptional(),
+})
+
+export const runRequest = z.strictObject({
+  ...source,
+  service: text,
+  name: z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/).max(255).exactOptional(),
+  command: texts.exactOptional(),
+  entrypoint: texts.exactOptional(),
+  environment: z.record(text, text.nullable()).exactOptional(),
+  user: text.exactOptional(),
+  workdir: text.exactOptional(),
+  labels: dictionary.exactOptional(),
+  volumes: texts.exactOptional(),
+  publish: texts.exactOptional(),
+  servicePorts: z.boolean().exactOptional(),
+  useAliases: z.boolean().exactOptional(),
+  noDeps: z.boolean().exactOptional(),
+  tty: z.boolean(),
+  stdin: z.boolean(),
+  remove: z.boolean().exactOptional(),
+  capAdd: texts.exactOptional(),
+  capDrop: texts.exactOptional(),
+}) as unknown as Typed<RunRequest>
+
+const size = z.int().min(1).max(10_000)
+export const resize: Typed<Resize> = z.strictObject({ columns: size, rows: size })
+
+export const execRequest: Typed<ExecRequest> = z.strictObject({
+  command: texts.min(1),
+  tty: z.boolean(),
+  stdin: z.boolean(),
+  detach: z.boolean().exactOptional(),
+  user: text.exactOptional(),
+  workingDir: text.exactOptional(),
+  environment: dictionary.exactOptional(),
+  privileged: z.boolean().exactOptional(),
+  size: resize.exactOptional(),
+})
+
+const flag = z.union([z.stringbool(), z.boolean()])
+export const logsQuery: Typed<LogsQuery> = z.strictObject({
+  services: text.exactOptional(),
+  follow: flag.exactOptional(),
+  tail: z.string().regex(/^(all|\d{1,9})$/).exactOptional(),
+  since: text.exactOptional(),
+  until: text.exactOptional(),
+})
+
+export const containersQuery = z.strictObject({ stack: text.exactOptional(), all: flag.exactOptional() })
+export const removeQuery = z.strictObject({ force: flag.exactOptional() })
+export const killQuery = z.strictObject({ signal: text.exactOptional() })
+export const statsQuery = z.strictObject({ stack: text.exactOptional(), stream: flag.exactOptional() })
+export const eventsQuery = z.strictObject({ stack: text.exactOptional(), since: text.exactOptional(), follow: flag.exactOptional() })
+export const stackQuery = z.strictObject({ stack: text.exactOptional() })

@@ -1,0 +1,85 @@
+/** What concerns the engine as a whole: version, doctor, events, statistics, images, volumes, networks. */
+import os from 'node:os'
+import type { FastifyInstance } from 'fastify'
+import type { EngineEvent, ImageSummary, NetworkSummary, Version, VolumeSummary } from '../../api/types.ts'
+import { createStatsReader } from '../../reconciler/container-stats.ts'
+import type { Context } from '../../reconciler/context.ts'
+import { API_VERSION, VERSION } from '../../version.ts'
+import { examineHost } from '../doctor.ts'
+import { streamLines, type LineSink } from '../ndjson.ts'
+import { eventsQuery, stackQuery, statsQuery } from '../request-schemas.ts'
+import { parseBody } from '../validate.ts'
+
+const STATS_PERIOD_MS = 1000
+
+export function engineRoutes(app: FastifyInstance, context: Context, stateDir: string): void {
+  app.get('/v1/version', (): Version => ({
+    version: VERSION,
+    apiVersion: API_VERSION,
+    node: process.version,
+    kernel: os.release(),
+    arch: process.arch,
+    pid: process.pid,
+    stateDir,
+  }))
+  app.get('/v1/doctor', () => examineHost(context))
+  app.get('/v1/events', async (request, reply) => {
+    const query = parseBody(eventsQuery, request.query)
+    await streamLines(reply, (sink) => streamEvents(context, query, sink))
+  })
+  app.get('/v1/stats', async (request, reply) => {
+    const { stack, stream } = parseBody(statsQuery, request.query)
+    await streamLines(reply, (sink) => streamStats(context, { stack, once: stream !== true }, sink))
+  })
+  app.get('/v1/images', (): ImageSummary[] =>
+    context.images.list().map(({ reference, image }) => ({
+      id: image.id, reference, layers: image.layers.length, sizeBytes: image.sizeBytes, createdAt: image.created,
+    })),
+  )
+  app.get('/v1/volumes', (request): VolumeSummary[] => {
+    const { stack } = parseBody(stackQuery, request.query)
+    return context.volumeRecords
+      .values()
+      .filter((volume) => stack === undefined || volume.stack === stack)
+      .map(({ name, stack: owner, labels, createdAt }) => ({
+        name, ...(owner === undefined ? {} : { stack: owner }), mountpoint: context.volumes.dataPath(name), createdAt, labels,
+      }))
+  })
+  app.get('/v1/networks', (request): NetworkSummary[] => {
+    const { stack } = parseBody(stackQuery, request.query)
+    return context.networks
+      .documents()
+      .filter((network) => stack === undefined || network.stack === stack)
+      .map(({ name, stack: owner, bridge, subnets, internal }) => ({
+        name, stack: owner, bridge, subnets: subnets.map(({ subnet }) => subnet), internal,
+      }))
+  })
+}
+
+interface EventsQuery {
+  readonly stack?: string
+  readonly since?: string
+  readonly follow?: boolean
+}
+
+async function streamEvents(context: Context, { stack, since, follow }: EventsQuery, sink: LineSink): Promise<void> {
+  const isWanted = (event: EngineEvent): boolean => stack === undefined || event.stack === stack
+  if (since !== undefined) await sink.write(context.events.history().filter((event) => isWanted(event) && event.time >= since))
+  if (follow !== true) return
+  await new Promise<void>((resolve) => {
+    const unsubscribe = context.events.subscribe((event) => { if (isWanted(event)) void sink.write([event]) })
+    sink.signal.addEventListener('abort', () => {
+      unsubscribe()
+      resolve()
+    })
+  })
+}
+
+async function streamStats(context: Context, { stack, once }: { readonly stack: string | undefined; readonly once: boolean }, sink: LineSink): Promise<void> {
+  const reader = createStatsReader(context, stack)
+  reader.read() // the first reading is what the second is compared with
+  do {
+    await new Promise((resolve) => setTimeout(resolve, STATS_PERIOD_MS))
+    await sink.write(reader.read())
+  } while (!once && !sink.signal.aborted)
+}

@@ -1,0 +1,43 @@
+/** HTTP on the socket: routes, errors, limits. Decides nothing. */
+import Fastify, { type FastifyError, type FastifyInstance } from 'fastify'
+import type { Context } from '../reconciler/context.ts'
+import { ERROR_CODES, TsstackError, toTsstackError } from '../errors.ts'
+import { log } from '../log.ts'
+import { versionHeader, VERSION_HEADER } from '../version.ts'
+import { containerRoutes } from './routes/containers.ts'
+import { engineRoutes } from './routes/engine.ts'
+import { stackRoutes } from './routes/stacks.ts'
+import { acceptSessions } from './sessions.ts'
+
+/** A stack of thousands of services with its configs and secrets. */
+const MAX_BODY_BYTES = 64 << 20
+
+export function createServer(context: Context, stateDir: string): FastifyInstance {
+  const app = Fastify({ logger: false, bodyLimit: MAX_BODY_BYTES, forceCloseConnections: true })
+  app.addHook('onRequest', (_request, reply, done) => {
+    reply.header(VERSION_HEADER, versionHeader())
+    done()
+  })
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const failure = toFailure(error)
+    if (failure.code === 'INTERNAL') log.error('request failed', { method: request.method, url: request.url, error, stack: error.stack })
+    return reply.code(ERROR_CODES[failure.code].http).send(failure.toBody())
+  })
+  app.setNotFoundHandler((request, reply) => {
+    const failure = new TsstackError('NOT_FOUND', `Cannot find ${request.method} ${request.url}`)
+    return reply.code(404).send(failure.toBody())
+  })
+  engineRoutes(app, context, stateDir)
+  stackRoutes(app, context)
+  containerRoutes(app, context)
+  acceptSessions(app.server, context)
+  return app
+}
+
+/** What fastify itself refuses (body too large, no JSON) is the client's mistake. */
+function toFailure(error: FastifyError): TsstackError {
+  if (!(error instanceof TsstackError) && error.statusCode !== undefined && error.statusCode < 500) {
+    return new TsstackError('INVALID_ARGUMENT', `Cannot read request: ${error.message}`, { cause: error })
+  }
+  return toTsstackError(error)
+}

@@ -1,0 +1,47 @@
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { TsstackError } from '../errors.ts'
+
+/** What the environment says about the daemon. */
+export interface Settings {
+  /** `TSSTACK_STATE_DIR`. Default: `/var/lib/tsstack`. */
+  readonly stateDir: string
+  /** `TSSTACK_RUN_DIR`. Default: `/run/tsstack`. */
+  readonly runDir: string
+  /** `TSSTACK_HOST=unix:///path`. Default: `tsstack.sock` in the run directory. */
+  readonly socket: string
+  /** `TSSTACK_SOCKET_GROUP`: members of this group may use the socket, which is as good as being root. Default: nobody. */
+  readonly socketGroup: number | undefined
+  /** `TSSTACK_STORAGE_DRIVER`: `overlay` or `vfs`. Default: `overlay`. */
+  readonly storageDriver: 'overlay' | 'vfs'
+}
+
+/** @throws {INVALID_ARGUMENT} {NOT_FOUND} for an unknown group */
+export function readSettings(environment: NodeJS.ProcessEnv): Settings {
+  const value = (name: string, fallback: string): string => {
+    const text = environment[name]
+    return text === undefined || text === '' ? fallback : text
+  }
+  const runDir = value('TSSTACK_RUN_DIR', '/run/tsstack')
+  const host = value('TSSTACK_HOST', `unix://${path.join(runDir, 'tsstack.sock')}`)
+  if (!host.startsWith('unix:///')) throw new TsstackError('INVALID_ARGUMENT', `Cannot listen on TSSTACK_HOST="${host}": expected unix:///path`)
+  const storageDriver = value('TSSTACK_STORAGE_DRIVER', 'overlay')
+  if (storageDriver !== 'overlay' && storageDriver !== 'vfs') {
+    throw new TsstackError('INVALID_ARGUMENT', `Cannot use TSSTACK_STORAGE_DRIVER="${storageDriver}": expected overlay or vfs`)
+  }
+  const group = environment['TSSTACK_SOCKET_GROUP']
+  return {
+    stateDir: value('TSSTACK_STATE_DIR', '/var/lib/tsstack'),
+    runDir,
+    socket: host.slice('unix://'.length),
+    socketGroup: group === undefined || group === '' ? undefined : groupId(group),
+    storageDriver,
+  }
+}
+
+function groupId(name: string): number {
+  if (/^\d+$/.test(name)) return Number(name)
+  const line = readFileSync('/etc/group', 'utf8').split('\n').find((candidate) => candidate.startsWith(`${name}:`))
+  if (line === undefined) throw new TsstackError('NOT_FOUND', `Cannot find group "${name}": it is not in /etc/group`)
+  return Number(line.split(':')[2])
+}

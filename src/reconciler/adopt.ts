@@ -1,0 +1,91 @@
+/**
+ * The daemon's first work: makes the records true again after whatever happened to the daemon before. Containers that run
+ * are taken over; what was half-made is undone or finished; what nobody knows of is removed.
+ */
+import { readdirSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import { openPipeIo } from '../engine/container-io.ts'
+import { adoptProcess } from '../kernel/process-watch.ts'
+import { log } from '../log.ts'
+import { recordExit, scheduleRestart } from './container-exit.ts'
+import { monitorHealth } from './container-health.ts'
+import type { Context } from './context.ts'
+import { cgroupName, followProcess, ioOptions, launchContainer } from './launch-container.ts'
+import { connectListeners } from './output-listeners.ts'
+import type { ContainerRecord } from './records.ts'
+
+const KILL_TRIES = 100
+const KILL_PAUSE_MS = 10
+const UNKNOWN_EXIT_CODE = 255
+
+/** Call once, before the first request is served. */
+export async function adoptContainers(context: Context): Promise<void> {
+  context.networks.restore()
+  const ended = context.containers.values().filter((record) => hasProcess(record) && !adopt(context, record))
+  await sweepCgroups(context)
+  for (const record of ended) finishRun(context, record)
+  await sweepFiles(context)
+  context.networks.sweep()
+  void resumeStarts(context)
+}
+
+function hasProcess(record: ContainerRecord): boolean {
+  return record.state === 'running' || record.state === 'paused'
+}
+
+/** @returns false when its process is gone */
+function adopt(context: Context, record: ContainerRecord): boolean {
+  const process = record.pid === undefined ? undefined : adoptProcess(record.pid, record.pidStartTime ?? 0)
+  if (process === undefined) return false
+  const cgroup = context.cgroups.open(cgroupName(record))
+  // A terminal's master side went with the daemon that had it: its programs have been hung up on. Fifos are still there.
+  const io = openPipeIo(ioOptions(context, record))
+  connectListeners(context, record.id, io)
+  const running = { id: record.id, process, io, cgroup, oomKillsBefore: cgroup.oomKills() }
+  const health = monitorHealth(context, record.id, { ...running, isNew: false })
+  followProcess(context, { ...running, health })
+  context.networks.adopt(record)
+  return true
+}
+
+/** Its end was not seen: take what is left of its output, and let its restart policy decide. */
+function finishRun(context: Context, record: ContainerRecord): void {
+  if (!record.config.tty) openPipeIo(ioOptions(context, record)).close()
+  recordExit(context, record.id, { exitCode: UNKNOWN_EXIT_CODE, oomKilled: false })
+}
+
+/** Processes in a cgroup of ours that no running container explains: a start that was cut short. */
+async function sweepCgroups(context: Context): Promise<void> {
+  const known = new Set([...context.live.values()].map((live) => live.cgroup.name))
+  for (const name of context.cgroups.list().filter((candidate) => !known.has(candidate))) {
+    const cgroup = context.cgroups.open(name)
+    for (let attempt = 0; attempt < KILL_TRIES && !cgroup.remove(); attempt++) {
+      cgroup.killAll()
+      await new Promise((resolve) => setTimeout(resolve, KILL_PAUSE_MS))
+    }
+    log.info('cgroup swept', { cgroup: name })
+  }
+}
+
+async function sweepFiles(context: Context): Promise<void> {
+  for (const key of context.snapshotter.list()) {
+    if (context.containers.get(key) === undefined) await context.snapshotter.remove(key)
+  }
+  for (const id of readdirSync(context.directories.containers)) {
+    if (context.containers.get(id) === undefined) {
+      rmSync(path.join(context.directories.containers, id), { recursive: true, force: true })
+    }
+  }
+}
+
+/** Starts that were asked for and not done, and restarts that were waited for. */
+async function resumeStarts(context: Context): Promise<void> {
+  for (const record of context.containers.values()) {
+    if (record.state === 'restarting') scheduleRestart(context, record)
+    else if (record.state === 'created' && record.wanted === 'running') {
+      await context.locks.run(record.id, () => launchContainer(context, record.id)).catch((error: unknown) => {
+        log.warn('container could not be started', { container: record.config.name, error })
+      })
+    }
+  }
+}

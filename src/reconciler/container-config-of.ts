@@ -1,0 +1,223 @@
+/** Service -> ContainerConfig: texts become numbers, the image's defaults fill what the stack leaves open. */
+import type { ContainerConfig, Endpoint, NamespaceMode, NetworkMode, PortMapping, RestartPolicy } from '../engine/container-config.ts'
+import type { Image } from '../engine/images/image.ts'
+import { parseSignal } from '../engine/signals.ts'
+import { parseBytes } from '../spec/bytes.ts'
+import { parseDurationMs } from '../spec/duration.ts'
+import type { Service, Stack } from '../spec/stack.ts'
+import { TsstackError } from '../errors.ts'
+import { containerMounts, containerFiles } from './container-mounts.ts'
+import { healthCheckOf } from './health-check-of.ts'
+import { resourceLimitsOf } from './resource-limits-of.ts'
+
+export interface ContainerIdentity {
+  readonly serviceName: string
+  readonly number: number
+  readonly name: string
+  readonly id: string
+  readonly oneoff: boolean
+}
+
+export interface ConversionInput {
+  readonly stack: Stack
+  readonly service: Service
+  readonly identity: ContainerIdentity
+  readonly image: Image
+  readonly contentDigests: { readonly configs: Readonly<Record<string, string>>; readonly secrets: Readonly<Record<string, string>> }
+  readonly files: readonly string[]
+  readonly workingDir: string
+  readonly configHash: string
+  /** Names of volumes for mount points without a source, by target. */
+  readonly anonymousVolumes: Readonly<Record<string, string>>
+  /** Ids of the containers that `service:x` and `container:x` stand for. */
+  readonly containerOf: (reference: string) => string
+}
+
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+const DEFAULT_SHM_BYTES = 64 * 1024 * 1024
+const DEFAULT_STOP_GRACE_MS = 10_000
+/** Room for a million lines of a hundred bytes, and no more (docs/decisions). */
+const DEFAULT_LOG_BYTES = 64 * 1024 * 1024
+const DEFAULT_LOG_FILES = 5
+
+/** @throws {INVALID_ARGUMENT} for values that only the engine can judge */
+export function containerConfigOf(input: ConversionInput): ContainerConfig {
+  const { stack, service, identity, image } = input
+  const health = healthCheckOf(service, image)
+  const shortId = identity.id.slice(0, 12)
+  return {
+    name: identity.name,
+    stack: stack.name,
+    service: identity.serviceName,
+    number: identity.number,
+    oneoff: identity.oneoff,
+    image: { reference: service.image ?? '', id: image.id },
+    argv: argvOf(service, image, identity.serviceName),
+    environment: environmentOf(service, image, service.hostname ?? shortId),
+    workingDir: service.working_dir ?? image.config.workingDir ?? '/',
+    ...definedUser(service.user ?? image.config.user),
+    additionalGroups: service.group_add ?? [],
+    hostname: service.hostname ?? shortId,
+    ...(service.domainname === undefined ? {} : { domainname: service.domainname }),
+    tty: service.tty ?? false,
+    stdinOpen: service.stdin_open ?? false,
+    readOnlyRoot: service.read_only ?? false,
+    mounts: containerMounts(input),
+    files: containerFiles(input),
+    shmBytes: service.shm_size === undefined ? DEFAULT_SHM_BYTES : parseBytes(service.shm_size),
+    privileged: service.privileged ?? false,
+    capAdd: service.cap_add ?? [],
+    capDrop: service.cap_drop ?? [],
+    ...securityOf(service),
+    ulimits: ulimitsOf(service),
+    sysctls: service.sysctls ?? {},
+    ...(service.oom_score_adj === undefined ? {} : { oomScoreAdj: service.oom_score_adj }),
+    userNamespace: service.userns_mode !== 'host' && service.privileged !== true,
+    networkMode: networkModeOf(service, input.containerOf),
+    ipc: namespaceModeOf(service.ipc, input.containerOf),
+    pid: namespaceModeOf(service.pid, input.containerOf),
+    uts: namespaceModeOf(service.uts, input.containerOf),
+    extraHosts: service.extra_hosts ?? [],
+    dns: service.dns ?? [],
+    dnsSearch: service.dns_search ?? [],
+    dnsOptions: service.dns_opt ?? [],
+    stopSignal: parseSignal(service.stop_signal ?? image.config.stopSignal ?? 'SIGTERM'),
+    stopGraceMs: service.stop_grace_period === undefined ? DEFAULT_STOP_GRACE_MS : parseDurationMs(service.stop_grace_period),
+    endpoints: endpointsOf(stack, service, identity.serviceName),
+    ports: portsOf(service),
+    resources: resourceLimitsOf(service),
+    restart: restartPolicyOf(service),
+    ...(health === undefined ? {} : { health }),
+    labels: labelsOf(input),
+    logging: loggingOf(service),
+  }
+}
+
+function definedUser(user: string | undefined): { user?: string } {
+  return user === undefined || user === '' ? {} : { user }
+}
+
+/** An entrypoint of the stack's own also discards the image's command (Compose: entrypoint). */
+function argvOf(service: Service, image: Image, serviceName: string): readonly string[] {
+  const hasEntrypoint = service.entrypoint !== undefined && service.entrypoint !== null
+  const entrypoint = service.entrypoint ?? image.config.entrypoint ?? []
+  const command = service.command ?? (hasEntrypoint ? [] : (image.config.cmd ?? []))
+  const argv = [...entrypoint, ...command]
+  if (argv.length > 0) return argv
+  throw new TsstackError('INVALID_ARGUMENT', `Cannot run service "${serviceName}": neither it nor its image has a command`, {
+    hint: 'Set "command:"',
+  })
+}
+
+function environmentOf(service: Service, image: Image, hostname: string): Record<string, string> {
+  const environment: Record<string, string> = { PATH: DEFAULT_PATH, HOSTNAME: hostname, ...image.config.env }
+  if (service.tty === true) environment['TERM'] ??= 'xterm'
+  for (const [name, value] of Object.entries(service.environment ?? {})) {
+    if (value === null) Reflect.deleteProperty(environment, name)
+    else environment[name] = value
+  }
+  return environment
+}
+
+function securityOf(service: Service): Pick<ContainerConfig, 'noNewPrivileges' | 'seccomp'> {
+  const options = service.security_opt ?? []
+  const seccomp = options.find((option) => /^seccomp[=:]/.test(option))?.slice('seccomp='.length)
+  return {
+    noNewPrivileges: options.some((option) => /^no-new-privileges([=:]true)?$/.test(option)),
+    seccomp: service.privileged === true ? 'unconfined' : (seccomp ?? 'default'),
+  }
+}
+
+function ulimitsOf(service: Service): ContainerConfig['ulimits'] {
+  const entries = Object.entries(service.ulimits ?? {})
+  return Object.fromEntries(
+    entries.map(([name, limit]) => [name, typeof limit === 'number' ? { soft: limit, hard: limit } : { soft: limit.soft, hard: limit.hard }]),
+  )
+}
+
+function networkModeOf(service: Service, containerOf: (reference: string) => string): NetworkMode {
+  const mode = service.network_mode
+  if (mode === undefined || mode === 'bridge') return { kind: 'endpoints' }
+  if (mode === 'host' || mode === 'none') return { kind: mode }
+  return { kind: 'container', container: containerOf(mode) }
+}
+
+function namespaceModeOf(mode: string | undefined, containerOf: (reference: string) => string): NamespaceMode {
+  if (mode === undefined || mode === '' || mode === 'private' || mode === 'shareable' || mode === 'none') return { kind: 'private' }
+  if (mode === 'host') return { kind: 'host' }
+  return { kind: 'container', container: containerOf(mode) }
+}
+
+function endpointsOf(stack: Stack, service: Service, serviceName: string): Endpoint[] {
+  if (service.network_mode !== undefined && service.network_mode !== 'bridge') return []
+  const attachments = Object.entries(service.networks ?? {})
+  const endpoints = attachments.map(([key, attachment]): Endpoint => {
+    return {
+      network: stack.networks[key]?.name ?? `${stack.name}_${key}`,
+      aliases: [serviceName, ...(attachment?.aliases ?? [])],
+      ...(attachment?.interface_name === undefined ? {} : { interfaceName: attachment.interface_name }),
+      ...(attachment?.ipv4_address === undefined ? {} : { ipv4: attachment.ipv4_address }),
+      ...(attachment?.ipv6_address === undefined ? {} : { ipv6: attachment.ipv6_address }),
+      ...(attachment?.mac_address === undefined ? {} : { mac: attachment.mac_address }),
+      priority: attachment?.priority ?? 0,
+      gatewayPriority: attachment?.gw_priority ?? 0,
+    }
+  })
+  return endpoints.sort((a, b) => b.priority - a.priority)
+}
+
+function portsOf(service: Service): PortMapping[] {
+  return (service.ports ?? []).map((port) => {
+    const [from, to = from] = (port.published ?? '').split('-')
+    return {
+      ...(port.host_ip === undefined || port.host_ip === '' ? {} : { hostIp: port.host_ip }),
+      ...(from === undefined || from === '' ? {} : { published: { from: Number(from), to: Number(to) } }),
+      target: port.target,
+      protocol: port.protocol,
+    }
+  })
+}
+
+/** `deploy.restart_policy` wins over `restart` (Compose: deploy). */
+function restartPolicyOf(service: Service): RestartPolicy {
+  const policy = service.deploy?.restart_policy
+  if (policy !== undefined) {
+    const condition = policy.condition === 'none' ? 'no' : policy.condition === 'on-failure' ? 'on-failure' : 'always'
+    return { condition, ...(policy.max_attempts === undefined ? {} : { maxRetries: policy.max_attempts }) }
+  }
+  const [condition = 'no', retries] = (service.restart ?? 'no').split(':')
+  if (condition === 'always' || condition === 'unless-stopped') return { condition }
+  if (condition === 'on-failure') return { condition, ...(retries === undefined ? {} : { maxRetries: Number(retries) }) }
+  return { condition: 'no' }
+}
+
+/** The labels by which Docker Compose's tools find the containers of a project. */
+function labelsOf(input: ConversionInput): Record<string, string> {
+  const { service, identity, image } = input
+  const dependencies = Object.entries(service.depends_on ?? {}).map(
+    ([name, { condition, restart }]) => `${name}:${condition}:${String(restart ?? false)}`,
+  )
+  return {
+    ...image.config.labels,
+    ...service.labels,
+    'com.docker.compose.project': input.stack.name,
+    'com.docker.compose.service': identity.serviceName,
+    'com.docker.compose.container-number': String(identity.number),
+    'com.docker.compose.oneoff': identity.oneoff ? 'True' : 'False',
+    'com.docker.compose.config-hash': input.configHash,
+    'com.docker.compose.image': image.id,
+    'com.docker.compose.depends_on': dependencies.join(','),
+    'com.docker.compose.project.config_files': input.files.join(','),
+    'com.docker.compose.project.working_dir': input.workingDir,
+  }
+}
+
+function loggingOf(service: Service): ContainerConfig['logging'] {
+  const options = service.logging?.options ?? {}
+  const size = options['max-size']
+  const files = options['max-file']
+  return {
+    maxBytes: size === undefined || size === null ? DEFAULT_LOG_BYTES : parseBytes(size),
+    maxFiles: files === undefined || files === null ? DEFAULT_LOG_FILES : Number(files),
+  }
+}

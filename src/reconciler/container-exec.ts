@@ -1,0 +1,75 @@
+/** exec: a program in a running container, with the container's own privileges unless asked otherwise. */
+import { closeSync } from 'node:fs'
+import { resolveUser } from '../engine/container-user.ts'
+import { openContainerRoot, openExecSession, type ExecSession } from '../engine/exec-session.ts'
+import { rlimitsOf } from '../engine/rlimits.ts'
+import type { ContainerConfig } from '../engine/container-config.ts'
+import { Clone } from '../kernel/constants.ts'
+import { TsstackError } from '../errors.ts'
+import type { Context, LiveContainer } from './context.ts'
+import { requireContainer } from './launch-container.ts'
+import { securityProfile } from './security-profile.ts'
+
+export interface ContainerExec {
+  readonly command: readonly string[]
+  readonly tty?: boolean
+  readonly stdin?: boolean
+  readonly user?: string
+  readonly workingDir?: string
+  readonly environment?: Readonly<Record<string, string>>
+  readonly privileged?: boolean
+  /** Given where the container is not in the table yet. */
+  readonly running?: Pick<LiveContainer, 'process' | 'cgroup'>
+}
+
+/** @throws {FAILED_PRECONDITION} when the container does not run, {ExecError} */
+export async function openContainerExec(context: Context, id: string, exec: ContainerExec): Promise<ExecSession> {
+  const record = requireContainer(context, id)
+  const running = exec.running ?? context.live.get(id)
+  if (running === undefined || record.state === 'paused') {
+    const state = record.state === 'paused' ? 'paused' : 'not running'
+    throw new TsstackError('FAILED_PRECONDITION', `Cannot execute in container "${record.config.name}": it is ${state}`)
+  }
+  const { config } = record
+  const { pid, pidfd } = running.process
+  const user = userOf(config, pid, exec.user)
+  return openExecSession({
+    pidfd,
+    cgroupJoinFiles: running.cgroup.joinFiles,
+    namespaces: namespacesOf(config),
+    containerPid: pid,
+    terminalOwner: config.userNamespace ? (context.userNamespaces.get(config.stack)?.range.start ?? 0) : 0,
+    stdin: exec.stdin ?? false,
+    process: {
+      argv: exec.command,
+      environment: { HOME: user.home, ...config.environment, ...(exec.tty === true ? { TERM: 'xterm' } : {}), ...exec.environment },
+      workingDir: exec.workingDir ?? config.workingDir,
+      user,
+      ...securityProfile(exec.privileged === true ? { ...config, privileged: true, seccomp: 'unconfined' } : config),
+      rlimits: rlimitsOf(config.ulimits),
+      tty: exec.tty ?? false,
+    },
+  })
+}
+
+function userOf(config: ContainerConfig, pid: number, user: string | undefined): ReturnType<typeof resolveUser> {
+  const root = openContainerRoot(pid)
+  try {
+    return resolveUser(root, user ?? config.user, config.additionalGroups)
+  } finally {
+    closeSync(root)
+  }
+}
+
+/** Those in which the container is not the host: entering one that is already ours would fail or be needless. */
+function namespacesOf(config: ContainerConfig): number {
+  return (
+    Clone.NEWNS |
+    Clone.NEWCGROUP |
+    (config.userNamespace ? Clone.NEWUSER : 0) |
+    (config.networkMode.kind === 'host' ? 0 : Clone.NEWNET) |
+    (config.ipc.kind === 'host' ? 0 : Clone.NEWIPC) |
+    (config.uts.kind === 'host' ? 0 : Clone.NEWUTS) |
+    (config.pid.kind === 'host' ? 0 : Clone.NEWPID)
+  )
+}

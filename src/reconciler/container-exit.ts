@@ -1,0 +1,89 @@
+/** What happens when a container's first process has ended: account for it, let go, and maybe start it again. */
+import type { ExitStatus } from '../kernel/process.ts'
+import { log } from '../log.ts'
+import { emitContainerEvent } from './container-event.ts'
+import type { Context, LiveContainer } from './context.ts'
+import { launchContainer } from './launch-container.ts'
+import type { ContainerRecord } from './records.ts'
+import { removeContainer } from './remove-container.ts'
+
+const FIRST_BACKOFF_MS = 100
+const MAX_BACKOFF_MS = 60_000
+/** A container that ran this long starts its back-off anew (as Docker). */
+const STABLE_AFTER_MS = 10_000
+const CGROUP_REMOVAL_TRIES = 50
+const CGROUP_REMOVAL_PAUSE_MS = 20
+/** An exit that nobody saw: the daemon was not there. */
+const UNKNOWN_EXIT_CODE = 255
+
+/** Called once for each run of a container. */
+export async function handleExit(context: Context, live: LiveContainer, status: ExitStatus | undefined): Promise<void> {
+  const { id } = live
+  live.health?.close()
+  live.io.close()
+  context.networks.unpublish(id)
+  const oomKilled = live.cgroup.oomKills() > live.oomKillsBefore
+  await removeCgroup(live)
+  context.live.delete(id)
+  recordExit(context, id, { exitCode: status?.exitCode ?? UNKNOWN_EXIT_CODE, oomKilled })
+}
+
+/** Writes the end of a run into the record and applies the restart policy. */
+export function recordExit(context: Context, id: string, exit: { readonly exitCode: number; readonly oomKilled: boolean }): void {
+  const record = context.containers.get(id)
+  if (record === undefined) return
+  const { pid: _pid, pidStartTime: _start, ...rest } = record
+  const ended: ContainerRecord = { ...rest, ...exit, state: 'exited', finishedAt: new Date().toISOString(), publishedPorts: [] }
+  const restarts = shouldRestart(ended)
+  context.containers.put(id, { ...ended, state: restarts ? 'restarting' : 'exited' })
+  if (exit.oomKilled) emitContainerEvent(context, ended, 'oom')
+  emitContainerEvent(context, ended, 'die', { exitCode: String(exit.exitCode) })
+  if (restarts) scheduleRestart(context, ended)
+  else if (ended.removeOnExit) void context.locks.run(id, () => removeContainer(context, id))
+}
+
+function shouldRestart({ config, wanted, exitCode, restartCount }: ContainerRecord): boolean {
+  if (wanted === 'stopped') return false
+  const { condition, maxRetries } = config.restart
+  if (condition === 'always' || condition === 'unless-stopped') return true
+  return condition === 'on-failure' && exitCode !== 0 && restartCount < (maxRetries ?? Infinity)
+}
+
+/** Waits longer each time the container ends soon after its start. */
+export function scheduleRestart(context: Context, record: ContainerRecord): void {
+  const { id } = record
+  const ranMs = Date.parse(record.finishedAt ?? '') - Date.parse(record.startedAt ?? '')
+  const restartCount = ranMs > STABLE_AFTER_MS ? 0 : record.restartCount
+  const delayMs = Math.min(FIRST_BACKOFF_MS * 2 ** restartCount, MAX_BACKOFF_MS)
+  const timer = setTimeout(() => {
+    context.restartTimers.delete(id)
+    void context.locks.run(id, () => restart(context, id, restartCount + 1))
+  }, delayMs)
+  timer.unref()
+  context.restartTimers.set(id, timer)
+}
+
+async function restart(context: Context, id: string, restartCount: number): Promise<void> {
+  const record = context.containers.get(id)
+  if (record?.state !== 'restarting' || record.wanted === 'stopped') return
+  context.containers.put(id, { ...record, restartCount })
+  try {
+    await launchContainer(context, id)
+  } catch (error) {
+    log.warn('container could not be restarted', { container: record.config.name, error })
+    const failed = context.containers.get(id)
+    if (failed === undefined || !shouldRestart(failed)) return
+    context.containers.put(id, { ...failed, state: 'restarting' })
+    scheduleRestart(context, failed)
+  }
+}
+
+/** The kernel takes a moment to empty a cgroup whose pid namespace has died. */
+async function removeCgroup(live: LiveContainer): Promise<void> {
+  for (let attempt = 0; attempt < CGROUP_REMOVAL_TRIES; attempt++) {
+    if (live.cgroup.remove()) return
+    live.cgroup.killAll()
+    await new Promise((resolve) => setTimeout(resolve, CGROUP_REMOVAL_PAUSE_MS))
+  }
+  log.warn('cgroup could not be removed', { cgroup: live.cgroup.name })
+}

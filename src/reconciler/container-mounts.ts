@@ -1,0 +1,108 @@
+/** The `volumes`, `tmpfs`, `configs` and `secrets` of a service as the engine's mounts and files. */
+import path from 'node:path'
+import type { ContainerFile, ContainerMount } from '../engine/container-config.ts'
+import { parseBytes } from '../spec/bytes.ts'
+import type { FileReference, ServiceVolume } from '../spec/stack.ts'
+import { TsstackError } from '../errors.ts'
+import type { ConversionInput } from './container-config-of.ts'
+
+/** Explicit mounts first; the image's own volumes where nothing else is mounted. */
+export function containerMounts(input: ConversionInput): ContainerMount[] {
+  const { service, image } = input
+  const explicit = [
+    ...(service.volumes ?? []).map((volume) => mountOf(volume, input)),
+    ...(service.tmpfs ?? []).map(tmpfsOf),
+  ]
+  const taken = new Set(explicit.map((mount) => mount.target))
+  const declared = image.config.volumes.filter((target) => !taken.has(target))
+  return [...explicit, ...declared.map((target) => anonymousVolume(target, input))]
+}
+
+/** Mount points that need a volume without a name: the caller makes one for each. */
+export function anonymousTargets(input: Pick<ConversionInput, 'service' | 'image'>): string[] {
+  const volumes = input.service.volumes ?? []
+  const taken = new Set([...volumes.map((volume) => volume.target), ...(input.service.tmpfs ?? []).map((text) => text.split(':')[0] ?? '')])
+  const explicit = volumes.filter((volume) => volume.type === 'volume' && volume.source === undefined).map((volume) => volume.target)
+  return [...explicit, ...input.image.config.volumes.filter((target) => !taken.has(target))]
+}
+
+function anonymousVolume(target: string, input: ConversionInput): ContainerMount {
+  const volume = input.anonymousVolumes[target]
+  if (volume === undefined) throw new TsstackError('INTERNAL', `Cannot mount "${target}": no volume was made for it`)
+  return { kind: 'volume', target, volume, readOnly: false, noCopy: false }
+}
+
+function mountOf(volume: ServiceVolume, input: ConversionInput): ContainerMount {
+  const { target } = volume
+  const readOnly = volume.read_only ?? false
+  switch (volume.type) {
+    case 'bind':
+      return {
+        kind: 'bind', target, readOnly,
+        source: volume.source ?? '',
+        recursive: volume.bind?.recursive !== 'disabled',
+        ...(volume.bind?.propagation === undefined ? {} : { propagation: volume.bind.propagation }),
+        createSource: volume.bind?.create_host_path ?? true,
+      }
+    case 'volume': {
+      if (volume.source === undefined) return anonymousVolume(target, input)
+      const name = input.stack.volumes[volume.source]?.name ?? volume.source
+      const subpath = volume.volume?.subpath
+      return { kind: 'volume', target, readOnly, volume: name, ...(subpath === undefined ? {} : { subpath }), noCopy: volume.volume?.nocopy ?? false }
+    }
+    case 'tmpfs': {
+      const { size, mode } = volume.tmpfs ?? {}
+      const options = {
+        ...(size === undefined ? {} : { size: String(parseBytes(size)) }),
+        ...(mode === undefined ? {} : { mode: mode.toString(8) }),
+      }
+      return { kind: 'tmpfs', target, readOnly, options, noExec: true }
+    }
+    case 'image':
+    case 'npipe':
+    case 'cluster':
+      throw new TsstackError('UNIMPLEMENTED', `Cannot mount "${target}": volumes of type "${volume.type}" are not supported`)
+  }
+}
+
+/** `path[:options]`; noexec unless `exec` is asked for, as Docker has it. */
+function tmpfsOf(text: string): ContainerMount {
+  const [target = '', optionText = ''] = text.split(/:(.*)/s)
+  const words = optionText.split(',').filter((word) => word !== '')
+  const pairs = words.filter((word) => word.includes('=')).map((word) => word.split(/=(.*)/s) as [string, string])
+  const options = Object.fromEntries(pairs.filter(([name]) => ['size', 'mode', 'uid', 'gid', 'nr_inodes'].includes(name)))
+  return { kind: 'tmpfs', target, options, readOnly: words.includes('ro'), noExec: !words.includes('exec') }
+}
+
+/** Configs and secrets; external ones have no content here and are refused earlier. */
+export function containerFiles(input: ConversionInput): ContainerFile[] {
+  const { service, contentDigests } = input
+  const configs = (service.configs ?? []).map((reference) =>
+    fileOf(reference, contentDigests.configs, `/${reference.source}`, '/'),
+  )
+  const secrets = (service.secrets ?? []).map((reference) =>
+    fileOf(reference, contentDigests.secrets, `/run/secrets/${reference.source}`, '/run/secrets'),
+  )
+  return [...configs, ...secrets]
+}
+
+function fileOf(
+  reference: FileReference,
+  digests: Readonly<Record<string, string>>,
+  defaultTarget: string,
+  base: string,
+): ContainerFile {
+  const digest = digests[reference.source]
+  if (digest === undefined) {
+    throw new TsstackError('NOT_FOUND', `Cannot mount "${reference.source}": it is external and this engine has no store for it`, {
+      hint: 'Give the config or secret a "file:", "content:" or "environment:"',
+    })
+  }
+  return {
+    target: reference.target === undefined ? defaultTarget : path.posix.resolve(base, reference.target),
+    digest,
+    mode: reference.mode === undefined ? 0o444 : parseInt(reference.mode, 8),
+    uid: Number(reference.uid ?? 0),
+    gid: Number(reference.gid ?? 0),
+  }
+}

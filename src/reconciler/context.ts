@@ -1,0 +1,55 @@
+/** What the reconciler works with: the drivers, the records, and what is alive. Built once, in daemon/main.ts. */
+import type { CgroupDriver, CgroupHandle } from '../engine/cgroup/cgroup.ts'
+import type { ContainerIo, OutputListener } from '../engine/container-io.ts'
+import type { ImageStore } from '../engine/images/image-store.ts'
+import type { Snapshotter } from '../engine/images/snapshotter.ts'
+import type { StackUserNamespace } from '../engine/user-namespace.ts'
+import type { WatchedProcess } from '../kernel/process-watch.ts'
+import type { Collection, StateStore } from '../state/state-store.ts'
+import type { VolumeStore } from '../volumes/volume-store.ts'
+import type { EventLog } from './event-log.ts'
+import type { HealthMonitor } from './health-monitor.ts'
+import type { Locks } from './locks.ts'
+import type { ContainerRecord, StackRecord, VolumeRecord } from './records.ts'
+import type { StackNetworks } from './stack-networks.ts'
+
+/** A container whose first process runs. */
+export interface LiveContainer {
+  readonly id: string
+  readonly process: WatchedProcess
+  readonly io: ContainerIo
+  readonly cgroup: CgroupHandle
+  readonly health: HealthMonitor | undefined
+  /** Settles when its exit has been dealt with: recorded, descriptors closed, cgroup removed. */
+  readonly ended: Promise<void>
+  /** Kills of its cgroup that the kernel had counted when it was started. */
+  readonly oomKillsBefore: number
+}
+
+export interface Directories {
+  /** `<state dir>/containers/<id>`: fifos and log. */
+  readonly containers: string
+}
+
+export interface Context {
+  readonly directories: Directories
+  readonly state: StateStore
+  readonly containers: Collection<ContainerRecord>
+  readonly stacks: Collection<StackRecord>
+  readonly volumeRecords: Collection<VolumeRecord>
+  readonly images: ImageStore
+  readonly snapshotter: Snapshotter
+  readonly volumes: VolumeStore
+  readonly cgroups: CgroupDriver
+  readonly networks: StackNetworks
+  readonly events: EventLog
+  /** By container id: one change of a container at a time. */
+  readonly locks: Locks
+  readonly live: Map<string, LiveContainer>
+  /** Who listens to a container's output, by its id; before and while it runs. */
+  readonly outputListeners: Map<string, Set<OutputListener>>
+  /** By stack name; made when first needed. */
+  readonly userNamespaces: Map<string, StackUserNamespace>
+  /** Restarts that wait for their back-off. */
+  readonly restartTimers: Map<string, NodeJS.Timeout>
+}

@@ -1,0 +1,58 @@
+/** Stack -> DesiredState: looks up what the planner may not: images and the digests of contents. */
+import { createHash } from 'node:crypto'
+import type { StackSource } from '../api/types.ts'
+import type { Image } from '../engine/images/image.ts'
+import type { DesiredState } from '../planner/desired-state.ts'
+import { TsstackError } from '../errors.ts'
+import type { Context } from './context.ts'
+
+export interface ResolvedStack {
+  readonly desired: DesiredState
+  readonly source: StackSource
+  /** By service. */
+  readonly images: Readonly<Record<string, Image>>
+}
+
+/** sha256 in hexadecimal. */
+export function digestOfContent(content: Uint8Array): string {
+  return createHash('sha256').update(content).digest('hex')
+}
+
+/**
+ * Makes every image of the stack available and computes the digests.
+ * @param onImage told before an image is assembled or imported
+ * @throws {NOT_FOUND} naming the service whose image is missing
+ */
+export async function resolveStack(context: Context, source: StackSource, services: readonly string[]): Promise<ResolvedStack> {
+  const images: Record<string, Image> = {}
+  await Promise.all(
+    services.map(async (name) => { images[name] = await resolveImage(context, source, name) }),
+  )
+  const digests = (contents: Readonly<Record<string, string>>): Record<string, string> =>
+    Object.fromEntries(Object.entries(contents).map(([key, base64]) => [key, digestOfContent(Buffer.from(base64, 'base64'))]))
+  return {
+    source,
+    images,
+    desired: {
+      stack: source.stack,
+      imageDigests: Object.fromEntries(Object.entries(images).map(([name, image]) => [name, image.id])),
+      contentDigests: { configs: digests(source.contents.configs), secrets: digests(source.contents.secrets) },
+    },
+  }
+}
+
+async function resolveImage(context: Context, source: StackSource, name: string): Promise<Image> {
+  const service = source.stack.services[name]
+  if (service?.image === undefined) {
+    throw new TsstackError('UNIMPLEMENTED', `Cannot start service "${name}": it has no image`, {
+      hint: 'Set "image:"; building comes in a later release',
+    })
+  }
+  try {
+    return await context.images.resolve(service.image, { baseDir: source.workingDir })
+  } catch (error) {
+    if (!(error instanceof TsstackError)) throw error
+    const hint = error.hint === undefined ? {} : { hint: error.hint }
+    throw new TsstackError(error.code, `Cannot start service "${name}": ${error.message}`, { cause: error, ...hint })
+  }
+}

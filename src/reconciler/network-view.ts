@@ -1,0 +1,10 @@
+import type { Collection } from '../state/state-store.ts'
+import type { ContainerRecord, Lease, NetworkDocument } from './records.ts'
+
+/** What names and ports may know of the networks. */
+export interface NetworkView {
+  readonly containers: Collection<ContainerRecord>
+  readonly documents: () => NetworkDocument[]
+  readonly leases: () => Lease[]
+  readonly leasesOf: (containerId: string) => Lease[]
+}

@@ -1,0 +1,51 @@
+/** Reality as the planner wants it: a snapshot of one stack, from the records and from what is alive. */
+import type { HealthState, ObservedContainer, ObservedState } from '../planner/observed-state.ts'
+import type { Context } from './context.ts'
+import type { ContainerRecord } from './records.ts'
+
+export function observe(context: Context, stack: string): ObservedState {
+  return {
+    stack,
+    containers: containersOf(context, stack).map((record) => observeContainer(context, record)),
+    networks: context.networks.documentsOf(stack).map(({ name, key, configHash }) => ({ name, key, configHash })),
+    volumes: context.volumeRecords
+      .values()
+      .filter((volume) => volume.stack === stack && volume.key !== undefined)
+      .map(({ name, key, configHash }) => ({ name, ...(key === undefined ? {} : { key }), configHash })),
+  }
+}
+
+/** The containers of a stack by service and number, one-off ones last. */
+export function containersOf(context: Pick<Context, 'containers'>, stack: string): ContainerRecord[] {
+  const order = ({ config }: ContainerRecord): string => `${String(config.oneoff)} ${config.service} ${String(config.number).padStart(6)}`
+  return context.containers
+    .values()
+    .filter((record) => record.config.stack === stack)
+    .sort((a, b) => (order(a) < order(b) ? -1 : 1))
+}
+
+/** `none` without a check; a container that does not run has no health (Docker keeps the last one, which misleads). */
+export function healthOf(context: Pick<Context, 'live'>, record: ContainerRecord): HealthState {
+  if (record.config.health === undefined) return 'none'
+  return context.live.get(record.id)?.health?.state() ?? 'none'
+}
+
+function observeContainer(context: Context, record: ContainerRecord): ObservedContainer {
+  const { config } = record
+  return {
+    id: record.id,
+    name: config.name,
+    service: config.service,
+    number: config.number,
+    oneoff: config.oneoff,
+    state: record.state,
+    health: healthOf(context, record),
+    ...(record.exitCode === undefined ? {} : { exitCode: record.exitCode }),
+    stopRequested: record.wanted === 'stopped',
+    replaceHash: record.replaceHash,
+    updateHash: record.updateHash,
+    fields: record.fields,
+    networks: config.endpoints.map((endpoint) => endpoint.network),
+    dependsOn: record.dependsOn,
+  }
+}

@@ -1,0 +1,79 @@
+/** `tsstack run`: a container of a service, for one command, beside those that the stack wants. */
+import { randomBytes } from 'node:crypto'
+import type { RunRequest } from '../api/types.ts'
+import { dependencyGraph, selectServices } from '../planner/dependency-graph.ts'
+import type { Service } from '../spec/stack.ts'
+import { TsstackError } from '../errors.ts'
+import type { Context } from './context.ts'
+import { createContainer } from './create-container.ts'
+import { resolveStack } from './desired-state-of.ts'
+import { rememberStack, upStack } from './stack-operations.ts'
+
+/**
+ * Brings up what the service depends on, and makes the container; the caller attaches and starts it.
+ * @returns its id
+ */
+export async function createOneOff(context: Context, request: RunRequest): Promise<string> {
+  const { stack, service: name } = request
+  const definition = stack.services[name]
+  if (definition === undefined) {
+    throw new TsstackError('NOT_FOUND', `Cannot run service "${name}": the stack has no such service`, {
+      hint: `Its services are ${Object.keys(stack.services).join(', ')}`,
+    })
+  }
+  rememberStack(context, request)
+  const dependencies = selectServices(dependencyGraph(stack), [name]).filter((service) => service !== name)
+  if (request.noDeps !== true && dependencies.length > 0) await startDependencies(context, request, dependencies)
+  const resolved = await resolveStack(context, request, [name])
+  ensureResources(context, { resolved, definition })
+  const record = await createContainer(context, {
+    resolved,
+    service: name,
+    definition: overridden(definition, request),
+    number: 1,
+    name: request.name ?? `${stack.name}-${name}-run-${randomBytes(6).toString('hex')}`,
+    oneoff: true,
+    removeOnExit: request.remove ?? false,
+  })
+  return record.id
+}
+
+async function startDependencies(context: Context, request: RunRequest, services: readonly string[]): Promise<void> {
+  const { stack, files, workingDir, contents } = request
+  let failure: unknown
+  const up = { stack, files, workingDir, contents, options: { services } }
+  await upStack(context, up, (event) => { if (event.type === 'error') failure = event.error })
+  if (failure !== undefined) throw new TsstackError('FAILED_PRECONDITION', 'Cannot start what the service depends on', { cause: failure })
+}
+
+function ensureResources(
+  context: Context,
+  { resolved, definition }: { readonly resolved: Awaited<ReturnType<typeof resolveStack>>; readonly definition: Service },
+): void {
+  const { stack } = resolved.desired
+  for (const key of Object.keys(definition.networks ?? {})) {
+    const network = stack.networks[key]
+    if (network !== undefined && network.external !== true) context.networks.create(resolved, network.name)
+  }
+}
+
+/** The service as the command line changes it; its own published ports only when asked for, as Compose has it. */
+function overridden(service: Service, request: RunRequest): Service {
+  const ports = request.servicePorts === true ? (service.ports ?? []) : []
+  const { healthcheck: _healthcheck, container_name: _name, 'x-tsstack': _extension, ...rest } = service
+  return {
+    ...rest,
+    restart: 'no',
+    ports,
+    tty: request.tty,
+    stdin_open: request.stdin,
+    ...(request.command === undefined ? {} : { command: request.command }),
+    ...(request.entrypoint === undefined ? {} : { entrypoint: request.entrypoint }),
+    ...(request.user === undefined ? {} : { user: request.user }),
+    ...(request.workdir === undefined ? {} : { working_dir: request.workdir }),
+    environment: { ...service.environment, ...request.environment },
+    labels: { ...service.labels, ...request.labels },
+    cap_add: [...(service.cap_add ?? []), ...(request.capAdd ?? [])],
+    cap_drop: [...(service.cap_drop ?? []), ...(request.capDrop ?? [])],
+  }
+}

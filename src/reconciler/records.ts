@@ -1,0 +1,86 @@
+/** What is remembered of each thing that the daemon made. Plain JSON; changed by replacing, never in place. */
+import type { PublishedPort } from '../api/types.ts'
+import type { ContainerConfig } from '../engine/container-config.ts'
+import type { SubnetRecord } from '../network/ipam.ts'
+import type { ContainerState } from '../planner/observed-state.ts'
+import type { StackContents } from '../spec/loaded-stack.ts'
+import type { Stack } from '../spec/stack.ts'
+
+/** Key: the container's id, 64 hexadecimal digits. */
+export interface ContainerRecord {
+  readonly id: string
+  readonly config: ContainerConfig
+  /** See ObservedContainer. */
+  readonly fields: Readonly<Record<string, string>>
+  readonly replaceHash: string
+  readonly updateHash: string
+  readonly dependsOn: readonly string[]
+  readonly state: ContainerState
+  /** What the user last asked for: a stopped container is not started again by its restart policy. */
+  readonly wanted: 'running' | 'stopped'
+  /** RFC 3339. */
+  readonly createdAt: string
+  readonly startedAt?: string
+  readonly finishedAt?: string
+  /** Of its first process, while it runs; with the start time (clock ticks since boot) it is unmistakable. */
+  readonly pid?: number
+  readonly pidStartTime?: number
+  readonly exitCode?: number
+  readonly oomKilled: boolean
+  /** Why it could not be started. */
+  readonly error?: string
+  /** Restarts by policy since it was last started by request. */
+  readonly restartCount: number
+  /** Volumes have been seeded from the image. */
+  readonly seeded: boolean
+  readonly publishedPorts: readonly PublishedPort[]
+  /** Volumes without a name of their own, by target; inherited by the container's replacement. */
+  readonly anonymousVolumes: Readonly<Record<string, string>>
+  readonly removeOnExit: boolean
+}
+
+/** Key: the network's name. */
+export interface NetworkDocument {
+  readonly name: string
+  /** Key in the stack. */
+  readonly key: string
+  readonly stack: string
+  readonly configHash: string
+  readonly bridge: string
+  readonly subnets: readonly SubnetRecord[]
+  readonly internal: boolean
+  readonly mtu?: number
+  readonly labels: Readonly<Record<string, string>>
+}
+
+/** An address that a container has on a network. Key: `<network>/<container id>`. */
+export interface Lease {
+  readonly network: string
+  readonly container: string
+  readonly ipv4?: string
+  readonly ipv6?: string
+  readonly mac: string
+}
+
+/** Key: the volume's name. */
+export interface VolumeRecord {
+  readonly name: string
+  /** Absent: made without a stack, or anonymous. */
+  readonly stack?: string
+  readonly key?: string
+  readonly configHash: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly createdAt: string
+}
+
+/** Key: the stack's name. */
+export interface StackRecord {
+  readonly name: string
+  /** First host id of its user namespace's range. */
+  readonly idRangeStart: number
+  /** As last brought up. */
+  readonly stack: Stack
+  readonly files: readonly string[]
+  readonly workingDir: string
+  readonly contents: StackContents
+}

@@ -1,0 +1,54 @@
+/** `deploy.resources` and the older service attributes as numbers; where both are there, they agree (checked by spec). */
+import type { BlkioLimits, ResourceLimits } from '../engine/cgroup/resource-limits.ts'
+import { parseBytes } from '../spec/bytes.ts'
+import type { BlkioRate, Service } from '../spec/stack.ts'
+
+const NANOS_PER_CPU = 1e9
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] }
+
+export function resourceLimitsOf(service: Service): ResourceLimits {
+  const limits = service.deploy?.resources?.limits
+  const reservations = service.deploy?.resources?.reservations
+  const result: Writable<ResourceLimits> = {}
+  const set = <K extends keyof ResourceLimits>(key: K, value: ResourceLimits[K] | undefined): void => {
+    if (value !== undefined) result[key] = value
+  }
+  set('memoryBytes', bytes(limits?.memory ?? service.mem_limit))
+  set('memoryReservationBytes', bytes(reservations?.memory ?? service.mem_reservation))
+  set('memorySwapBytes', bytes(service.memswap_limit))
+  set('memorySwappiness', number(service.mem_swappiness))
+  set('oomKillDisable', service.oom_kill_disable)
+  const cpus = number(limits?.cpus ?? service.cpus)
+  set('cpuNanos', cpus === undefined || cpus === 0 ? undefined : Math.round(cpus * NANOS_PER_CPU))
+  set('cpuQuotaMicros', number(service.cpu_quota))
+  set('cpuPeriodMicros', number(service.cpu_period))
+  set('cpuShares', service.cpu_shares)
+  set('cpusetCpus', service.cpuset)
+  set('pids', limits?.pids ?? service.pids_limit)
+  set('blkio', blkioOf(service))
+  return result
+}
+
+function bytes(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : parseBytes(text)
+}
+
+function number(value: number | string | undefined): number | undefined {
+  return value === undefined ? undefined : Number(value)
+}
+
+function blkioOf(service: Service): BlkioLimits | undefined {
+  const config = service.blkio_config
+  if (config === undefined) return undefined
+  const rates = (list: readonly BlkioRate[] | undefined): { path: string; rate: number }[] =>
+    (list ?? []).map(({ path, rate }) => ({ path, rate: typeof rate === 'number' ? rate : parseBytes(rate) }))
+  return {
+    ...(config.weight === undefined ? {} : { weight: config.weight }),
+    weightDevice: config.weight_device ?? [],
+    readBps: rates(config.device_read_bps),
+    writeBps: rates(config.device_write_bps),
+    readIops: rates(config.device_read_iops),
+    writeIops: rates(config.device_write_iops),
+  }
+}

@@ -1,0 +1,93 @@
+/** Stopping, killing and pausing. The caller holds the container's lock, but for kill. */
+import { readFileSync } from 'node:fs'
+import { emitContainerEvent } from './container-event.ts'
+import type { Context, LiveContainer } from './context.ts'
+import { requireContainer } from './launch-container.ts'
+
+const SIGKILL = 9
+const KILL_DEADLINE_MS = 10_000
+
+export interface StopOptions {
+  /** Default: the container's own. */
+  readonly graceMs?: number
+}
+
+/** Sends the stop signal, waits for the grace period, kills. Nothing to do when it does not run. */
+export async function stopContainer(context: Context, id: string, options: StopOptions = {}): Promise<void> {
+  const record = requireContainer(context, id)
+  clearTimeout(context.restartTimers.get(id))
+  context.restartTimers.delete(id)
+  const settled = record.state === 'restarting' ? 'exited' : record.state
+  context.containers.put(id, { ...record, wanted: 'stopped', state: settled })
+  const live = context.live.get(id)
+  if (live === undefined) return
+  if (live.cgroup.isFrozen()) live.cgroup.thaw()
+  const graceMs = options.graceMs ?? record.config.stopGraceMs
+  const { stopSignal } = record.config
+  if (graceMs > 0 && hearsSignal(live.process.pid, stopSignal)) {
+    emitContainerEvent(context, record, 'kill', { signal: String(stopSignal) })
+    live.process.signal(stopSignal)
+    if (await exitsWithin(live, graceMs)) return
+  }
+  emitContainerEvent(context, record, 'kill', { signal: String(SIGKILL) })
+  live.process.signal(SIGKILL)
+  await exitsWithin(live, KILL_DEADLINE_MS)
+}
+
+/**
+ * The kernel drops a signal to the first process of a pid namespace that has no handler for it (man 7 pid_namespaces).
+ * Waiting for it would be in vain: this is why so many containers take their whole grace period to stop.
+ */
+function hearsSignal(pid: number, signal: number): boolean {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, 'latin1')
+    const isFirst = /^NSpid:.*\t1$/m.test(status)
+    const mask = (name: string): bigint => BigInt(`0x${new RegExp(`^${name}:\\t([0-9a-f]+)$`, 'm').exec(status)?.[1] ?? '0'}`)
+    const bit = 1n << BigInt(signal - 1)
+    return !isFirst || ((mask('SigCgt') | mask('SigBlk')) & bit) !== 0n
+  } catch {
+    return true
+  }
+}
+
+/** Until the exit has been dealt with, not only happened. */
+async function exitsWithin(live: LiveContainer, timeoutMs: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<false>((resolve) => { timer = setTimeout(resolve, timeoutMs, false) })
+  const exited = live.ended.then(() => true as const)
+  const result = await Promise.race([exited, timeout])
+  clearTimeout(timer)
+  return result
+}
+
+/** Sends a signal; SIGKILL, or what ends the container, is not answered by a restart. */
+export function killContainer(context: Context, id: string, signal: number): void {
+  const record = requireContainer(context, id)
+  const live = context.live.get(id)
+  if (live === undefined) return
+  if (signal === SIGKILL) {
+    context.containers.put(id, { ...record, wanted: 'stopped' })
+    if (live.cgroup.isFrozen()) live.cgroup.thaw()
+  }
+  emitContainerEvent(context, record, 'kill', { signal: String(signal) })
+  live.process.signal(signal)
+}
+
+/** Stops every process of the container in its tracks (cgroup freezer). */
+export function pauseContainer(context: Context, id: string): void {
+  const record = requireContainer(context, id)
+  const live = context.live.get(id)
+  if (live === undefined || record.state === 'paused') return
+  live.cgroup.freeze()
+  context.containers.put(id, { ...record, state: 'paused' })
+  emitContainerEvent(context, record, 'pause')
+}
+
+export function unpauseContainer(context: Context, id: string): void {
+  const record = requireContainer(context, id)
+  const live = context.live.get(id)
+  if (live === undefined || record.state !== 'paused') return
+  live.cgroup.thaw()
+  context.containers.put(id, { ...record, state: 'running' })
+  emitContainerEvent(context, record, 'unpause')
+}

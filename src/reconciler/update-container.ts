@@ -1,0 +1,35 @@
+/** Changes that the kernel allows on a running container: limits, ports, aliases, policies, checks, labels. */
+import { serviceConfiguration } from '../planner/service-fields.ts'
+import { containerConfigOf } from './container-config-of.ts'
+import { emitContainerEvent } from './container-event.ts'
+import type { Context } from './context.ts'
+import { conversionInputOf } from './create-container.ts'
+import type { ResolvedStack } from './desired-state-of.ts'
+import { requireContainer } from './launch-container.ts'
+
+/** @returns a warning when the host can't set a limit */
+export function updateContainer(context: Context, id: string, resolved: ResolvedStack): string | undefined {
+  const before = requireContainer(context, id)
+  const { config, anonymousVolumes } = before
+  const identity = { serviceName: config.service, number: config.number, name: config.name, id, oneoff: config.oneoff }
+  const input = conversionInputOf(context, { resolved, service: config.service }, identity)
+  const wanted = containerConfigOf({ ...input, anonymousVolumes })
+  const configuration = serviceConfiguration(config.service, resolved.desired)
+  const live = context.live.get(id)
+  const warnings = live?.cgroup.update(wanted.resources) ?? []
+  context.containers.put(id, {
+    ...before,
+    config: wanted,
+    fields: configuration.fields,
+    replaceHash: configuration.replaceHash,
+    updateHash: configuration.updateHash,
+  })
+  if (live !== undefined) {
+    live.io.log.bounds = wanted.logging
+    if (wanted.health !== undefined) live.health?.update(wanted.health)
+    const current = requireContainer(context, id)
+    context.containers.put(id, { ...current, publishedPorts: context.networks.publish(current) })
+  }
+  emitContainerEvent(context, before, 'update')
+  return warnings.length === 0 ? undefined : `container "${config.name}": ${warnings.map(({ limit, reason }) => `${limit}: ${reason}`).join('; ')}`
+}

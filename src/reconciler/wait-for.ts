@@ -1,0 +1,71 @@
+/** Waiting for a state of containers, by events: nothing polls. */
+import { TsstackError } from '../errors.ts'
+import type { Context } from './context.ts'
+import { containersOf, healthOf } from './observe.ts'
+import type { ContainerRecord } from './records.ts'
+
+/** `ready`, not yet, or the reason why it never will be. */
+type Verdict = { readonly kind: 'ready' } | { readonly kind: 'waiting' } | { readonly kind: 'never'; readonly why: string }
+
+export type WaitGoal = 'service_started' | 'service_healthy' | 'service_completed_successfully' | 'settled'
+
+const READY: Verdict = { kind: 'ready' }
+const WAITING: Verdict = { kind: 'waiting' }
+
+export interface WaitRequest {
+  readonly stack: string
+  readonly service: string
+  readonly goal: WaitGoal
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Waits until every container of the service fulfils the goal; `settled` is what `up --wait` asks for: healthy, or
+ * running without a check, or completed with success.
+ * @throws {FAILED_PRECONDITION} when one never will, with the cause; {CANCELLED} when the signal is aborted
+ */
+export function waitForService(context: Context, request: WaitRequest): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const check = (): boolean => {
+      const verdicts = containersOf(context, request.stack)
+        .filter(({ config }) => config.service === request.service && !config.oneoff)
+        .map((record) => judge(context, record, request.goal))
+      const never = verdicts.find((verdict) => verdict.kind === 'never')
+      if (never !== undefined) reject(new TsstackError('FAILED_PRECONDITION', `Cannot wait for service "${request.service}": ${never.why}`))
+      else if (verdicts.every((verdict) => verdict.kind === 'ready')) resolve()
+      else return false
+      return true
+    }
+    if (check()) return
+    const stop = context.events.subscribe((event) => {
+      // Events tell what happens before the record says so; look when the turn is over.
+      if (event.stack === request.stack) queueMicrotask(() => { if (check()) stop() })
+    })
+    request.signal?.addEventListener('abort', () => {
+      stop()
+      reject(new TsstackError('CANCELLED', `Cannot wait for service "${request.service}" any longer`))
+    })
+  })
+}
+
+function judge(context: Context, record: ContainerRecord, goal: WaitGoal): Verdict {
+  const { name, health } = record.config
+  const exited = record.state === 'exited' || record.state === 'dead'
+  const exitText = `container "${name}" has exited with code ${record.exitCode ?? 0}${record.error === undefined ? '' : ` (${record.error})`}`
+  if (goal === 'service_completed_successfully') {
+    if (!exited) return WAITING
+    return record.exitCode === 0 ? READY : { kind: 'never', why: exitText }
+  }
+  if (exited && record.exitCode === 0 && goal !== 'service_healthy') return READY
+  if (exited) return { kind: 'never', why: exitText }
+  if (goal === 'service_started') return READY
+  if (health === undefined) {
+    if (goal === 'service_healthy') return { kind: 'never', why: 'it has no health check' }
+    return record.state === 'running' ? READY : WAITING
+  }
+  const state = healthOf(context, record)
+  if (state === 'healthy') return READY
+  if (state !== 'unhealthy') return WAITING
+  const last = context.live.get(record.id)?.health?.log().at(-1)
+  return { kind: 'never', why: `container "${name}" is unhealthy${last === undefined ? '' : `: ${last.output.trim()}`}` }
+}
