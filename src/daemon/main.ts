@@ -26,17 +26,17 @@ import { createServer } from './server.ts'
 forbidDumping() // before anything else: see kernel/process.ts
 process.umask(0o077)
 
-const settings = readSettings(process.env)
-await serve(settings)
+await serve(readSettings(process.env))
 
-async function serve({ stateDir, runDir, socket, socketGroup, storageDriver }: Settings): Promise<void> {
+async function serve(settings: Settings): Promise<void> {
+  const { stateDir, runDir, socket, socketGroup } = settings
   mkdirSync(runDir, { recursive: true, mode: 0o755 })
   mkdirSync(stateDir, { recursive: true, mode: 0o711 })
   if (!lockFile(path.join(runDir, 'daemon.lock')) || !lockFile(path.join(stateDir, 'daemon.lock'))) {
     log.info('another daemon is running')
     return
   }
-  const context = buildContext({ stateDir, storageDriver })
+  const context = buildContext(settings)
   await adoptContainers(context)
   const server = createServer(context, stateDir)
   rmSync(socket, { force: true })
@@ -56,7 +56,7 @@ async function serve({ stateDir, runDir, socket, socketGroup, storageDriver }: S
   process.on('SIGHUP', () => undefined)
 }
 
-function buildContext({ stateDir, storageDriver }: Pick<Settings, 'stateDir' | 'storageDriver'>): Context {
+function buildContext({ stateDir, storageDriver, cgroupParent }: Settings): Context {
   const directory = (name: string, mode = 0o711): string => {
     const made = path.join(stateDir, name)
     mkdirSync(made, { recursive: true, mode })
@@ -77,7 +77,7 @@ function buildContext({ stateDir, storageDriver }: Pick<Settings, 'stateDir' | '
     images,
     snapshotter: openSnapshotter(storageDriver, directory('snapshots'), images),
     volumes: openVolumeStore(directory('volumes')),
-    cgroups: openCgroupDriver(),
+    cgroups: openCgroupDriver(cgroupParent),
     networks,
     events,
     locks: createLocks(),

@@ -12,6 +12,8 @@ export interface Settings {
   readonly socket: string
   /** `TSSTACK_SOCKET_GROUP`: members of this group may use the socket, which is as good as being root. Default: nobody. */
   readonly socketGroup: number | undefined
+  /** `TSSTACK_CGROUP_PARENT`: the control group below which all of ours are. Two daemons need two. Default: `tsstack`. */
+  readonly cgroupParent: string
   /** `TSSTACK_STORAGE_DRIVER`: `overlay` or `vfs`. Default: `overlay`. */
   readonly storageDriver: 'overlay' | 'vfs'
 }
@@ -35,6 +37,7 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     runDir,
     socket: host.slice('unix://'.length),
     socketGroup: group === undefined || group === '' ? undefined : groupId(group),
+    cgroupParent: value('TSSTACK_CGROUP_PARENT', 'tsstack'),
     storageDriver,
   }
 }

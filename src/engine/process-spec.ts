@@ -29,6 +29,8 @@ const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 const SECCOMP_SET_MODE_FILTER = 1
 const CAPABILITY_VERSION_3 = 0x20080522
 const LAST_CAPABILITY = 40
+const ALL_DESCRIPTORS = 0xffff_ffff
+const CLOSE_RANGE_CLOEXEC = 4 // include/uapi/linux/close_range.h, Linux 5.11
 const RLIM_INFINITY = 0xffff_ffff_ffff_ffffn
 
 /** Where execve was tried, in order. */
@@ -50,6 +52,8 @@ export function appendStdio(list: SyscallList, spec: ProcessSpec): void {
   spec.stdio.forEach((fd, target) => {
     list.call('dup3', [fd, target, 0], { target: `descriptor ${target}` })
   })
+  // Whatever the daemon itself inherited without close-on-exec stays outside.
+  list.call('close_range', [3, ALL_DESCRIPTORS, CLOSE_RANGE_CLOEXEC], { target: 'descriptors' })
   if (spec.tty) list.call('ioctl', [0, Ioctl.TIOCSCTTY, 0], { target: 'terminal' })
   for (const { resource, soft, hard } of spec.rlimits) {
     const limits = list.words([toRlimit(soft), toRlimit(hard)])
