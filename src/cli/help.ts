@@ -49,7 +49,7 @@ function flagRows(flags: readonly Flag[]): (readonly [string, string])[] {
 export function formatCommandHelp(name: string, command: Command): string {
   const parts = [
     `Usage:  tsstack ${name} ${command.usage}`.trimEnd(),
-    command.summary,
+    wrap(command.summary, WIDTH).join('\n'),
     ...(command.details === undefined ? [] : [wrap(command.details, WIDTH).join('\n')]),
   ]
   if (command.flags.some((flag) => flag.hidden !== true))

@@ -4,7 +4,7 @@ import { parseArgs, splitAtCommand } from './args.ts'
 import type { Command, CommandContext } from './command.ts'
 import { COMMANDS } from './command-table.ts'
 import { didYouMean } from './did-you-mean.ts'
-import { formatError } from './error-text.ts'
+import { explainError } from './error-text.ts'
 import { GLOBAL_FLAGS, readGlobalOptions } from './global-options.ts'
 import { formatCommandHelp, formatRootHelp } from './help.ts'
 import { createOutput } from './output.ts'
@@ -114,7 +114,7 @@ async function main(): Promise<void> {
   try {
     process.exitCode = await dispatch(process.argv.slice(2), output)
   } catch (thrown) {
-    output.note(formatError(thrown, createStyle(output.errorColor)))
+    output.note(await explainError(thrown, createStyle(output.errorColor)))
     process.exitCode = ERROR_CODES[toTsstackError(thrown).code].exit
   }
 }

@@ -48,7 +48,7 @@ export async function isListening(socket: string): Promise<boolean> {
 
 function openLog(paths: RuntimePaths): number {
   try {
-    mkdirSync(paths.stateDir, { recursive: true, mode: 0o700 })
+    mkdirSync(paths.stateDir, { recursive: true, mode: 0o711 })
     mkdirSync(paths.runDir, { recursive: true, mode: 0o755 })
     return openSync(paths.logFile, 'a+', 0o600)
   } catch (error) {

@@ -53,8 +53,6 @@ function toError(body: unknown, fallback: string): TsstackError {
 
 /** What a failed connection means to the user. */
 export function connectionError(socket: string, error: NodeJS.ErrnoException): TsstackError {
-  if (error.name === 'AbortError')
-    return new TsstackError('CANCELLED', 'Cancelled', { cause: error })
   const states: Readonly<Record<string, readonly [ErrorCode, string, string]>> = {
     ENOENT: ['UNAVAILABLE', 'it is not running', 'start it with "tsstack daemon start"'],
     ECONNREFUSED: ['UNAVAILABLE', 'it is not running', 'start it with "tsstack daemon start"'],
@@ -143,12 +141,20 @@ function send(options: TransportOptions, call: Call): ClientRequest {
   return request
 }
 
+/** What a failed call means: our own signal, or the daemon. */
+function callError(options: TransportOptions, call: Call, error: unknown): TsstackError {
+  if (error instanceof TsstackError) return error
+  if (call.signal?.aborted === true)
+    return new TsstackError('CANCELLED', 'Cancelled', { cause: error })
+  return connectionError(options.socket, error as NodeJS.ErrnoException)
+}
+
 async function respond(options: TransportOptions, call: Call): Promise<IncomingMessage> {
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const request = send(options, call)
     request.on('response', resolve)
     request.on('error', (error) => {
-      reject(connectionError(options.socket, error))
+      reject(callError(options, call, error))
     })
   })
   await checkResponse(response, options, call)
@@ -224,7 +230,10 @@ async function* readLines(response: IncomingMessage): AsyncGenerator<readonly un
 export function createTransport(options: TransportOptions): Transport {
   return {
     async json(call) {
-      const text = await readBody(await respond(options, call))
+      const response = await respond(options, call)
+      const text = await readBody(response).catch((error: unknown) => {
+        throw callError(options, call, error)
+      })
       return text === '' ? undefined : parseJson(text)
     },
 
@@ -233,8 +242,7 @@ export function createTransport(options: TransportOptions): Transport {
       try {
         yield* readLines(response)
       } catch (error) {
-        if (error instanceof TsstackError) throw error
-        throw connectionError(options.socket, error as NodeJS.ErrnoException)
+        throw callError(options, call, error)
       } finally {
         response.destroy()
       }
@@ -264,7 +272,7 @@ export function createTransport(options: TransportOptions): Transport {
             .catch(reject)
         })
         request.on('error', (error) => {
-          reject(connectionError(options.socket, error))
+          reject(callError(options, call, error))
         })
       })
     },
