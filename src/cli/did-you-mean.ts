@@ -25,7 +25,7 @@ export function didYouMean(word: string, known: readonly string[]): string {
     .sort((a, b) => a.edits - b.edits)
   const best = ranked[0]
   if (best === undefined) return ''
-  const near = best.edits <= Math.max(1, Math.floor(word.length / 3))
+  const near = best.edits <= Math.max(word.length > 1 ? 1 : 0, Math.floor(word.length / 3))
   const prefixed =
     word.length >= 3 ? known.find((candidate) => candidate.startsWith(word)) : undefined
   const answer = near ? best.candidate : prefixed

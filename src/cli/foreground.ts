@@ -2,6 +2,7 @@
 import type { ContainerSummary, EngineEvent, UpRequest } from '../api/types.ts'
 import type { Client } from '../client/client.ts'
 import { flatten } from '../client/flatten.ts'
+import { TsstackError } from '../errors.ts'
 import type { CommandContext } from './command.ts'
 import { onInterrupt } from './interrupt.ts'
 import type { Interrupt } from './interrupt.ts'
@@ -114,48 +115,49 @@ interface End {
 }
 
 interface Watch {
+  readonly foreground: Foreground
   readonly since: string
   readonly ids: ReadonlySet<string>
   readonly printer: LogPrinter
   readonly signal: AbortSignal
   readonly rule: AbortRule
+  /** Containers whose end has been told, by id. */
+  readonly told: Set<string>
 }
 
-function exitCodeOf(event: EngineEvent): number {
-  return Number(event.attributes['exitCode'] ?? 0)
+async function containersOf({ client, stack }: Foreground): Promise<readonly ContainerSummary[]> {
+  return client.containers({ stack, all: true })
+}
+
+/** Tells of an end. */
+function tellEnd(watch: Watch, container: ContainerSummary, exitCode: number): void {
+  const restarts = isAlive(container)
+  if (!restarts) watch.told.add(container.id)
+  const suffix = restarts ? ' (restarting)' : ''
+  watch.printer.status(container.name, `exited with code ${String(exitCode)}${suffix}`)
 }
 
 /** @returns how it ends, when this event ends it all */
-async function handleEnd(
-  foreground: Foreground,
-  watch: Watch,
-  event: EngineEvent,
-): Promise<End | undefined> {
-  const { client, stack } = foreground
-  const exitCode = exitCodeOf(event)
-  const containers = await client.containers({ stack, all: true })
+async function handleEnd(watch: Watch, event: EngineEvent): Promise<End | undefined> {
+  const exitCode = Number(event.attributes['exitCode'] ?? 0)
+  const containers = await containersOf(watch.foreground)
   const container = containers.find((candidate) => candidate.id === event.id)
-  const name = container?.name ?? event.attributes['name'] ?? event.id
-  const restarts = container !== undefined && isAlive(container)
-  watch.printer.status(
-    name,
-    `exited with code ${String(exitCode)}${restarts ? ' (restarting)' : ''}`,
-  )
-  if (restarts) return undefined
-  const { rule } = watch
+  if (container !== undefined) tellEnd(watch, container, exitCode)
+  if (container !== undefined && isAlive(container)) return undefined
+  const { rule, ids } = watch
   if (rule.onExit || (rule.onFailure && exitCode !== 0)) return { exitCode, abort: true }
-  const others = containers.some((other) => watch.ids.has(other.id) && isAlive(other))
+  const others = containers.some((other) => ids.has(other.id) && isAlive(other))
   return others ? undefined : { exitCode: 0, abort: false }
 }
 
-/** Waits until the containers have ended, or the rule says to stop. */
-async function watchEnds(foreground: Foreground, watch: Watch): Promise<End> {
-  const { client, stack } = foreground
+/** Waits until the containers have ended, the rule says to stop, or the signal is raised. */
+async function watchEnds(watch: Watch): Promise<End> {
+  const { client, stack } = watch.foreground
   try {
     const query = { stack, since: watch.since, follow: true }
     for await (const event of flatten(client.events(query, watch.signal))) {
       const isEnd = event.type === 'container' && event.action === 'die' && watch.ids.has(event.id)
-      const end = isEnd ? await handleEnd(foreground, watch, event) : undefined
+      const end = isEnd ? await handleEnd(watch, event) : undefined
       if (end !== undefined) return end
     }
   } catch (error) {
@@ -164,65 +166,84 @@ async function watchEnds(foreground: Foreground, watch: Watch): Promise<End> {
   return { exitCode: 0, abort: false }
 }
 
-/** Follows output and ends until it is over. @returns the exit code, or undefined after Ctrl-C */
-async function attach(foreground: Foreground, attachment: Attachment): Promise<number | undefined> {
+/** The exit code of a service that `--exit-code-from` names, once it has ended. */
+function exitCodeFrom(
+  containers: readonly ContainerSummary[],
+  service: string | undefined,
+): number | undefined {
+  if (service === undefined) return undefined
+  return containers.find((container) => container.service === service && !container.oneoff)
+    ?.exitCode
+}
+
+function openPrinter(foreground: Foreground, shown: readonly ContainerSummary[]): LogPrinter {
   const { context, stack } = foreground
   const { flags, output } = context
-  const { interrupt, watching, since, containers } = attachment
-  const rule = readAbortRule(foreground)
-  const services = attachedServices(foreground, containers)
-  const shown = containers.filter((container) => services.has(container.service))
-  const color = output.color && !flags.bool('no-color')
   const printer = createLogPrinter(
     {
       stack,
       prefix: !flags.bool('no-log-prefix'),
       timestamps: flags.bool('timestamps'),
-      color,
+      color: output.color && !flags.bool('no-color'),
       splitStreams: true,
     },
     output,
   )
   for (const container of shown) printer.register(container.name)
-  if (shown.length > 0)
+  if (shown.length > 0) {
     output.note(`Attaching to ${shown.map(({ name }) => shortName(stack, name)).join(', ')}`)
-  const reading = { services, since, printer, cursor: createLogCursor() }
-  const following = printLogs(foreground, reading, watching.signal)
-  const ids = new Set(containers.map((container) => container.id))
-  const end = await watchEnds(foreground, { since, ids, printer, signal: watching.signal, rule })
-  if (interrupt.signal.aborted) {
-    await following
-    return undefined
   }
-  if (end.abort) {
-    output.note('Aborting on container exit...')
-    await stopStack(foreground, interrupt)
-  }
-  const exitCode = await exitCodeFrom(foreground, rule.exitCodeFrom)
-  watching.abort()
-  await following
-  // What was written last may not have come yet when its writer was already gone.
-  reading.cursor.rewind()
-  await printLogs(foreground, reading)
-  return exitCode ?? end.exitCode
-}
-
-/** The exit code of a service that `--exit-code-from` names, once it has ended. */
-async function exitCodeFrom(
-  { client, stack }: Foreground,
-  service: string | undefined,
-): Promise<number | undefined> {
-  if (service === undefined) return undefined
-  const containers = await client.containers({ stack, all: true })
-  return containers.find((container) => container.service === service && !container.oneoff)
-    ?.exitCode
+  return printer
 }
 
 interface Attachment {
   readonly interrupt: Interrupt
-  readonly watching: AbortController
+  /** RFC 3339: when `up` began. */
   readonly since: string
   readonly containers: readonly ContainerSummary[]
+}
+
+/** Follows output until all has ended, or was stopped. @returns the exit code */
+async function attach(foreground: Foreground, attachment: Attachment): Promise<number> {
+  const { interrupt, since, containers } = attachment
+  const rule = readAbortRule(foreground)
+  const services = attachedServices(foreground, containers)
+  const printer = openPrinter(
+    foreground,
+    containers.filter((container) => services.has(container.service)),
+  )
+  const reading = { services, since, printer, cursor: createLogCursor() }
+  const logging = new AbortController()
+  const following = printLogs(foreground, reading, logging.signal)
+  following.catch(() => undefined) // awaited below; until then a failure is no unhandled one
+  const ids = new Set(containers.map((container) => container.id))
+  const told = new Set<string>()
+  const watch = { foreground, since, ids, printer, signal: interrupt.signal, rule, told }
+  const alive = containers.some(isAlive) || rule.onExit || rule.onFailure
+  const end = alive ? await watchEnds(watch) : { exitCode: 0, abort: false }
+  if (interrupt.signal.aborted) await stopGracefully(foreground, interrupt)
+  else if (end.abort) {
+    foreground.context.output.note('Aborting on container exit...')
+    await stopStack(foreground, interrupt)
+  }
+  logging.abort()
+  await following
+  // What was written last may not have come yet when its writer was already gone.
+  reading.cursor.rewind()
+  await printLogs(foreground, reading)
+  const ended = (await containersOf(foreground)).filter(({ id }) => ids.has(id))
+  for (const container of ended) {
+    if (!isAlive(container) && !told.has(container.id)) {
+      tellEnd(watch, container, container.exitCode ?? 0)
+    }
+  }
+  if (interrupt.signal.aborted) return INTERRUPTED_EXIT
+  return exitCodeFrom(ended, rule.exitCodeFrom) ?? end.exitCode
+}
+
+async function stopGracefully(foreground: Foreground, interrupt: Interrupt): Promise<void> {
+  foreground.context.output.note('Gracefully Stopping... press Ctrl+C again to force')
+  await stopStack(foreground, interrupt)
 }
 
 /** @returns the exit code */
@@ -230,24 +251,18 @@ export async function runInForeground(foreground: Foreground): Promise<number> {
   const { context, client, stack, request } = foreground
   const since = new Date().toISOString()
   const interrupt = onInterrupt()
-  const watching = new AbortController()
-  interrupt.signal.addEventListener('abort', () => {
-    watching.abort()
-  })
   try {
     const { containers } = await showProgress(client.up(stack, request, interrupt.signal), context)
-    if (!containers.some(isAlive)) return 0
-    const exitCode = await attach(foreground, { interrupt, watching, since, containers })
-    if (exitCode !== undefined) return exitCode
+    return await attach(foreground, { interrupt, since, containers })
   } catch (error) {
-    if (!interrupt.signal.aborted) throw error
+    if (!interrupt.signal.aborted || !isCancelled(error)) throw error
+    await stopGracefully(foreground, interrupt)
+    return INTERRUPTED_EXIT
   } finally {
-    watching.abort()
-    if (interrupt.signal.aborted) {
-      context.output.note('Gracefully Stopping... press Ctrl+C again to force')
-      await stopStack(foreground, interrupt)
-    }
     interrupt.close()
   }
-  return INTERRUPTED_EXIT
+}
+
+function isCancelled(error: unknown): boolean {
+  return error instanceof TsstackError && error.code === 'CANCELLED'
 }

@@ -98,7 +98,8 @@ export function liveView(operations: number, output: Output): ProgressView {
   return {
     operation: (event) => {
       running ??= listr.run()
-      const title = `${resourceLabel(event)}  ${event.action}${event.detail === undefined ? '' : ` ${event.detail}`}`
+      const state = event.status === 'failed' ? 'Error' : event.action
+      const title = `${resourceLabel(event)}  ${state}${event.detail === undefined ? '' : ` ${event.detail}`}`
       const slot = slotFor(event)
       if (event.status === 'started') slot?.begin(title)
       else if (event.status === 'done') slot?.end(title)

@@ -1,8 +1,9 @@
 /** Joins a session with our own standard streams: raw mode, size, end of input; and gives the terminal back after it. */
-import { isatty, ReadStream } from 'node:tty'
+import { spawnSync } from 'node:child_process'
+import { ReadStream } from 'node:tty'
 import type { Resize } from '../api/types.ts'
 import type { Session } from '../client/session.ts'
-import { writeAll } from './output.ts'
+import { isTerminal, writeAll } from './output.ts'
 
 export interface SessionOptions {
   readonly tty: boolean
@@ -34,15 +35,37 @@ function forwardInput(session: Session): () => void {
   })
   return () => {
     stdin.off('data', onData)
-    stdin.pause()
     // A pipe or terminal that somebody still holds open must not keep us.
-    stdin.unref()
+    stdin.destroy()
   }
 }
 
-function setRaw(raw: boolean): void {
+/**
+ * Puts the terminal into raw mode (cfmakeraw of termios(3)). By stty(1): Node's own raw mode leaves the translation of
+ * newlines on, which breaks programs that move the cursor down with one.
+ * @returns what gives it back as it was; may be called twice
+ */
+function makeRaw(): () => void {
+  const before = spawnSync('stty', ['-g'], {
+    stdio: ['inherit', 'pipe', 'ignore'],
+    encoding: 'utf8',
+  })
   const { stdin } = process
-  if (stdin instanceof ReadStream) stdin.setRawMode(raw)
+  if (before.status !== 0) {
+    if (stdin instanceof ReadStream) stdin.setRawMode(true)
+    return () => {
+      if (stdin instanceof ReadStream) stdin.setRawMode(false)
+    }
+  }
+  const stty = (...modes: readonly string[]): void => {
+    spawnSync('stty', modes, { stdio: ['inherit', 'ignore', 'ignore'] })
+  }
+  stty('raw', '-echo')
+  let restored = false
+  return () => {
+    if (!restored) stty(before.stdout.trim())
+    restored = true
+  }
 }
 
 /**
@@ -50,18 +73,13 @@ function setRaw(raw: boolean): void {
  * @returns the program's exit code
  */
 export async function runSession(session: Session, options: SessionOptions): Promise<number> {
-  const raw = options.tty && options.stdin && isatty(0)
-  const restore = (): void => {
-    setRaw(false)
-  }
+  const raw = options.tty && options.stdin && isTerminal(0)
   const resize = (): void => {
     const size = terminalSize()
     if (size !== undefined) session.resize(size)
   }
-  if (raw) {
-    setRaw(true)
-    process.on('exit', restore)
-  }
+  const restore = raw ? makeRaw() : () => undefined
+  process.on('exit', restore)
   if (options.tty) process.on('SIGWINCH', resize)
   const stopInput = options.stdin ? forwardInput(session) : () => undefined
   if (!options.stdin) session.closeStdin()
@@ -78,9 +96,7 @@ export async function runSession(session: Session, options: SessionOptions): Pro
   } finally {
     stopInput()
     process.off('SIGWINCH', resize)
-    if (raw) {
-      restore()
-      process.off('exit', restore)
-    }
+    restore()
+    process.off('exit', restore)
   }
 }
