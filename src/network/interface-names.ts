@@ -26,3 +26,11 @@ export function macOf(address: IpAddress): string {
   const bytes = [0x02, 0x42, ...addressBytes(address).slice(-4)]
   return bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(':')
 }
+
+/** The link-local address that follows from a link-layer address (RFC 4291, appendix A: modified EUI-64). */
+export function linkLocalOf(mac: string): IpAddress {
+  const [first = 0, ...rest] = mac.split(':').map((part) => Number.parseInt(part, 16))
+  const bytes = [first ^ 2, ...rest.slice(0, 2), 0xff, 0xfe, ...rest.slice(2)]
+  const value = bytes.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n)
+  return { family: 6, value: (0xfe80n << 112n) | value }
+}

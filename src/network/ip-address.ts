@@ -1,6 +1,7 @@
 /** Addresses and subnets as numbers: text in, values out. IPv4 and IPv6 (RFC 4632, 4291, 5952). Pure. */
 import { isIPv4, isIPv6 } from 'node:net'
 import { TsstackError } from '../errors.ts'
+import { be32 } from './netlink/attributes.ts'
 
 export type Family = 4 | 6
 
@@ -76,6 +77,7 @@ function formatIpv6(value: bigint): string {
 /** The address in network byte order: 4 or 16 bytes. */
 export function addressBytes(address: IpAddress): Uint8Array {
   const length = addressBits(address.family) / 8
+  if (length === 4) return be32(Number(address.value))
   return Uint8Array.from({ length }, (_, index) =>
     Number((address.value >> BigInt((length - 1 - index) * 8)) & 255n),
   )

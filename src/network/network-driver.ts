@@ -5,7 +5,7 @@
  */
 import { TsstackError } from '../errors.ts'
 import { NetlinkProtocol } from '../kernel/netlink-socket.ts'
-import { BRIDGE_PREFIX, macOf } from './interface-names.ts'
+import { BRIDGE_PREFIX, linkLocalOf, macOf } from './interface-names.ts'
 import { requireAddress, requireSubnet, type Subnet } from './ip-address.ts'
 import {
   borrowConnection,
@@ -16,23 +16,30 @@ import {
   type NetlinkConnection,
 } from './netlink/connection.ts'
 import type { NetlinkRequest } from './netlink/messages.ts'
-import { addAddress, decodeAddress, LIST_ADDRESSES } from './rtnetlink/address-messages.ts'
+import {
+  addAddress,
+  decodeAddress,
+  LIST_ADDRESSES,
+  type InterfaceAddress,
+} from './rtnetlink/address-messages.ts'
 import {
   bringUp,
-  bringUpBridge,
   createBridge,
   createVeth,
   decodeLink,
   deleteLink,
   getLink,
   LIST_LINKS,
-  setHairpin,
+  prepareBridge,
+  prepareInterface,
+  preparePort,
   type Link,
 } from './rtnetlink/link-messages.ts'
 import { addDefaultRoute, decodeRoute, LIST_ROUTES } from './rtnetlink/route-messages.ts'
 
 const ALIAS_PREFIX = 'tsstack:'
 const LOOPBACK_INDEX = 1
+const LINK_LOCAL_PREFIX = 64
 const MAX_ENDPOINTS = 64
 
 /** A network as the driver makes it. Plain JSON. */
@@ -82,6 +89,8 @@ export interface BridgeSummary {
 
 /** The driver of one network namespace: the host's. */
 export interface NetworkDriver {
+  /** Of its rtnetlink socket. */
+  readonly fd: number
   /** Makes the bridge, or repairs it. @returns its interface index */
   ensureNetwork(record: NetworkRecord): number
   /** Deletes the bridge; without an error where it is gone. */
@@ -105,6 +114,7 @@ export function openNetworkDriver(): NetworkDriver {
   const connection = openConnection(NetlinkProtocol.ROUTE)
   const bridgeIndexes = new Map<string, number>()
   return {
+    fd: connection.fd,
     ensureNetwork: (record) => {
       const index = ensureBridge(connection, record)
       bridgeIndexes.set(record.bridge, index)
@@ -155,7 +165,6 @@ function ensureBridge(connection: NetlinkConnection, record: NetworkRecord): num
     mac: macOf(first.address),
     ...(record.mtu === undefined ? {} : { mtu: record.mtu }),
   }
-  const ipv6 = gateways.some(({ address }) => address.family === 6)
   transact(connection, [{ ...createBridge(bridge), tolerate: ['EEXIST'] }])
   const link = findLink(connection, record.bridge)
   if (link?.kind !== 'bridge') {
@@ -164,9 +173,19 @@ function ensureBridge(connection: NetlinkConnection, record: NetworkRecord): num
       `Cannot create bridge "${record.bridge}": the name belongs to another interface`,
     )
   }
-  const addresses = gateways.map((gateway) => addAddress(link.index, gateway))
-  transact(connection, [...bringUpBridge(bridge, { ipv6 }), ...addresses])
+  const addresses = withLinkLocal(gateways, bridge.mac)
+  transact(connection, [
+    prepareBridge(bridge),
+    ...addresses.map((address) => addAddress(link.index, address)),
+    bringUp(record.bridge),
+  ])
   return link.index
+}
+
+/** IPv6 needs a link-local address (RFC 4291): ours is there at once, without proof that nobody else has it. */
+function withLinkLocal(addresses: readonly InterfaceAddress[], mac: string): InterfaceAddress[] {
+  if (addresses.every(({ address }) => address.family === 4)) return [...addresses]
+  return [...addresses, { address: linkLocalOf(mac), prefix: LINK_LOCAL_PREFIX }]
 }
 
 function listBridges(connection: NetlinkConnection): BridgeSummary[] {
@@ -221,8 +240,7 @@ function attachEndpoints(host: Host, sandbox: Sandbox, endpoints: readonly Endpo
       `Cannot attach container: interface "${endpoint.interfaceName}" did not arrive`,
     )
   })
-  const loopback = { name: 'lo', index: LOOPBACK_INDEX }
-  transact(inside, [...bringUp(loopback, { ipv6: true }), ...placed.flatMap(configureInside)])
+  transact(inside, [bringUp(LOOPBACK_INDEX), ...placed.flatMap(configureInside)])
 }
 
 interface PlacedEndpoint {
@@ -257,7 +275,8 @@ function vethRequests(host: Host, sandbox: Sandbox, endpoint: EndpointRecord): N
       ...(endpoint.mtu === undefined ? {} : { mtu: endpoint.mtu }),
       peer: { name: endpoint.interfaceName, mac: endpoint.mac, netnsFd: sandbox.netnsFd },
     }),
-    setHairpin(endpoint.hostInterface),
+    preparePort(endpoint.hostInterface),
+    bringUp(endpoint.hostInterface),
   ]
 }
 
@@ -276,10 +295,10 @@ function configureInside({ endpoint, index }: PlacedEndpoint): NetlinkRequest[] 
   const addresses = endpoint.addresses.map((text) => {
     return { address: requireAddress(text.split('/')[0] ?? ''), prefix: requireSubnet(text).prefix }
   })
-  const ipv6 = addresses.some(({ address }) => address.family === 6)
   return [
-    ...addresses.map((address) => addAddress(index, address)),
-    ...bringUp({ name: endpoint.interfaceName, index }, { ipv6 }),
+    prepareInterface(index),
+    ...withLinkLocal(addresses, endpoint.mac).map((address) => addAddress(index, address)),
+    bringUp(index),
     ...endpoint.gateways.map((gateway) => addDefaultRoute(index, requireAddress(gateway))),
   ]
 }

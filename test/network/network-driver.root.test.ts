@@ -1,5 +1,3 @@
-import { createConnection, createServer, type Server } from 'node:net'
-import { once } from 'node:events'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { bridgeName, macOf, vethName } from '../../src/network/interface-names.ts'
 import { formatSubnet, requireAddress } from '../../src/network/ip-address.ts'
@@ -9,7 +7,7 @@ import {
   type NetworkDriver,
   type NetworkRecord,
 } from '../../src/network/network-driver.ts'
-import { createTestSandbox, enterTestHost, within, type TestSandbox } from './sandbox.ts'
+import { ask, createTestSandbox, enterTestHost, listen, type TestSandbox } from './sandbox.ts'
 
 const NETWORK: NetworkRecord = {
   id: 'n1',
@@ -56,39 +54,16 @@ function endpoint(number: number, network = NETWORK): EndpointRecord {
   }
 }
 
-/** The server says who it is to whom. */
-async function listen(at: TestSandbox, port: number): Promise<Server> {
-  return await within(at.netnsFd, async () => {
-    const server = createServer((socket) => {
-      socket.on('error', () => undefined)
-      socket.end(`hello ${socket.remoteAddress ?? ''}`)
-    })
-    server.listen(port)
-    await once(server, 'listening')
-    return server
-  })
-}
-
-async function ask(at: TestSandbox, address: string, port: number): Promise<string> {
-  return await within(at.netnsFd, async () => {
-    const socket = createConnection({ host: address, port, timeout: 3000 })
-    socket.on('timeout', () => socket.destroy(new Error('timeout')))
-    let answer = ''
-    for await (const part of socket) answer += String(part)
-    return answer
-  })
-}
-
 describe('openNetworkDriver', () => {
   test('attachEndpoints() lets two containers talk by IPv4 and IPv6 at once', async () => {
     driver.ensureNetwork(NETWORK)
     const [a, b] = [sandbox(), sandbox()]
     driver.attachEndpoints(a, [endpoint(2)])
     driver.attachEndpoints(b, [endpoint(3)])
-    const server = await listen(b, 80)
+    const server = await listen(b.netnsFd, 80)
     try {
-      expect(await ask(a, '10.9.0.3', 80)).toBe('hello ::ffff:10.9.0.2')
-      expect(await ask(a, 'fd00:9::3', 80)).toBe('hello fd00:9::2')
+      expect(await ask(a.netnsFd, '10.9.0.3', 80)).toBe('hello 10.9.0.2')
+      expect(await ask(a.netnsFd, 'fd00:9::3', 80)).toBe('hello fd00:9::2')
     } finally {
       server.close()
     }
@@ -146,11 +121,11 @@ describe('openNetworkDriver', () => {
     driver.attachEndpoints(a, [endpoint(2)])
     driver.attachEndpoints(a, [{ ...endpoint(2, second), interfaceName: 'eth1', gateways: [] }])
     driver.attachEndpoints(b, [endpoint(3, second)])
-    const server = await listen(b, 80)
+    const server = await listen(b.netnsFd, 80)
     try {
-      expect(await ask(a, '10.8.0.3', 80)).toBe('hello ::ffff:10.8.0.2')
+      expect(await ask(a.netnsFd, '10.8.0.3', 80)).toBe('hello 10.8.0.2')
       driver.detachEndpoint(endpoint(2, second).hostInterface)
-      await expect(ask(a, '10.8.0.3', 80)).rejects.toThrow()
+      await expect(ask(a.netnsFd, '10.8.0.3', 80)).rejects.toThrow()
     } finally {
       server.close()
     }

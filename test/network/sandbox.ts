@@ -1,5 +1,7 @@
 /** Network namespaces for tests: a host of its own and containers in it, so that the machine's interfaces stay untouched. */
+import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
+import { createConnection, createServer, type Server } from 'node:net'
 import { Clone } from '../../src/kernel/constants.ts'
 import { syscall } from '../../src/kernel/libc.ts'
 import { NetlinkProtocol, openNetlinkSocket } from '../../src/kernel/netlink-socket.ts'
@@ -57,4 +59,28 @@ export async function within<T>(netnsFd: number, work: () => T | Promise<T>): Pr
     syscall('setns', home, Clone.NEWNET)
     closeSync(home)
   }
+}
+
+/** A TCP server that answers each connection with `<name> <address of the client>`. */
+export async function listen(netnsFd: number, port: number, name = 'hello'): Promise<Server> {
+  return await within(netnsFd, async () => {
+    const server = createServer((socket) => {
+      socket.on('error', () => undefined)
+      socket.end(`${name} ${(socket.remoteAddress ?? '').replace('::ffff:', '')}`)
+    })
+    server.listen(port)
+    await once(server, 'listening')
+    return server
+  })
+}
+
+/** What a TCP server says; rejects with `timeout` after 500 ms of silence. */
+export async function ask(netnsFd: number, address: string, port: number): Promise<string> {
+  return await within(netnsFd, async () => {
+    const socket = createConnection({ host: address, port, timeout: 500 })
+    socket.on('timeout', () => socket.destroy(new Error('timeout')))
+    let answer = ''
+    for await (const part of socket) answer += String(part)
+    return answer
+  })
 }

@@ -67,19 +67,25 @@ function takeSequence(connection: NetlinkConnection, count: number): number {
  * Sends the requests in one datagram. The kernel carries out each in order and goes on after a refusal.
  * @throws {NetlinkError} for the first refused request; the others were carried out
  */
-export function transact(connection: NetlinkConnection, requests: readonly NetlinkRequest[]): void {
+export function transact(
+  connection: NetlinkConnection,
+  requests: readonly NetlinkRequest[],
+  acknowledged = requests.length - 1,
+): void {
   if (requests.length === 0) return
   const first = takeSequence(connection, requests.length)
-  const last = first + requests.length - 1
-  sendNetlink(connection.fd, encodeRequests(requests, first, RequestFlag.ACK))
+  sendNetlink(connection.fd, encodeRequests(requests, first, acknowledged))
+  const isBatch = acknowledged < requests.length - 1
   let refusal: NetlinkError | undefined
   for (let finished = false; !finished;) {
     for (const reply of decodeReplies(receiveNetlink(connection.fd))) {
-      if (reply.kind !== 'result' || reply.sequence < first || reply.sequence > last) continue
-      const request = requests[reply.sequence - first]
-      if (reply.sequence === last) finished = true
-      if (request === undefined || reply.errno === 0) continue
-      if (request.tolerate?.includes(errnoName(reply.errno)) === true) continue
+      const position = reply.sequence - first
+      const request = requests[position]
+      if (reply.kind !== 'result' || request === undefined) continue
+      // A batch of nf_tables that fails as a whole answers to its first message alone.
+      const failsAsBatch = isBatch && position === 0 && reply.errno !== 0
+      if (position === acknowledged || failsAsBatch) finished = true
+      if (reply.errno === 0 || request.tolerate?.includes(errnoName(reply.errno)) === true) continue
       refusal ??= new NetlinkError(request, reply.errno, reply.detail)
     }
   }
@@ -104,7 +110,7 @@ function queryOnce(
 ): { bodies: Buffer[]; interrupted: boolean } {
   const sequence = takeSequence(connection, 1)
   const isDump = (request.flags & RequestFlag.DUMP) === RequestFlag.DUMP
-  sendNetlink(connection.fd, encodeRequests([request], sequence, isDump ? 0 : RequestFlag.ACK))
+  sendNetlink(connection.fd, encodeRequests([request], sequence, isDump ? -1 : 0))
   const bodies: Buffer[] = []
   let interrupted = false
   for (;;) {

@@ -69,23 +69,24 @@ export function requestSize(request: NetlinkRequest): number {
 }
 
 /**
- * Encodes requests into one datagram; the first gets `firstSequence`, each next one more. Only the last asks for an
+ * Encodes requests into one datagram; the first gets `firstSequence`, each next one more. Only one asks for an
  * acknowledgement: the kernel works in order and reports failures unasked.
+ * @param acknowledged position of the one; -1: none
  */
 export function encodeRequests(
   requests: readonly NetlinkRequest[],
   firstSequence: number,
-  lastFlags: number,
+  acknowledged: number,
 ): Buffer {
-  const total = requests.reduce((sum, request) => sum + requestSize(request), 0)
-  const bytes = Buffer.alloc(total)
+  const sizes = requests.map(requestSize)
+  const bytes = Buffer.alloc(sizes.reduce((sum, size) => sum + size, 0))
   let at = 0
   requests.forEach((request, index) => {
-    const size = requestSize(request)
+    const size = sizes[index] ?? 0
     bytes.writeUInt32LE(size, at)
     bytes.writeUInt16LE(request.type, at + 4)
-    const extra = index === requests.length - 1 ? lastFlags : 0
-    bytes.writeUInt16LE(RequestFlag.REQUEST | request.flags | extra, at + 6)
+    const acknowledge = index === acknowledged ? RequestFlag.ACK : 0
+    bytes.writeUInt16LE(RequestFlag.REQUEST | request.flags | acknowledge, at + 6)
     bytes.writeUInt32LE((firstSequence + index) >>> 0, at + 8)
     bytes.set(request.header, at + HEADER_BYTES)
     writeAttributes(bytes, at + HEADER_BYTES + request.header.length, request.attributes)

@@ -102,37 +102,29 @@ export function createBridge(bridge: BridgeRequest): NetlinkRequest {
   }
 }
 
+/** IPv6 makes no link-local address by itself: it would be unusable for a second, until its uniqueness is proved. */
+const NO_LINK_LOCAL: Attribute = [AF_INET6, [[IFLA_INET6_ADDR_GEN_MODE, u8(ADDR_GEN_MODE_NONE)]]]
+const ROUTE_LOCALNET: Attribute = [
+  AF_INET,
+  [[IFLA_INET_CONF, [[IPV4_DEVCONF_ROUTE_LOCALNET, u32(1)]]]],
+]
+
 /**
- * Brings a bridge up, its alias set, and lets packets from 127.0.0.0/8 be routed through it: `curl localhost:PORT` is
- * translated to a container's address with its loopback source (the firewall masquerades it).
+ * Sets a bridge's alias and lets packets from 127.0.0.0/8 be routed through it: `curl localhost:PORT` is translated to
+ * a container's address with its loopback source (the firewall masquerades it).
  */
-export function bringUpBridge(
-  bridge: BridgeRequest,
-  options: { readonly ipv6: boolean },
-): NetlinkRequest[] {
-  const noLinkLocal: Attribute[] = options.ipv6
-    ? []
-    : [[AF_INET6, [[IFLA_INET6_ADDR_GEN_MODE, u8(ADDR_GEN_MODE_NONE)]]]]
-  const routeLocalnet: Attribute = [
-    AF_INET,
-    [[IFLA_INET_CONF, [[IPV4_DEVCONF_ROUTE_LOCALNET, u32(1)]]]],
-  ]
-  const action = `bring up bridge "${bridge.name}"`
-  const ifname: Attribute = [Ifla.IFNAME, text(bridge.name)]
-  return [
-    {
-      action,
-      type: RTM_SETLINK,
-      flags: 0,
-      header: linkHeader({}),
-      attributes: [
-        ifname,
-        [Ifla.IFALIAS, Buffer.from(bridge.alias)],
-        [Ifla.AF_SPEC, [routeLocalnet, ...noLinkLocal]],
-      ],
-    },
-    { action, type: RTM_SETLINK, flags: 0, header: linkHeader({ up: true }), attributes: [ifname] },
-  ]
+export function prepareBridge(bridge: BridgeRequest): NetlinkRequest {
+  return {
+    action: `set up bridge "${bridge.name}"`,
+    type: RTM_SETLINK,
+    flags: 0,
+    header: linkHeader({}),
+    attributes: [
+      [Ifla.IFNAME, text(bridge.name)],
+      [Ifla.IFALIAS, Buffer.from(bridge.alias)],
+      [Ifla.AF_SPEC, [ROUTE_LOCALNET, NO_LINK_LOCAL]],
+    ],
+  }
 }
 
 export interface VethRequest {
@@ -148,14 +140,14 @@ export interface VethRequest {
   }
 }
 
-/** Makes a veth pair: this end up and in the bridge, the other born in its namespace. EEXIST where a name is taken. */
+/** Makes a veth pair: this end in the bridge, the other born in its namespace, both down. EEXIST where a name is taken. */
 export function createVeth(veth: VethRequest): NetlinkRequest {
   const mtu: Attribute[] = veth.mtu === undefined ? [] : [[Ifla.MTU, u32(veth.mtu)]]
   return {
     action: `create veth pair "${veth.name}"`,
     type: RTM_NEWLINK,
     flags: RequestFlag.CREATE | RequestFlag.EXCL,
-    header: linkHeader({ up: true }),
+    header: linkHeader({}),
     attributes: [
       [Ifla.IFNAME, text(veth.name)],
       [Ifla.MASTER, u32(veth.bridgeIndex)],
@@ -186,47 +178,48 @@ function peerData(veth: VethRequest): Uint8Array {
   return bytes
 }
 
-/** Lets a bridge send a frame back out of the port that it came from: a container that calls its own published port. */
-export function setHairpin(name: string): NetlinkRequest {
-  const slave: Attribute[] = [
+/**
+ * Sets up a port of a bridge: the bridge may send a frame back out of the port that it came from, which is how a
+ * container reaches its own published port where bridges call iptables.
+ */
+export function preparePort(name: string): NetlinkRequest {
+  const hairpin: Attribute[] = [
     [IFLA_INFO_SLAVE_KIND, text('bridge')],
     [IFLA_INFO_SLAVE_DATA, [[IFLA_BRPORT_MODE, u8(1)]]],
   ]
   return {
-    action: `set hairpin mode of "${name}"`,
+    action: `set up bridge port "${name}"`,
     type: RTM_NEWLINK,
     flags: 0,
     header: linkHeader({}),
     attributes: [
       [Ifla.IFNAME, text(name)],
-      [Ifla.LINKINFO, slave],
+      [Ifla.LINKINFO, hairpin],
+      [Ifla.AF_SPEC, [NO_LINK_LOCAL]],
     ],
   }
 }
 
-/** Brings an interface up; without IPv6, it gets no link-local address either. */
-export function bringUp(
-  link: { readonly name: string; readonly index: number },
-  options: { readonly ipv6: boolean },
-): NetlinkRequest[] {
-  const action = `bring up interface "${link.name}"`
-  const up = {
-    action,
+/** Sets up the container's end of a pair. */
+export function prepareInterface(index: number): NetlinkRequest {
+  return {
+    action: `set up interface ${index}`,
     type: RTM_SETLINK,
     flags: 0,
-    header: linkHeader({ index: link.index, up: true }),
-    attributes: [],
+    header: linkHeader({ index }),
+    attributes: [[Ifla.AF_SPEC, [NO_LINK_LOCAL]]],
   }
-  if (options.ipv6) return [up]
-  const noLinkLocal: Attribute = [AF_INET6, [[IFLA_INET6_ADDR_GEN_MODE, u8(ADDR_GEN_MODE_NONE)]]]
-  return [
-    {
-      ...up,
-      header: linkHeader({ index: link.index }),
-      attributes: [[Ifla.AF_SPEC, [noLinkLocal]]],
-    },
-    up,
-  ]
+}
+
+/** Brings an interface up. */
+export function bringUp(link: string | number): NetlinkRequest {
+  return {
+    action: `bring up interface "${link}"`,
+    type: RTM_SETLINK,
+    flags: 0,
+    header: linkHeader(typeof link === 'number' ? { index: link, up: true } : { up: true }),
+    attributes: typeof link === 'number' ? [] : [[Ifla.IFNAME, text(link)]],
+  }
 }
 
 /** Deletes an interface by name, with what hangs on it. ENODEV where there is none. */
