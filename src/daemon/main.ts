@@ -14,6 +14,7 @@ import { forbidDumping } from '../kernel/process.ts'
 import { adoptContainers } from '../reconciler/adopt.ts'
 import type { Context } from '../reconciler/context.ts'
 import { openEventLog } from '../reconciler/event-log.ts'
+import { openKeptDescriptors } from '../reconciler/kept-descriptors.ts'
 import { createLocks } from '../reconciler/locks.ts'
 import type { StackRecord, ContainerRecord, VolumeRecord } from '../reconciler/records.ts'
 import { openStackNetworks } from '../reconciler/stack-networks.ts'
@@ -80,6 +81,7 @@ function buildContext({ stateDir, storageDriver, cgroupParent }: Settings): Cont
     cgroups: openCgroupDriver(cgroupParent),
     networks,
     events,
+    kept: openKeptDescriptors(state),
     locks: createLocks(),
     live: new Map(),
     outputListeners: new Map(),

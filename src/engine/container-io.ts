@@ -21,6 +21,8 @@ export type OutputListener = (stream: LogStream, bytes: Buffer) => void
 
 export interface ContainerIo {
   readonly log: LogFile
+  /** What has to stay open while no daemon is there, by name. */
+  readonly descriptors: Readonly<Record<string, number>>
   /** Calls back with output as it comes; call the result to stop. */
   onOutput(listener: OutputListener): () => void
   /** Nothing happens when the container has no open standard input. */
@@ -56,29 +58,34 @@ export function openPipeIo(options: IoOptions): ContainerIo {
   const { directory } = options
   const log = new LogFile(directory, options.bounds)
   const listeners = new Set<OutputListener>()
-  const pipes = (['stdout', 'stderr'] as const).map(
-    (stream) =>
-      new PipeLog({
-        fifo: path.join(directory, stream),
-        cursor: path.join(directory, `${stream}.cursor`),
-        stream,
-        log,
-        onOutput: (bytes) => { for (const listener of listeners) listener(stream, bytes) },
-      }),
-  )
+  const openPipe = (stream: LogStream): PipeLog =>
+    new PipeLog({
+      fifo: path.join(directory, stream),
+      cursor: path.join(directory, `${stream}.cursor`),
+      stream,
+      log,
+      onOutput: (bytes) => { for (const listener of listeners) listener(stream, bytes) },
+    })
+  const [stdout, stderr] = [openPipe('stdout'), openPipe('stderr')]
   const input = options.stdinOpen ? openInput(path.join(directory, 'stdin')) : undefined
   let open = true
   return {
     log,
+    descriptors: {
+      stdout: stdout.descriptor,
+      stderr: stderr.descriptor,
+      ...(input === undefined ? {} : { stdin: input.fd }),
+    },
     onOutput: (listener) => subscribe(listeners, listener),
-    write: (bytes) => { input?.write(bytes) },
-    endInput: () => { input?.end() },
+    write: (bytes) => { input?.socket.write(bytes) },
+    endInput: () => { input?.socket.end() },
     resize: () => undefined,
     close() {
       if (!open) return
       open = false
-      for (const pipe of pipes) pipe.close()
-      input?.destroy()
+      stdout.close()
+      stderr.close()
+      input?.socket.destroy()
       log.close()
     },
   }
@@ -90,13 +97,13 @@ function subscribe(listeners: Set<OutputListener>, listener: OutputListener): ()
 }
 
 /** The writing end. A fifo can be opened for writing only while somebody reads it, so a reader of our own helps for a moment. */
-function openInput(fifo: string): Socket {
+function openInput(fifo: string): { readonly fd: number; readonly socket: Socket } {
   const helper = openSync(fifo, Open.RDWR | Open.NONBLOCK | Open.CLOEXEC)
   try {
     const fd = openSync(fifo, Open.WRONLY | Open.NONBLOCK | Open.CLOEXEC)
     const socket = new Socket({ fd, readable: false, writable: true })
     socket.on('error', () => { socket.destroy() }) // the reader is gone
-    return socket
+    return { fd, socket }
   } finally {
     closeSync(helper)
   }
@@ -134,6 +141,7 @@ export function openTtyIo(masterFd: number, options: IoOptions): ContainerIo {
   let open = true
   return {
     log,
+    descriptors: { terminal: masterFd },
     onOutput: (listener) => subscribe(listeners, listener),
     write: (bytes) => { terminal.stream.write(bytes) },
     endInput: () => undefined, // a terminal's end of file is a character that is typed

@@ -76,6 +76,7 @@ export const Resolve = { NO_MAGICLINKS: 2, NO_SYMLINKS: 4, BENEATH: 8, IN_ROOT: 
 export const Prctl = {
   SET_PDEATHSIG: 1,
   SET_DUMPABLE: 4,
+  SET_NAME: 15,
   CAPBSET_DROP: 24,
   SET_NO_NEW_PRIVS: 38,
 } as const

@@ -43,6 +43,13 @@ export function addressOf(buffer: Uint8Array): number {
   return Number(koffi.address(buffer))
 }
 
+const pthreadSelf = library.func('pthread_self', 'uintptr_t', [])
+
+/** Where the C library keeps the calling thread's own data (man 3 pthread_self). */
+export function threadDataAddress(): number {
+  return Number(pthreadSelf())
+}
+
 /** A view on memory at an address, `length` bytes long; not owned by V8. */
 export function memoryAt(address: number, length: number): Buffer {
   return Buffer.from(koffi.view(address, length))

@@ -62,7 +62,8 @@ function watch(pid: number, onExit: (pidfd: number) => ExitStatus | undefined): 
   }
 }
 
-function exitInfo(pidfd: number): ExitStatus | undefined {
+/** How a process ended, from a pidfd that was open meanwhile; undefined while it runs, and before Linux 6.15. */
+export function exitInfo(pidfd: number): ExitStatus | undefined {
   const info = Buffer.alloc(PIDFD_INFO_BYTES)
   info.writeBigUInt64LE(PIDFD_INFO_EXIT, 0)
   const result = trySyscall('ioctl', pidfd, PIDFD_GET_INFO, info)

@@ -35,6 +35,13 @@ type Routine = ((list: number) => number) & {
 }
 
 let routine: Routine | undefined
+let routinePage = 0
+
+/** Where the machine code lies. */
+export function routineAddress(): number {
+  routine ??= loadRoutine()
+  return routinePage
+}
 
 /** The machine code, in a page that is written once and then executable, never both. */
 function loadRoutine(): Routine {
@@ -42,6 +49,7 @@ function loadRoutine(): Routine {
   const page = syscall('mmap', 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0)
   code.copy(memoryAt(page, 4096))
   syscall('mprotect', page, 4096, PROT_READ | PROT_EXEC)
+  routinePage = page
   return koffi.decode(page, koffi.proto('int64 tsstack_run_list(intptr_t list)')) as Routine
 }
 
@@ -85,6 +93,12 @@ export class SyscallList {
   #memory: Buffer | undefined
   #address = 0
 
+  /** Takes memory of at least this size now, so that its address is known before the list is complete. */
+  reserve(bytes: number): number {
+    this.#allocate(bytes)
+    return this.#address
+  }
+
   /** Appends a call. */
   call(name: SyscallName, args: readonly ListArgument[], options: CallOptions = {}): Entry {
     const target = options.target ?? args.find((argument) => typeof argument === 'string')
@@ -113,6 +127,14 @@ export class SyscallList {
     append()
     this.call('getpid', [])
     this.#last().flags |= Flag.Return
+  }
+
+  /** Appends a call that is made again and again as long as it returns more than 0. */
+  repeat(name: SyscallName, args: readonly ListArgument[]): void {
+    const { index } = this.call(name, args, { ignoreError: true })
+    const draft = this.#last()
+    draft.flags |= Flag.Fork // "if more than 0, go on at": at itself
+    draft.parentContinues = index
   }
 
   /** Bytes in the list's memory. */
@@ -206,10 +228,9 @@ export class SyscallList {
     if (this.#cleanUp === undefined) this.#last().flags |= Flag.Return
     // Strings become blocks first, so that the size is known.
     const args = this.#drafts.map((draft) => draft.args.map((argument) => this.#toWord(argument)))
-    const length = (this.#dataStart() + this.#dataLength + 4095) & ~4095
-    this.#address = syscall('mmap', 0, length, PROT_READ | PROT_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0)
-    const memory = memoryAt(this.#address, length)
-    this.#memory = memory
+    const length = this.#dataStart() + this.#dataLength
+    const memory = this.#memory ?? this.#allocate(length)
+    if (memory.length < length) throw new RangeError(`the list needs ${length} bytes, ${memory.length} are reserved`)
     const dataAddress = this.#address + this.#dataStart()
     for (const { offset, bytes } of this.#data) memory.set(bytes, this.#dataStart() + offset)
     for (const { offset, to } of this.#pointers) {
@@ -217,6 +238,13 @@ export class SyscallList {
     }
     if (this.#cleanUp !== undefined) memory.writeBigInt64LE(BigInt(this.#entryAddress(this.#cleanUp)), 16)
     this.#drafts.forEach((draft, index) => { this.#writeEntry(draft, index, args[index] ?? []) })
+  }
+
+  #allocate(bytes: number): Buffer {
+    const length = (bytes + 4095) & ~4095
+    this.#address = syscall('mmap', 0, length, PROT_READ | PROT_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0)
+    this.#memory = memoryAt(this.#address, length)
+    return this.#memory
   }
 
   #toWord(argument: ListArgument): number | bigint | Block | Entry {
@@ -239,7 +267,7 @@ export class SyscallList {
     // The last word is where a fork's parent goes on; every other entry keeps its own result there.
     if (draft.parentContinues !== undefined) {
       memory.writeBigInt64LE(BigInt(this.#entryAddress(draft.parentContinues)), at + 72)
-      this.#storeResult(index, this.#address + 24)
+      if (draft.parentContinues !== index) this.#storeResult(index, this.#address + 24)
     } else if (memory.readBigInt64LE(at + RESULT_OFFSET) === 0n) {
       this.#storeResult(index, this.#address + at + 72)
     }

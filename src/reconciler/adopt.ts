@@ -2,15 +2,16 @@
  * The daemon's first work: makes the records true again after whatever happened to the daemon before. Containers that run
  * are taken over; what was half-made is undone or finished; what nobody knows of is removed.
  */
-import { readdirSync, rmSync } from 'node:fs'
+import { closeSync, readdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
-import { openPipeIo } from '../engine/container-io.ts'
-import { adoptProcess } from '../kernel/process-watch.ts'
+import { openPipeIo, openTtyIo, prepareFifos, type ContainerIo } from '../engine/container-io.ts'
+import { adoptProcess, exitInfo } from '../kernel/process-watch.ts'
 import { log } from '../log.ts'
 import { recordExit, scheduleRestart } from './container-exit.ts'
 import { monitorHealth } from './container-health.ts'
 import type { Context } from './context.ts'
 import { cgroupName, followProcess, ioOptions, launchContainer } from './launch-container.ts'
+import type { RecoveredDescriptors } from './kept-descriptors.ts'
 import { connectListeners } from './output-listeners.ts'
 import type { ContainerRecord } from './records.ts'
 
@@ -21,9 +22,11 @@ const UNKNOWN_EXIT_CODE = 255
 /** Call once, before the first request is served. */
 export async function adoptContainers(context: Context): Promise<void> {
   context.networks.restore()
-  const ended = context.containers.values().filter((record) => hasProcess(record) && !adopt(context, record))
+  const recovered = context.kept.recover()
+  const ended = context.containers.values().filter((record) => hasProcess(record) && !adopt(context, record, recovered))
   await sweepCgroups(context)
-  for (const record of ended) finishRun(context, record)
+  for (const record of ended) finishRun(context, record, recovered)
+  recovered.close()
   await sweepFiles(context)
   context.networks.sweep()
   void resumeStarts(context)
@@ -34,12 +37,11 @@ function hasProcess(record: ContainerRecord): boolean {
 }
 
 /** @returns false when its process is gone */
-function adopt(context: Context, record: ContainerRecord): boolean {
+function adopt(context: Context, record: ContainerRecord, recovered: RecoveredDescriptors): boolean {
   const process = record.pid === undefined ? undefined : adoptProcess(record.pid, record.pidStartTime ?? 0)
   if (process === undefined) return false
   const cgroup = context.cgroups.open(cgroupName(record))
-  // A terminal's master side went with the daemon that had it: its programs have been hung up on. Fifos are still there.
-  const io = openPipeIo(ioOptions(context, record))
+  const io = reopenIo(context, record, recovered)
   connectListeners(context, record.id, io)
   const running = { id: record.id, process, io, cgroup, oomKillsBefore: cgroup.oomKills() }
   const health = monitorHealth(context, record.id, { ...running, isNew: false })
@@ -48,10 +50,22 @@ function adopt(context: Context, record: ContainerRecord): boolean {
   return true
 }
 
-/** Its end was not seen: take what is left of its output, and let its restart policy decide. */
-function finishRun(context: Context, record: ContainerRecord): void {
-  if (!record.config.tty) openPipeIo(ioOptions(context, record)).close()
-  recordExit(context, record.id, { exitCode: UNKNOWN_EXIT_CODE, oomKilled: false })
+/** Fifos are found by their path, a terminal only by its descriptor. */
+function reopenIo(context: Context, record: ContainerRecord, recovered: RecoveredDescriptors): ContainerIo {
+  const terminal = record.config.tty ? recovered.take(record.id, 'terminal') : undefined
+  const options = ioOptions(context, record)
+  if (terminal !== undefined) return openTtyIo(terminal, options)
+  if (record.config.tty) prepareFifos(options, { uid: 0, gid: 0 }) // its terminal is lost: nothing will come
+  return openPipeIo(options)
+}
+
+/** It ended while no daemon was there: take what is left of its output, and let its restart policy decide. */
+function finishRun(context: Context, record: ContainerRecord, recovered: RecoveredDescriptors): void {
+  reopenIo(context, record, recovered).close()
+  const pidfd = recovered.take(record.id, 'pidfd')
+  const status = pidfd === undefined ? undefined : exitInfo(pidfd)
+  if (pidfd !== undefined) closeSync(pidfd)
+  recordExit(context, record.id, { exitCode: status?.exitCode ?? UNKNOWN_EXIT_CODE, oomKilled: false })
 }
 
 /** Processes in a cgroup of ours that no running container explains: a start that was cut short. */

@@ -25,6 +25,7 @@ export async function handleExit(context: Context, live: LiveContainer, status: 
   const oomKilled = live.cgroup.oomKills() > live.oomKillsBefore
   await removeCgroup(live)
   context.live.delete(id)
+  context.kept.forget(id)
   recordExit(context, id, { exitCode: status?.exitCode ?? UNKNOWN_EXIT_CODE, oomKilled })
 }
 

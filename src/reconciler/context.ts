@@ -9,6 +9,7 @@ import type { Collection, StateStore } from '../state/state-store.ts'
 import type { VolumeStore } from '../volumes/volume-store.ts'
 import type { EventLog } from './event-log.ts'
 import type { HealthMonitor } from './health-monitor.ts'
+import type { KeptDescriptors } from './kept-descriptors.ts'
 import type { Locks } from './locks.ts'
 import type { ContainerRecord, StackRecord, VolumeRecord } from './records.ts'
 import type { StackNetworks } from './stack-networks.ts'
@@ -43,6 +44,7 @@ export interface Context {
   readonly cgroups: CgroupDriver
   readonly networks: StackNetworks
   readonly events: EventLog
+  readonly kept: KeptDescriptors
   /** By container id: one change of a container at a time. */
   readonly locks: Locks
   readonly live: Map<string, LiveContainer>

@@ -77,6 +77,7 @@ export function followProcess(context: Context, running: Omit<LiveContainer, 'en
     ended: running.process.exited.then((status) => handleExit(context, live, status)),
   }
   context.live.set(live.id, live)
+  context.kept.keep(live.id, { pidfd: live.process.pidfd, ...live.io.descriptors })
 }
 
 /** The cgroup of a container, below the engine's own. */

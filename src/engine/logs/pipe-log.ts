@@ -77,6 +77,11 @@ export class PipeLog {
     this.#onReadable()
   }
 
+  /** The pipe, read and written. */
+  get descriptor(): number {
+    return this.#fd
+  }
+
   /** Takes what is left, an unfinished last line included, and lets go. Safe to call twice. */
   close(): void {
     if (this.#closed) return
