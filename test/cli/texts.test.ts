@@ -13,7 +13,6 @@ import { createLogCursor } from '../../src/cli/log-cursor.ts'
 import { createLogPrinter } from '../../src/cli/log-printer.ts'
 import { paintPlan } from '../../src/cli/paint-plan.ts'
 import { jsonLine, plainLine } from '../../src/cli/progress.ts'
-import { splitWords } from '../../src/cli/split-words.ts'
 import { normalizeName, plainName } from '../../src/cli/stack-name.ts'
 import { createStyle } from '../../src/cli/style.ts'
 import { TsstackError } from '../../src/errors.ts'
@@ -209,19 +208,6 @@ test.each([
   ['Ünï', 'n'],
 ])('normalizeName("%s") is "%s"', (text, name) => {
   expect(normalizeName(text)).toBe(name)
-})
-
-test('splitWords() splits as a shell does', () => {
-  expect(splitWords(`sh -c 'a "b" c' "d\\"e" f\\ g ''`)).toEqual([
-    'sh',
-    '-c',
-    'a "b" c',
-    'd"e',
-    'f g',
-    '',
-  ])
-  expect(splitWords('  ')).toEqual([])
-  expect(() => splitWords('sh "x')).toThrow('a quote is not closed')
 })
 
 test('parseEnvironment() takes what has no value from here', () => {

@@ -1,7 +1,7 @@
 import type { Command } from '../command.ts'
 import { paintPlan } from '../paint-plan.ts'
 import { checkServices } from '../select-containers.ts'
-import { loadSource } from '../stack-source.ts'
+import { loadWithServices } from '../stack-source.ts'
 import { createStyle } from '../style.ts'
 import { readUpOptions, sourceOf, UP_FLAGS } from '../up-options.ts'
 
@@ -22,7 +22,7 @@ export const command: Command = {
   ],
   async run(context) {
     const { flags, output, positional } = context
-    const loaded = await loadSource(context)
+    const loaded = await loadWithServices(context, positional)
     checkServices(positional, Object.keys(loaded.stack.services))
     const client = await context.client()
     const { plan, text } = await client.plan(loaded.stack.name, {

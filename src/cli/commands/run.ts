@@ -2,13 +2,13 @@ import type { RunRequest } from '../../api/types.ts'
 import type { Client } from '../../client/client.ts'
 import { TsstackError } from '../../errors.ts'
 import type { LoadedStack } from '../../spec/loaded-stack.ts'
+import { splitShellWords } from '../../spec/shell-words.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { parseEnvironment } from '../environment-flags.ts'
 import { isTerminal } from '../output.ts'
 import { showProgress } from '../progress.ts'
 import { checkServices } from '../select-containers.ts'
-import { splitWords } from '../split-words.ts'
-import { loadSource } from '../stack-source.ts'
+import { loadWithServices } from '../stack-source.ts'
 import { runSession, terminalSize } from '../terminal-session.ts'
 import { sourceOf } from '../up-options.ts'
 
@@ -21,6 +21,12 @@ function parseLabels(pairs: readonly string[]): Readonly<Record<string, string>>
       return equals === -1 ? [pair, ''] : [pair.slice(0, equals), pair.slice(equals + 1)]
     }),
   )
+}
+
+function splitEntrypoint(text: string): readonly string[] {
+  const words = splitShellWords(text)
+  if (words !== undefined) return words
+  throw new TsstackError('INVALID_ARGUMENT', `invalid entrypoint "${text}": a quote is not closed`)
 }
 
 interface Streams {
@@ -49,7 +55,7 @@ function toRunRequest(context: CommandContext, loaded: LoadedStack, streams: Str
     service,
     ...optional('name', flags.text('name')),
     ...(program.length > 0 ? { command: program } : {}),
-    ...(entrypoint === undefined ? {} : { entrypoint: splitWords(entrypoint) }),
+    ...(entrypoint === undefined ? {} : { entrypoint: splitEntrypoint(entrypoint) }),
     environment: parseEnvironment(flags.list('env'), env),
     ...optional('user', flags.text('user')),
     ...optional('workingDir', flags.text('workdir')),
@@ -85,7 +91,7 @@ async function startDependencies(
 
 async function run(context: CommandContext): Promise<number> {
   const streams = readStreams(context)
-  const loaded = await loadSource(context)
+  const loaded = await loadWithServices(context, context.positional.slice(0, 1))
   checkServices(context.positional.slice(0, 1), Object.keys(loaded.stack.services))
   const client = await context.client()
   await startDependencies(context, client, loaded)

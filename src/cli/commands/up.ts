@@ -2,7 +2,7 @@ import type { Command, CommandContext } from '../command.ts'
 import { TsstackError } from '../../errors.ts'
 import { showProgress } from '../progress.ts'
 import { checkServices } from '../select-containers.ts'
-import { loadSource } from '../stack-source.ts'
+import { loadWithServices } from '../stack-source.ts'
 import { readUpOptions, sourceOf, UP_FLAGS } from '../up-options.ts'
 
 function checkFlags({ flags }: CommandContext): void {
@@ -27,7 +27,7 @@ async function run(context: CommandContext): Promise<number> {
   const { flags, positional } = context
   checkFlags(context)
   const options = readUpOptions(context)
-  const loaded = await loadSource(context)
+  const loaded = await loadWithServices(context, positional)
   checkServices(positional, Object.keys(loaded.stack.services))
   const client = await context.client()
   const stack = loaded.stack.name
