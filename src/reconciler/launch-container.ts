@@ -104,6 +104,8 @@ async function startProcess(context: Context, record: ContainerRecord, resources
   const io = openIo(context, record, { devptsFd: root.devptsFd, terminalOwner: owner, uid: owner + user.uid, gid: owner + user.gid, scope })
   undo.push(() => { io.io.close() })
   connectListeners(context, id, io.io)
+  const publishedPorts = context.networks.publish(record)
+  undo.push(() => { context.networks.unpublish(id) })
   const oomKillsBefore = cgroup.oomKills()
   const pid = await startContainer({
     ...root,
@@ -127,7 +129,6 @@ async function startProcess(context: Context, record: ContainerRecord, resources
   })
   const process = watchChild(pid)
   const current = requireContainer(context, id)
-  const publishedPorts = context.networks.publish(current)
   const { exitCode: _exitCode, error: _error, finishedAt: _finishedAt, ...rest } = current
   context.containers.put(id, {
     ...rest, state: 'running', pid, pidStartTime: process.startTime, startedAt: new Date().toISOString(),

@@ -42,7 +42,7 @@ export interface StackNetworks {
   restore(): void
   /** After a restart of the daemon: a container that goes on. */
   adopt(record: ContainerRecord): void
-  /** Removes bridges that no document explains. */
+  /** Ends the restoration: removes bridges that no document explains, and makes the rules what they should be. */
   sweep(): void
   close(): void
 }
@@ -245,11 +245,12 @@ class Networks implements StackNetworks {
   }
 
   restore(): void {
+    this.#ports.pause()
     for (const document of this.#documents.values()) this.#ensure(document)
   }
 
   adopt(record: ContainerRecord): void {
-    this.#ports.restore(record)
+    this.#ports.publish(record)
   }
 
   sweep(): void {
@@ -262,6 +263,7 @@ class Networks implements StackNetworks {
     for (const [key, lease] of this.#leases.entries()) {
       if (this.#options.containers.get(lease.container) === undefined) this.#leases.delete(key)
     }
+    this.#ports.resume()
   }
 
   close(): void {
