@@ -1,5 +1,15 @@
 import { constants } from 'node:fs'
-import { chmod, copyFile, lchown, lstat, lutimes, mkdir, readdir, readlink, symlink } from 'node:fs/promises'
+import {
+  chmod,
+  copyFile,
+  lchown,
+  lstat,
+  lutimes,
+  mkdir,
+  readdir,
+  readlink,
+  symlink,
+} from 'node:fs/promises'
 import path from 'node:path'
 
 const RANGE = 65_536
@@ -12,11 +22,14 @@ export async function copyTree(source: string, target: string, idOffset: number)
   const stat = await lstat(source + (source.startsWith('/proc/self/fd/') ? '/.' : ''))
   if (stat.isDirectory()) {
     await mkdir(target)
-    for (const name of await readdir(source)) await copyTree(path.join(source, name), path.join(target, name), idOffset)
+    for (const name of await readdir(source))
+      await copyTree(path.join(source, name), path.join(target, name), idOffset)
   } else if (stat.isSymbolicLink()) await symlink(await readlink(source), target)
-  else if (stat.isFile()) await copyFile(source, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
+  else if (stat.isFile())
+    await copyFile(source, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
   else return
-  const plain = (id: number): number => (id >= idOffset && id < idOffset + RANGE ? id - idOffset : id)
+  const plain = (id: number): number =>
+    id >= idOffset && id < idOffset + RANGE ? id - idOffset : id
   await lchown(target, plain(stat.uid), plain(stat.gid))
   if (!stat.isSymbolicLink()) await chmod(target, stat.mode & 0o7777)
   await lutimes(target, stat.atime, stat.mtime)
