@@ -1,0 +1,75 @@
+/** What configs and secrets hold: read for the services that are wanted, as base64, within bounds. */
+import type { StackContents } from './loaded-stack.ts'
+import type { Model, Plain } from './model.ts'
+import { recordsIn, textIn } from './model.ts'
+import type { MapNode } from './node.ts'
+import { locate } from './node.ts'
+import type { Session } from './session.ts'
+import { readBytes } from './session.ts'
+import type { Lookup } from './source.ts'
+
+const MAX_BYTES = 1 << 20
+
+export interface ContentsOptions {
+  readonly root: MapNode
+  readonly session: Session
+  readonly lookup: Lookup
+}
+
+/** The content of each config and secret that a service of the model mounts; what cannot be read is told. */
+export function readContents(model: Model, options: ContentsOptions): StackContents {
+  return {
+    configs: contentsOf('configs', model, options),
+    secrets: contentsOf('secrets', model, options),
+  }
+}
+
+function contentsOf(
+  kind: 'configs' | 'secrets',
+  model: Model,
+  options: ContentsOptions,
+): Record<string, string> {
+  const contents: Record<string, string> = {}
+  for (const service of Object.values(model.services)) {
+    for (const reference of recordsIn(service, kind)) {
+      const key = textIn(reference, 'source')
+      const definition = Object.hasOwn(model[kind], key) ? model[kind][key] : undefined
+      if (definition === undefined || definition === null || Object.hasOwn(contents, key)) continue
+      const bytes = bytesOf(definition, [kind, key], options)
+      if (bytes !== undefined) contents[key] = Buffer.from(bytes).toString('base64')
+    }
+  }
+  return contents
+}
+
+function bytesOf(
+  definition: Plain,
+  path: readonly [string, string],
+  { root, session, lookup }: ContentsOptions,
+): Uint8Array | undefined {
+  const [kind, key] = path
+  const place = locate(root, path)
+  const tell = (message: string, expected: string): undefined => {
+    session.diagnostics.error(place, `cannot read ${kind}.${key}: ${message}`, { path, expected })
+    return undefined
+  }
+  if (definition['external'] === true) return undefined
+  const variable = textIn(definition, 'environment')
+  const file = textIn(definition, 'file')
+  const found =
+    typeof definition['content'] === 'string'
+      ? Buffer.from(definition['content'])
+      : variable !== ''
+        ? environmentBytes(variable, lookup)
+        : file !== ''
+          ? readBytes(session.fs, file)
+          : undefined
+  if (typeof found === 'string') return tell(found, variable === '' ? 'a file that is there' : 'the variable to be set')
+  if (found !== undefined && found.length > MAX_BYTES) return tell('it is larger than 1 MiB', 'at most 1 MiB')
+  return found
+}
+
+function environmentBytes(variable: string, lookup: Lookup): Uint8Array | string {
+  const value = lookup(variable)
+  return value === undefined ? `environment variable "${variable}" is not set` : Buffer.from(value)
+}

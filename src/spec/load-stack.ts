@@ -1,0 +1,151 @@
+/**
+ * Text -> Stack: the phases of loading, in their order. Files are found and parsed, interpolated one by one, given what
+ * they include and extend, merged; held against the schema; made canonical; completed; narrowed to the services that
+ * are wanted; checked; and only then are the files read that those services name.
+ *
+ * Pure but for the `FileAccess` that it is given.
+ */
+import { TsstackError } from '../errors.ts'
+import { toCanonical } from './canonical.ts'
+import { checkConsistency } from './checks.ts'
+import { checkSchema } from './check-schema.ts'
+import { readContents } from './contents.ts'
+import { readLayers, sourceOf } from './layer.ts'
+import type { Layer } from './layer.ts'
+import { assemble } from './layers.ts'
+import type { LoadOptions } from './load-options.ts'
+import type { LoadedStack } from './loaded-stack.ts'
+import type { Model } from './model.ts'
+import type { MapNode } from './node.ts'
+import { normalise } from './normalise.ts'
+import { parseSource } from './parse.ts'
+import { STACK_FILES, findProject, requestedProfiles } from './project-environment.ts'
+import type { Environment, ProjectFiles } from './project-environment.ts'
+import { projectNameOf } from './project-name.ts'
+import { selectProfiles, selectServices, withoutUnused } from './selection.ts'
+import { resolveServiceFiles } from './service-files.ts'
+import type { Session } from './session.ts'
+import { openSession } from './session.ts'
+import type { Stack } from './stack.ts'
+
+/**
+ * Loads the stack that the options name.
+ * @throws {INVALID_ARGUMENT} SpecError with every error that was found; {NOT_FOUND} when there is no stack file
+ */
+export function loadStack(options: LoadOptions): LoadedStack {
+  const session = openSession(options)
+  const project = findProject(options, session)
+  const { root, environment, name } = loadTree(options, project, session)
+  const all = completeModel({ root, name, options, session })
+  const model = wantedModel(all, { root, environment, options, session })
+  session.diagnostics.throwIfAny()
+  const lookup = (variable: string): string | undefined => environment.get(variable)
+  const contents =
+    options.readContents === false
+      ? { configs: {}, secrets: {} }
+      : readContents(model, { root, session, lookup })
+  session.diagnostics.throwIfAny()
+  return {
+    stack: toStack(model),
+    files: project.files,
+    workingDir: project.workingDir,
+    contents,
+    warnings: session.diagnostics.warnings(),
+  }
+}
+
+export interface LoadedTree {
+  readonly root: MapNode
+  readonly name: string
+  /** With COMPOSE_PROJECT_NAME. */
+  readonly environment: Environment
+}
+
+/** The files of a project as one tree, interpolated and merged. */
+function loadTree(options: LoadOptions, project: ProjectFiles, session: Session): LoadedTree {
+  const { diagnostics } = session
+  if (project.files.length === 0) {
+    throw new TsstackError(
+      'NOT_FOUND',
+      `Cannot find a stack file in "${options.cwd}" or above it: no ${STACK_FILES.join(', ')}`,
+      { hint: 'Name one with -f, or create stack.yaml.' },
+    )
+  }
+  const named = new Map(project.environment)
+  const layers = project.files.flatMap((file) => layersOf(file, { options, project, session, named }))
+  diagnostics.throwIfAny()
+  const documents = layers.map(({ document }) => document)
+  const { environment, workingDir } = project
+  const name = projectNameOf({ options, environment, workingDir, documents, session })
+  named.set('COMPOSE_PROJECT_NAME', name)
+  const root = assemble(layers, { session, environment: named, including: project.files, assemble })
+  diagnostics.throwIfAny()
+  const onlyVersion = root !== undefined && [...root.entries.keys()].every((key) => key === 'version')
+  if (root === undefined || onlyVersion) diagnostics.error(undefined, 'empty compose file: no services')
+  diagnostics.throwIfAny()
+  return { root: root as MapNode, name, environment: named }
+}
+
+interface LayerOptions {
+  readonly options: LoadOptions
+  readonly project: ProjectFiles
+  readonly session: Session
+  readonly named: Environment
+}
+
+function layersOf(file: string, { options, project, session, named }: LayerOptions): Layer[] {
+  const context = { directory: project.workingDir, environment: named }
+  if (file !== '-') return readLayers(file, context, session)
+  const source = sourceOf('-', options.stdin ?? '', context)
+  return parseSource(source, session.diagnostics).map((document) => ({ source, document }))
+}
+
+interface Completion {
+  readonly root: MapNode
+  readonly name: string
+  readonly options: LoadOptions
+  readonly session: Session
+}
+
+/** The canonical model of all services, completed. */
+function completeModel({ root, name, options, session }: Completion): Model {
+  const { diagnostics } = session
+  const version = root.entries.get('version')
+  if (version !== undefined) {
+    diagnostics.warn(version, 'the attribute `version` is obsolete, it will be ignored, please remove it')
+  }
+  checkSchema(root, diagnostics)
+  diagnostics.throwIfAny()
+  const canonical = toCanonical(root, session)
+  diagnostics.throwIfAny()
+  const model: Model = { ...canonical, name }
+  return (options.normalize ?? true) ? normalise(model) : model
+}
+
+interface Wanting {
+  readonly root: MapNode
+  readonly environment: Environment
+  readonly options: LoadOptions
+  readonly session: Session
+}
+
+/** The model narrowed to the services that are wanted, checked, with their environment files read. */
+function wantedModel(all: Model, { root, environment, options, session }: Wanting): Model {
+  const { diagnostics } = session
+  const wanted = options.services ?? []
+  const active = selectProfiles(all, requestedProfiles(options, environment), wanted)
+  if (options.consistency ?? true) {
+    checkConsistency({ model: active, all: all.services, root, diagnostics })
+  }
+  diagnostics.throwIfAny()
+  const selected = selectServices(active, wanted)
+  const kept = options.allResources === true ? selected : withoutUnused(selected)
+  if (!session.resolveEnvironment) return kept
+  const lookup = (variable: string): string | undefined => environment.get(variable)
+  return resolveServiceFiles(kept, { root, session, lookup })
+}
+
+function toStack({ extensions, models, ...model }: Model): Stack {
+  const hasModels = Object.keys(models).length > 0
+  return { ...model, ...(hasModels ? { models } : {}), ...extensions } as unknown as Stack
+}

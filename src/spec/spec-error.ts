@@ -1,0 +1,131 @@
+/** What is wrong with a stack file: all of it at once, each with its place, what was expected, and what to write. */
+import { TsstackError } from '../errors.ts'
+import { formatPath } from './node.ts'
+import type { Path, Place } from './node.ts'
+import { positionOf } from './source.ts'
+
+export interface Diagnostic {
+  readonly message: string
+  /** Absolute path, or `-` for standard input. */
+  readonly file?: string
+  /** From 1. */
+  readonly line?: number
+  /** From 1. */
+  readonly column?: number
+  /** `services.web.ports[0]`. */
+  readonly path?: string
+  /** What may stand there: a noun phrase. */
+  readonly expected?: string
+  /** What to write instead, or what to do. */
+  readonly suggestion?: string
+  /** How the file came in, innermost first: the `include` or `extends` that named it. */
+  readonly origin?: readonly DiagnosticOrigin[]
+}
+
+export interface DiagnosticOrigin {
+  readonly verb: 'included' | 'extended'
+  readonly file: string
+  readonly line: number
+  readonly column: number
+}
+
+/** Loading a stack file failed; `diagnostics` says all of it. */
+export class SpecError extends TsstackError {
+  readonly diagnostics: readonly Diagnostic[]
+
+  constructor(diagnostics: readonly Diagnostic[], cause?: unknown) {
+    const lines = diagnostics.map(summaryOf)
+    super('INVALID_ARGUMENT', lines.join('\n'), cause === undefined ? {} : { cause })
+    this.diagnostics = diagnostics
+  }
+}
+
+export interface DiagnosticDetails {
+  readonly path?: Path | undefined
+  readonly expected?: string | undefined
+  readonly suggestion?: string | undefined
+}
+
+const MAX_ORIGINS = 20
+
+/** A diagnostic at a place; without one when it is about no text (no stack file, project name). */
+export function diagnosticAt(
+  place: Place | undefined,
+  message: string,
+  details: DiagnosticDetails = {},
+): Diagnostic {
+  const { path, expected, suggestion } = details
+  return {
+    message,
+    ...(place === undefined ? {} : placeFields(place)),
+    ...(path === undefined || path.length === 0 ? {} : { path: formatPath(path) }),
+    ...(expected === undefined ? {} : { expected }),
+    ...(suggestion === undefined ? {} : { suggestion }),
+  }
+}
+
+function placeFields(place: Place): Partial<Diagnostic> {
+  const origin: DiagnosticOrigin[] = []
+  for (let at = place.source.origin; at !== undefined; at = at.source.origin) {
+    if (origin.length === MAX_ORIGINS) break
+    const { line, column } = positionOf(at.source, at.offset)
+    origin.push({ verb: at.verb, file: at.source.file, line, column })
+  }
+  return {
+    file: place.source.file,
+    ...positionOf(place.source, place.offset),
+    ...(origin.length === 0 ? {} : { origin }),
+  }
+}
+
+/** One line: `file:line:column: path: message (expected …; did you mean …)`. */
+function summaryOf(diagnostic: Diagnostic): string {
+  const { file, line, column, path, message } = diagnostic
+  const where = file === undefined ? '' : `${file}:${String(line ?? 1)}:${String(column ?? 1)}: `
+  const at = path === undefined || message.includes(path) ? '' : `${path}: `
+  return `${where}${at}${message}`
+}
+
+const MAX_LINE = 160
+const TAB = /\t/g
+
+/**
+ * The errors as people read them: place, message, the offending line with a caret, what was expected, what to do.
+ * Pure: `readSource` gives the text of a file, or undefined when it is gone.
+ */
+export function formatDiagnostics(
+  error: SpecError,
+  readSource: (file: string) => string | undefined,
+): string {
+  return error.diagnostics.map((one) => formatDiagnostic(one, readSource)).join('\n\n')
+}
+
+function formatDiagnostic(
+  diagnostic: Diagnostic,
+  readSource: (file: string) => string | undefined,
+): string {
+  const { file, line, column, expected, suggestion, origin } = diagnostic
+  const lines = [summaryOf(diagnostic)]
+  if (file !== undefined && line !== undefined && column !== undefined) {
+    lines.push(...excerpt(readSource(file), line, column))
+  }
+  if (expected !== undefined) lines.push(`  expected: ${expected}`)
+  if (suggestion !== undefined) lines.push(`  help: ${suggestion}`)
+  for (const { verb, file: from, line: fromLine, column: fromColumn } of origin ?? []) {
+    lines.push(`  ${verb} from ${from}:${String(fromLine)}:${String(fromColumn)}`)
+  }
+  return lines.join('\n')
+}
+
+function excerpt(text: string | undefined, line: number, column: number): string[] {
+  const content = text?.split('\n', line)[line - 1]?.replace(/\r$/, '')
+  if (content === undefined) return []
+  const number = String(line)
+  const from = column > MAX_LINE ? column - MAX_LINE / 2 : 0
+  const shown = content.slice(from, from + MAX_LINE)
+  const before = shown.slice(0, column - 1 - from).replace(TAB, '  ')
+  return [
+    `  ${number} | ${shown.replace(TAB, '  ')}`,
+    `  ${' '.repeat(number.length)} | ${' '.repeat(before.length)}^`,
+  ]
+}
