@@ -21,7 +21,7 @@ const UNKNOWN_EXIT_CODE = 255
 
 /** Call once, before the first request is served. */
 export async function adoptContainers(context: Context): Promise<void> {
-  context.networks.restore()
+  await context.networks.restore()
   const recovered = context.kept.recover()
   const ended = context.containers.values().filter((record) => hasProcess(record) && !adopt(context, record, recovered))
   await sweepCgroups(context)

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import type { ContainerConfig } from '../engine/container-config.ts'
 import type { TreeFile } from '../engine/file-tree.ts'
+import { makeHosts, makeResolvConf } from '../network/resolver-files.ts'
 import { TsstackError } from '../errors.ts'
 import type { Context } from './context.ts'
 import { digestOfContent } from './desired-state-of.ts'
@@ -38,26 +39,24 @@ export function etcFiles(context: Context, record: ContainerRecord): TreeFile[] 
 
 function hostsText(context: Context, record: ContainerRecord): string {
   const { config } = record
-  const own = context.networks.addressOf(record.id)
   const gateway = context.networks.gatewayOf(record)
-  const extra = config.extraHosts.map((entry) => {
-    const [host = '', address = ''] = entry.split(/=(.*)/s)
-    return `${address === 'host-gateway' ? (gateway ?? '127.0.0.1') : address}\t${host}`
+  return makeHosts({
+    hostname: config.hostname,
+    ...(config.domainname === undefined ? {} : { domainname: config.domainname }),
+    addresses: context.networks.leasesOf(record.id).flatMap(({ ipv4, ipv6 }) => [ipv4 ?? [], ipv6 ?? []].flat()),
+    extraHosts: config.extraHosts,
+    ...(gateway === undefined ? {} : { hostGateway: gateway }),
   })
-  const name = config.domainname === undefined ? config.hostname : `${config.hostname}.${config.domainname} ${config.hostname}`
-  const lines = ['127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopback', `${own ?? '127.0.1.1'}\t${name}`, ...extra]
-  return `${lines.join('\n')}\n`
 }
 
+/** A container on a network asks the daemon, which asks its `dns` for what is not the stack's. */
 function resolvText(context: Context, record: ContainerRecord): string {
   const { config } = record
   if (config.networkMode.kind === 'host') return readFileSync('/etc/resolv.conf', 'utf8')
   const gateway = context.networks.gatewayOf(record)
-  const servers = gateway === undefined ? config.dns : [gateway]
-  const lines = [
-    ...servers.map((server) => `nameserver ${server}`),
-    ...(config.dnsSearch.length > 0 ? [`search ${config.dnsSearch.join(' ')}`] : []),
-    `options ${['ndots:0', ...config.dnsOptions].join(' ')}`,
-  ]
-  return `${lines.join('\n')}\n`
+  return makeResolvConf({
+    nameServers: gateway === undefined ? config.dns : [gateway],
+    search: config.dnsSearch,
+    options: ['ndots:0', ...config.dnsOptions],
+  })
 }

@@ -37,7 +37,7 @@ interface Driving extends DriveOptions {
 async function drive(context: Context, operation: Operation, options: Driving): Promise<string | undefined> {
   switch (operation.kind) {
     case 'create-network':
-      context.networks.create(resolvedOf(options), operation.network)
+      await context.networks.create(resolvedOf(options), operation.network)
       return undefined
     case 'remove-network':
       context.networks.remove(operation.network)

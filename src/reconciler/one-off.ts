@@ -25,7 +25,7 @@ export async function createOneOff(context: Context, request: RunRequest): Promi
   const dependencies = selectServices(dependencyGraph(stack), [name]).filter((service) => service !== name)
   if (request.noDeps !== true && dependencies.length > 0) await startDependencies(context, request, dependencies)
   const resolved = await resolveStack(context, request, [name])
-  ensureResources(context, { resolved, definition })
+  await ensureResources(context, { resolved, definition })
   const record = await createContainer(context, {
     resolved,
     service: name,
@@ -46,14 +46,14 @@ async function startDependencies(context: Context, request: RunRequest, services
   if (failure !== undefined) throw new TsstackError('FAILED_PRECONDITION', 'Cannot start what the service depends on', { cause: failure })
 }
 
-function ensureResources(
+async function ensureResources(
   context: Context,
   { resolved, definition }: { readonly resolved: Awaited<ReturnType<typeof resolveStack>>; readonly definition: Service },
-): void {
+): Promise<void> {
   const { stack } = resolved.desired
   for (const key of Object.keys(definition.networks ?? {})) {
     const network = stack.networks[key]
-    if (network !== undefined && network.external !== true) context.networks.create(resolved, network.name)
+    if (network !== undefined && network.external !== true) await context.networks.create(resolved, network.name)
   }
 }
 

@@ -21,7 +21,7 @@ import type { ContainerRecord, Lease, NetworkDocument } from './records.ts'
 
 export interface StackNetworks {
   /** Idempotent. */
-  create(resolved: ResolvedStack, name: string): void
+  create(resolved: ResolvedStack, name: string): Promise<void>
   /** Idempotent; the caller has removed the containers on it. */
   remove(name: string): void
   documents(): NetworkDocument[]
@@ -39,7 +39,7 @@ export interface StackNetworks {
   publish(record: ContainerRecord): readonly PublishedPort[]
   unpublish(containerId: string): void
   /** After a restart of the daemon: makes the kernel what the documents say. */
-  restore(): void
+  restore(): Promise<void>
   /** After a restart of the daemon: a container that goes on. */
   adopt(record: ContainerRecord): void
   /** Ends the restoration: removes bridges that no document explains, and makes the rules what they should be. */
@@ -79,11 +79,11 @@ class Networks implements StackNetworks {
       leases: () => this.#leases.values(),
       leasesOf: (id: string) => this.leasesOf(id),
     }
-    this.#names = openNameService(view)
+    this.#names = openNameService(view, options.events)
     this.#ports = openPortPublisher(view, options.state)
   }
 
-  create(resolved: ResolvedStack, name: string): void {
+  async create(resolved: ResolvedStack, name: string): Promise<void> {
     const { stack } = resolved.desired
     const [key, definition] = Object.entries(stack.networks).find(([, network]) => network.name === name) ?? []
     if (key === undefined || definition === undefined) throw new TsstackError('NOT_FOUND', `Cannot create network "${name}": the stack has none of that name`)
@@ -93,7 +93,7 @@ class Networks implements StackNetworks {
     }
     const document = known ?? this.#plan({ name, key, stack: stack.name, definition, endpoints: Object.keys(stack.services).length * 4 })
     this.#documents.put(name, document) // before it is made: a crash then finds it and makes it
-    this.#ensure(document)
+    await this.#ensure(document)
     if (known === undefined) {
       this.#options.events.emit({ type: 'network', action: 'create', stack: stack.name, id: name, attributes: { bridge: document.bridge } })
     }
@@ -133,9 +133,9 @@ class Networks implements StackNetworks {
     }
   }
 
-  #ensure(document: NetworkDocument): void {
+  async #ensure(document: NetworkDocument): Promise<void> {
     this.#driver.ensureNetwork({ ...document, id: document.name })
-    this.#names.listen(document)
+    await this.#names.listen(document)
     this.#ports.syncNetworks()
   }
 
@@ -244,9 +244,15 @@ class Networks implements StackNetworks {
     this.#ports.unpublish(containerId)
   }
 
-  restore(): void {
+  async restore(): Promise<void> {
     this.#ports.pause()
-    for (const document of this.#documents.values()) this.#ensure(document)
+    // One that can't be made again must not keep the others, and the daemon, from coming up.
+    const failed = (document: NetworkDocument, error: unknown): void => {
+      log.error('network could not be restored', { network: document.name, error })
+    }
+    await Promise.all(
+      this.#documents.values().map((document) => this.#ensure(document).catch((error: unknown) => { failed(document, error) })),
+    )
   }
 
   adopt(record: ContainerRecord): void {
