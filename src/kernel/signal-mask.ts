@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { SIG_SETMASK } from './constants.ts'
 import type { Block, SyscallList } from './syscall-list.ts'
 
@@ -7,8 +8,23 @@ const MASK_BYTES = 8 // _NSIG / 8, what the kernel expects
 export interface BlockedSignals {
   /** Appends what the parent does after the clone. */
   restore(): void
-  /** Appends what the child does before execve: an empty mask, as a program expects it. */
+  /** Appends what the child does before execve: an empty mask and default actions, as a program expects them. */
   clear(): void
+}
+
+const SIGACTION_BYTES = 32 // struct sigaction of the kernel; all zero is SIG_DFL
+
+let ignored: readonly number[] | undefined
+
+/**
+ * The signals that this process ignores: Node SIGPIPE, V8 SIGXFSZ, and what it inherited (nohup: SIGHUP). execve keeps them
+ * ignored, and CLONE_CLEAR_SIGHAND resets handlers only.
+ */
+function ignoredSignals(): readonly number[] {
+  if (ignored !== undefined) return ignored
+  const mask = BigInt(`0x${/^SigIgn:\t([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0'}`)
+  ignored = Array.from({ length: 64 }, (_, index) => index + 1).filter((signal) => (mask & (1n << BigInt(signal - 1))) !== 0n)
+  return ignored
 }
 
 /** Appends the blocking of all signals to a list. */
@@ -19,7 +35,11 @@ export function blockSignals(list: SyscallList): BlockedSignals {
   list.call('rt_sigprocmask', [SIG_SETMASK, all, before, MASK_BYTES])
   return {
     restore: () => { list.call('rt_sigprocmask', [SIG_SETMASK, before, 0, MASK_BYTES]) },
-    clear: () => { list.call('rt_sigprocmask', [SIG_SETMASK, none, 0, MASK_BYTES]) },
+    clear: () => {
+      const byDefault = list.bytes(new Uint8Array(SIGACTION_BYTES))
+      for (const signal of ignoredSignals()) list.call('rt_sigaction', [signal, byDefault, 0, MASK_BYTES])
+      list.call('rt_sigprocmask', [SIG_SETMASK, none, 0, MASK_BYTES])
+    },
   }
 }
 
