@@ -11,7 +11,7 @@ import type { FdScope } from '../kernel/fd-scope.ts'
 import type { Mount } from '../kernel/mount.ts'
 import { TsstackError } from '../errors.ts'
 import type { ContainerConfig, ContainerMount } from './container-config.ts'
-import { openMountPoint, type ContainerRoot } from './container-root.ts'
+import { ensureDirectory, openMountPoint, type ContainerRoot } from './container-root.ts'
 import { createDeviceTree, createTerminals } from './device-tree.ts'
 import { createFileTree, type TreeFile } from './file-tree.ts'
 import type { Attachment, InnerMount, StartRequest } from './start-container.ts'
@@ -104,6 +104,7 @@ class RootBuilder {
 
   finish(): BuiltRoot {
     const { config } = this.#request
+    this.#makeWorkingDir(config.workingDir)
     if (config.readOnlyRoot) changeMount(this.#rootFd, { set: MountAttribute.RDONLY })
     return {
       rootFd: this.#rootFd,
@@ -189,6 +190,12 @@ class RootBuilder {
     this.#files.push({ treeFd, placed })
   }
 
+  /** Before the root becomes read-only, and where the container will see it: in a volume when one is mounted there. */
+  #makeWorkingDir(directory: string): void {
+    const { root, below } = this.#placeOf(directory)
+    ensureDirectory(root, below)
+  }
+
   #tmpfs(options: FsOptions, attributes: number): number {
     const names = options.map(([name]) => name)
     const owned: [string, string][] = (['uid', 'gid'] as const)
@@ -227,12 +234,17 @@ class RootBuilder {
     this.#places.push({ path: target, root })
   }
 
-  /** The location of a mount point: looked up in the deepest tree that holds it. */
-  #target(target: string, kind: 'directory' | 'file'): number {
+  /** The deepest tree that holds a path, and the path in it. */
+  #placeOf(target: string): { readonly root: ContainerRoot; readonly below: string } {
     const holds = (place: Place): boolean => place.path === '/' || target.startsWith(`${place.path}/`)
     const place = this.#places.filter(holds).reduce((a, b) => (b.path.length >= a.path.length ? b : a))
-    const below = place.path === '/' ? target : target.slice(place.path.length)
-    return openMountPoint(place.root, below, { kind, scope: this.#scope })
+    return { root: place.root, below: place.path === '/' ? target : target.slice(place.path.length) }
+  }
+
+  /** The location of a mount point. */
+  #target(target: string, kind: 'directory' | 'file'): number {
+    const { root, below } = this.#placeOf(target)
+    return openMountPoint(root, below, { kind, scope: this.#scope })
   }
 }
 

@@ -7,7 +7,6 @@ import path from 'node:path'
 import type { CgroupHandle } from '../engine/cgroup/cgroup.ts'
 import type { ContainerConfig, NamespaceMode } from '../engine/container-config.ts'
 import { openContainerEnds, openPipeIo, openTtyIo, prepareFifos, type ContainerIo, type IoOptions } from '../engine/container-io.ts'
-import { ensureDirectory } from '../engine/container-root.ts'
 import { resolveUser } from '../engine/container-user.ts'
 import { openTerminal } from '../engine/device-tree.ts'
 import { rlimitsOf } from '../engine/rlimits.ts'
@@ -100,7 +99,6 @@ async function startProcess(context: Context, record: ContainerRecord, resources
   const join = await joinNamespaces(context, record, { userns, scope })
   const owner = userns?.range.start ?? 0
   const user = resolveUser(root.rootFd, config.user, config.additionalGroups)
-  ensureDirectory({ fd: root.rootFd, creationFd: root.rootFd, owner }, config.workingDir)
   const io = openIo(context, record, { devptsFd: root.devptsFd, terminalOwner: owner, uid: owner + user.uid, gid: owner + user.gid, scope })
   undo.push(() => { io.io.close() })
   connectListeners(context, id, io.io)
