@@ -12,7 +12,15 @@
  */
 import { TsstackError } from '../errors.ts'
 
-export const FrameType = { Stdin: 0, Stdout: 1, Stderr: 2, Resize: 3, StdinClosed: 4, Exit: 5, Error: 6 } as const
+export const FrameType = {
+  Stdin: 0,
+  Stdout: 1,
+  Stderr: 2,
+  Resize: 3,
+  StdinClosed: 4,
+  Exit: 5,
+  Error: 6,
+} as const
 export type FrameType = (typeof FrameType)[keyof typeof FrameType]
 
 export interface Frame {
@@ -44,10 +52,16 @@ export class FrameDecoder {
       const type = this.#rest.readUInt8(0)
       const length = this.#rest.readUInt32BE(1)
       if (type > FrameType.Error || length > MAX_FRAME_BYTES) {
-        throw new TsstackError('INVALID_ARGUMENT', `Cannot read frame: type ${type}, length ${length}`)
+        throw new TsstackError(
+          'INVALID_ARGUMENT',
+          `Cannot read frame: type ${type}, length ${length}`,
+        )
       }
       if (this.#rest.length < HEADER_BYTES + length) return frames
-      frames.push({ type: type as FrameType, payload: this.#rest.subarray(HEADER_BYTES, HEADER_BYTES + length) })
+      frames.push({
+        type: type as FrameType,
+        payload: this.#rest.subarray(HEADER_BYTES, HEADER_BYTES + length),
+      })
       this.#rest = this.#rest.subarray(HEADER_BYTES + length)
     }
   }

@@ -119,7 +119,11 @@ export type ProgressEvent =
     }
   | { readonly type: 'warning'; readonly message: string }
   | { readonly type: 'error'; readonly error: ErrorBody }
-  | { readonly type: 'done'; readonly changed: boolean; readonly containers: readonly ContainerSummary[] }
+  | {
+      readonly type: 'done'
+      readonly changed: boolean
+      readonly containers: readonly ContainerSummary[]
+    }
 
 export interface LogsQuery {
   /** Comma list. */
@@ -194,7 +198,17 @@ export interface ContainerSummary {
   readonly startedAt?: string
   readonly finishedAt?: string
   readonly ports: readonly PublishedPort[]
-  readonly networks: Readonly<Record<string, { readonly ipv4?: string; readonly ipv6?: string; readonly mac: string; readonly aliases: readonly string[] }>>
+  readonly networks: Readonly<
+    Record<
+      string,
+      {
+        readonly ipv4?: string
+        readonly ipv6?: string
+        readonly mac: string
+        readonly aliases: readonly string[]
+      }
+    >
+  >
   readonly labels: Readonly<Record<string, string>>
   readonly pid?: number
   readonly restartCount: number
@@ -203,7 +217,11 @@ export interface ContainerSummary {
 export interface ContainerDetail extends ContainerSummary {
   /** The engine's own configuration of it; secret contents left out. */
   readonly config: Readonly<Record<string, unknown>>
-  readonly healthLog: readonly { readonly time: string; readonly exitCode: number; readonly output: string }[]
+  readonly healthLog: readonly {
+    readonly time: string
+    readonly exitCode: number
+    readonly output: string
+  }[]
   readonly oomKilled: boolean
   readonly error?: string
 }

@@ -33,7 +33,10 @@ async function serve(settings: Settings): Promise<void> {
   const { stateDir, runDir, socket, socketGroup } = settings
   mkdirSync(runDir, { recursive: true, mode: 0o755 })
   mkdirSync(stateDir, { recursive: true, mode: 0o711 })
-  if (!lockFile(path.join(runDir, 'daemon.lock')) || !lockFile(path.join(stateDir, 'daemon.lock'))) {
+  if (
+    !lockFile(path.join(runDir, 'daemon.lock')) ||
+    !lockFile(path.join(stateDir, 'daemon.lock'))
+  ) {
     log.info('another daemon is running')
     return
   }

@@ -1,13 +1,27 @@
 /** What clients may send. The stack inside was validated by the client's loader; here its shape and size are. */
 import { z } from 'zod'
-import type { DownRequest, ExecRequest, LifecycleRequest, LogsQuery, Resize, RunRequest, UpRequest } from '../api/types.ts'
+import type {
+  DownRequest,
+  ExecRequest,
+  LifecycleRequest,
+  LogsQuery,
+  Resize,
+  RunRequest,
+  UpRequest,
+} from '../api/types.ts'
 
 const MAX_TEXT = 1 << 20
 const text = z.string().max(MAX_TEXT)
-const stackName = z.string().regex(/^[a-z0-9][a-z0-9_-]*$/).max(63)
+const stackName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9_-]*$/)
+  .max(63)
 const texts = z.array(text).max(10_000)
 const dictionary = z.record(text, text)
-const seconds = z.number().min(0).max(86_400 * 365)
+const seconds = z
+  .number()
+  .min(0)
+  .max(86_400 * 365)
 
 /** Trees of plain values; attribute by attribute they are read by whoever uses them. */
 const resources = z.record(z.string().max(255), z.record(z.string(), z.unknown()))
@@ -44,7 +58,10 @@ const upOptions = z.object({
 /** The stack's own type is finer than what is checked here. */
 type Typed<T> = z.ZodType<T>
 
-export const upRequest = z.strictObject({ ...source, options: upOptions }) as unknown as Typed<UpRequest>
+export const upRequest = z.strictObject({
+  ...source,
+  options: upOptions,
+}) as unknown as Typed<UpRequest>
 
 export const downRequest = z.strictObject({
   source: z.strictObject(source).exactOptional(),
@@ -66,7 +83,11 @@ export const lifecycleRequest: Typed<LifecycleRequest> = z.strictObject({
 export const runRequest = z.strictObject({
   ...source,
   service: text,
-  name: z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/).max(255).exactOptional(),
+  name: z
+    .string()
+    .regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/)
+    .max(255)
+    .exactOptional(),
   command: texts.exactOptional(),
   entrypoint: texts.exactOptional(),
   environment: z.record(text, text.nullable()).exactOptional(),
@@ -104,14 +125,27 @@ const flag = z.union([z.stringbool(), z.boolean()])
 export const logsQuery: Typed<LogsQuery> = z.strictObject({
   services: text.exactOptional(),
   follow: flag.exactOptional(),
-  tail: z.string().regex(/^(all|\d{1,9})$/).exactOptional(),
+  tail: z
+    .string()
+    .regex(/^(all|\d{1,9})$/)
+    .exactOptional(),
   since: text.exactOptional(),
   until: text.exactOptional(),
 })
 
-export const containersQuery = z.strictObject({ stack: text.exactOptional(), all: flag.exactOptional() })
+export const containersQuery = z.strictObject({
+  stack: text.exactOptional(),
+  all: flag.exactOptional(),
+})
 export const removeQuery = z.strictObject({ force: flag.exactOptional() })
 export const killQuery = z.strictObject({ signal: text.exactOptional() })
-export const statsQuery = z.strictObject({ stack: text.exactOptional(), stream: flag.exactOptional() })
-export const eventsQuery = z.strictObject({ stack: text.exactOptional(), since: text.exactOptional(), follow: flag.exactOptional() })
+export const statsQuery = z.strictObject({
+  stack: text.exactOptional(),
+  stream: flag.exactOptional(),
+})
+export const eventsQuery = z.strictObject({
+  stack: text.exactOptional(),
+  since: text.exactOptional(),
+  follow: flag.exactOptional(),
+})
 export const stackQuery = z.strictObject({ stack: text.exactOptional() })

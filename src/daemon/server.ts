@@ -20,7 +20,13 @@ export function createServer(context: Context, stateDir: string): FastifyInstanc
   })
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const failure = toFailure(error)
-    if (failure.code === 'INTERNAL') log.error('request failed', { method: request.method, url: request.url, error, stack: error.stack })
+    if (failure.code === 'INTERNAL')
+      log.error('request failed', {
+        method: request.method,
+        url: request.url,
+        error,
+        stack: error.stack,
+      })
     return reply.code(ERROR_CODES[failure.code].http).send(failure.toBody())
   })
   app.setNotFoundHandler((request, reply) => {
@@ -36,8 +42,14 @@ export function createServer(context: Context, stateDir: string): FastifyInstanc
 
 /** What fastify itself refuses (body too large, no JSON) is the client's mistake. */
 function toFailure(error: FastifyError): TsstackError {
-  if (!(error instanceof TsstackError) && error.statusCode !== undefined && error.statusCode < 500) {
-    return new TsstackError('INVALID_ARGUMENT', `Cannot read request: ${error.message}`, { cause: error })
+  if (
+    !(error instanceof TsstackError) &&
+    error.statusCode !== undefined &&
+    error.statusCode < 500
+  ) {
+    return new TsstackError('INVALID_ARGUMENT', `Cannot read request: ${error.message}`, {
+      cause: error,
+    })
   }
   return toTsstackError(error)
 }

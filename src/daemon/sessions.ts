@@ -24,15 +24,24 @@ const SIGHUP = 1
 /** Takes over the upgrades of a server. */
 export function acceptSessions(server: Server, context: Context): void {
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    socket.on('error', () => { socket.destroy() })
+    socket.on('error', () => {
+      socket.destroy()
+    })
     if (head.length > 0) socket.unshift(head)
-    void openSession(context, request, socket).catch((error: unknown) => { refuse(socket, error) })
+    void openSession(context, request, socket).catch((error: unknown) => {
+      refuse(socket, error)
+    })
   })
 }
 
-async function openSession(context: Context, request: IncomingMessage, socket: Duplex): Promise<void> {
+async function openSession(
+  context: Context,
+  request: IncomingMessage,
+  socket: Duplex,
+): Promise<void> {
   const [, reference, kind] = ROUTE.exec(request.url ?? '') ?? []
-  if (reference === undefined) throw new TsstackError('NOT_FOUND', `Cannot find ${request.url ?? ''}`)
+  if (reference === undefined)
+    throw new TsstackError('NOT_FOUND', `Cannot find ${request.url ?? ''}`)
   const { id } = findContainer(context, decodeURIComponent(reference))
   if (kind === 'attach') attach(context, id, socket)
   else await exec(context, id, { socket, request: readExecRequest(request) })
@@ -43,7 +52,9 @@ function readExecRequest(request: IncomingMessage): ExecRequest {
     const header = String(request.headers['x-tsstack-exec'] ?? '')
     return parseBody(execRequest, JSON.parse(Buffer.from(header, 'base64').toString('utf8')))
   } catch (error) {
-    throw error instanceof TsstackError ? error : new TsstackError('INVALID_ARGUMENT', 'Cannot read the exec request: it is not JSON')
+    throw error instanceof TsstackError
+      ? error
+      : new TsstackError('INVALID_ARGUMENT', 'Cannot read the exec request: it is not JSON')
   }
 }
 
@@ -62,7 +73,9 @@ function refuse(socket: Duplex, error: unknown): void {
 }
 
 function accept(socket: Duplex): void {
-  socket.write(`HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: tsstack\r\n${VERSION_HEADER}: ${versionHeader()}\r\n\r\n`)
+  socket.write(
+    `HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: tsstack\r\n${VERSION_HEADER}: ${versionHeader()}\r\n\r\n`,
+  )
 }
 
 interface FrameHandlers {
@@ -85,8 +98,10 @@ function readFrames(socket: Duplex, handlers: FrameHandlers): void {
 function handleFrame({ type, payload }: Frame, handlers: FrameHandlers): void {
   if (type === FrameType.Stdin) handlers.onInput(payload)
   else if (type === FrameType.StdinClosed) handlers.onInputClosed()
-  else if (type === FrameType.Resize) handlers.onResize(parseBody(resize, JSON.parse(payload.toString('utf8'))))
-  else throw new TsstackError('INVALID_ARGUMENT', `Cannot take a frame of type ${type} from a client`)
+  else if (type === FrameType.Resize)
+    handlers.onResize(parseBody(resize, JSON.parse(payload.toString('utf8'))))
+  else
+    throw new TsstackError('INVALID_ARGUMENT', `Cannot take a frame of type ${type} from a client`)
 }
 
 interface ExecCall {
@@ -99,7 +114,9 @@ async function exec(context: Context, id: string, { socket, request }: ExecCall)
   const { command, tty, stdin, user, workingDir, environment, privileged } = request
   emitContainerEvent(context, record, `exec_create: ${command.join(' ')}`)
   const session = await openContainerExec(context, id, {
-    command, tty, stdin,
+    command,
+    tty,
+    stdin,
     ...(user === undefined ? {} : { user }),
     ...(workingDir === undefined ? {} : { workingDir }),
     ...(environment === undefined ? {} : { environment }),
@@ -125,16 +142,26 @@ function relayExec(session: ExecSession, socket: Duplex): void {
   relay(session.stdout, socket, FrameType.Stdout)
   if (session.stderr !== undefined) relay(session.stderr, socket, FrameType.Stderr)
   readFrames(socket, {
-    onInput: (bytes) => { session.stdin?.write(bytes) },
-    onInputClosed: () => { if (session.stderr !== undefined) session.stdin?.end() },
-    onResize: ({ columns, rows }) => { session.resize(columns, rows) },
+    onInput: (bytes) => {
+      session.stdin?.write(bytes)
+    },
+    onInputClosed: () => {
+      if (session.stderr !== undefined) session.stdin?.end()
+    },
+    onResize: ({ columns, rows }) => {
+      session.resize(columns, rows)
+    },
   })
   socket.on('close', () => {
     // As a terminal that hangs up; what does not listen is killed.
     session.process.signal(SIGHUP)
-    const timer = setTimeout(() => { session.process.signal(SIGKILL) }, 2000)
+    const timer = setTimeout(() => {
+      session.process.signal(SIGKILL)
+    }, 2000)
     timer.unref()
-    void session.process.exited.then(() => { clearTimeout(timer) })
+    void session.process.exited.then(() => {
+      clearTimeout(timer)
+    })
     session.stdin?.destroy()
   })
 }
@@ -145,16 +172,26 @@ function relay(from: Readable, socket: Duplex, type: FrameType): void {
     if (socket.destroyed) return
     if (socket.write(encodeFrame(type, bytes))) return
     from.pause()
-    socket.once('drain', () => { from.resume() })
+    socket.once('drain', () => {
+      from.resume()
+    })
   })
-  socket.on('close', () => { from.resume() })
+  socket.on('close', () => {
+    from.resume()
+  })
 }
 
 async function drained({ stdout, stderr }: ExecSession): Promise<void> {
   const streams = [stdout, ...(stderr === undefined ? [] : [stderr])]
-  const closed = Promise.all(streams.map((stream) => (stream.closed ? undefined : new Promise((resolve) => stream.once('close', resolve)))))
+  const closed = Promise.all(
+    streams.map((stream) =>
+      stream.closed ? Promise.resolve() : new Promise((resolve) => stream.once('close', resolve)),
+    ),
+  )
   let timer: NodeJS.Timeout | undefined
-  const timeout = new Promise((resolve) => { timer = setTimeout(resolve, DRAIN_MS) })
+  const timeout = new Promise((resolve) => {
+    timer = setTimeout(resolve, DRAIN_MS)
+  })
   await Promise.race([closed, timeout])
   clearTimeout(timer)
   for (const stream of streams) stream.destroy()
@@ -184,9 +221,15 @@ function attach(context: Context, id: string, socket: Duplex): void {
   }
   socket.on('close', detach)
   readFrames(socket, {
-    onInput: (bytes) => { context.live.get(id)?.io.write(bytes) },
-    onInputClosed: () => { context.live.get(id)?.io.endInput() },
-    onResize: ({ columns, rows }) => { context.live.get(id)?.io.resize(columns, rows) },
+    onInput: (bytes) => {
+      context.live.get(id)?.io.write(bytes)
+    },
+    onInputClosed: () => {
+      context.live.get(id)?.io.endInput()
+    },
+    onResize: ({ columns, rows }) => {
+      context.live.get(id)?.io.resize(columns, rows)
+    },
   })
   const { state } = findContainer(context, id)
   if (state === 'exited' || state === 'dead') finish()

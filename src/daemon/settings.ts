@@ -26,10 +26,17 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
   }
   const runDir = value('TSSTACK_RUN_DIR', '/run/tsstack')
   const host = value('TSSTACK_HOST', `unix://${path.join(runDir, 'tsstack.sock')}`)
-  if (!host.startsWith('unix:///')) throw new TsstackError('INVALID_ARGUMENT', `Cannot listen on TSSTACK_HOST="${host}": expected unix:///path`)
+  if (!host.startsWith('unix:///'))
+    throw new TsstackError(
+      'INVALID_ARGUMENT',
+      `Cannot listen on TSSTACK_HOST="${host}": expected unix:///path`,
+    )
   const storageDriver = value('TSSTACK_STORAGE_DRIVER', 'overlay')
   if (storageDriver !== 'overlay' && storageDriver !== 'vfs') {
-    throw new TsstackError('INVALID_ARGUMENT', `Cannot use TSSTACK_STORAGE_DRIVER="${storageDriver}": expected overlay or vfs`)
+    throw new TsstackError(
+      'INVALID_ARGUMENT',
+      `Cannot use TSSTACK_STORAGE_DRIVER="${storageDriver}": expected overlay or vfs`,
+    )
   }
   const group = environment['TSSTACK_SOCKET_GROUP']
   return {
@@ -44,7 +51,10 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
 
 function groupId(name: string): number {
   if (/^\d+$/.test(name)) return Number(name)
-  const line = readFileSync('/etc/group', 'utf8').split('\n').find((candidate) => candidate.startsWith(`${name}:`))
-  if (line === undefined) throw new TsstackError('NOT_FOUND', `Cannot find group "${name}": it is not in /etc/group`)
+  const line = readFileSync('/etc/group', 'utf8')
+    .split('\n')
+    .find((candidate) => candidate.startsWith(`${name}:`))
+  if (line === undefined)
+    throw new TsstackError('NOT_FOUND', `Cannot find group "${name}": it is not in /etc/group`)
   return Number(line.split(':')[2])
 }

@@ -5,6 +5,8 @@ import { TsstackError } from '../errors.ts'
 export function parseBody<T extends z.ZodType>(schema: T, body: unknown): z.output<T> {
   const parsed = schema.safeParse(body)
   if (parsed.success) return parsed.data
-  const issues = parsed.error.issues.slice(0, 10).map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`)
+  const issues = parsed.error.issues
+    .slice(0, 10)
+    .map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`)
   throw new TsstackError('INVALID_ARGUMENT', `Cannot read request: ${issues.join('; ')}`)
 }

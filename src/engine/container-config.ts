@@ -25,7 +25,12 @@ export type ContainerMount = { readonly target: string } & (
       /** Do not seed an empty volume with what the image has at the target. */
       readonly noCopy: boolean
     }
-  | { readonly kind: 'tmpfs'; readonly options: Readonly<Record<string, string>>; readonly readOnly: boolean; readonly noExec: boolean }
+  | {
+      readonly kind: 'tmpfs'
+      readonly options: Readonly<Record<string, string>>
+      readonly readOnly: boolean
+      readonly noExec: boolean
+    }
 )
 
 /** A config or secret: a file on a tmpfs of the container's own. */
@@ -41,7 +46,12 @@ export interface ContainerFile {
 export interface HealthCheck {
   readonly test:
     | { readonly kind: 'exec'; readonly command: readonly string[] }
-    | { readonly kind: 'http'; readonly port: number; readonly path: string; readonly host?: string }
+    | {
+        readonly kind: 'http'
+        readonly port: number
+        readonly path: string
+        readonly host?: string
+      }
     | { readonly kind: 'tcp'; readonly port: number }
     | { readonly kind: 'unix'; readonly path: string }
     | { readonly kind: 'file'; readonly path: string }
@@ -66,7 +76,10 @@ export type NetworkMode =
   | { readonly kind: 'container'; readonly container: string }
 
 /** A namespace that is the container's own, the host's, or another container's. */
-export type NamespaceMode = { readonly kind: 'private' } | { readonly kind: 'host' } | { readonly kind: 'container'; readonly container: string }
+export type NamespaceMode =
+  | { readonly kind: 'private' }
+  | { readonly kind: 'host' }
+  | { readonly kind: 'container'; readonly container: string }
 
 export interface Endpoint {
   /** Name of the network in the network store. */

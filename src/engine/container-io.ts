@@ -44,7 +44,10 @@ export interface IoOptions {
 }
 
 /** Makes the fifos, or uses those that are there. Call before each start. */
-export function prepareFifos(options: IoOptions, owner: { readonly uid: number; readonly gid: number }): void {
+export function prepareFifos(
+  options: IoOptions,
+  owner: { readonly uid: number; readonly gid: number },
+): void {
   for (const name of ['stdout', 'stderr', ...(options.stdinOpen ? ['stdin'] : [])]) {
     const fifo = path.join(options.directory, name)
     if (!existsSync(fifo)) syscall('mknodat', AT_FDCWD, fifo, S_IFIFO | 0o600, 0)
@@ -64,7 +67,9 @@ export function openPipeIo(options: IoOptions): ContainerIo {
       cursor: path.join(directory, `${stream}.cursor`),
       stream,
       log,
-      onOutput: (bytes) => { for (const listener of listeners) listener(stream, bytes) },
+      onOutput: (bytes) => {
+        for (const listener of listeners) listener(stream, bytes)
+      },
     })
   const [stdout, stderr] = [openPipe('stdout'), openPipe('stderr')]
   const input = options.stdinOpen ? openInput(path.join(directory, 'stdin')) : undefined
@@ -77,8 +82,12 @@ export function openPipeIo(options: IoOptions): ContainerIo {
       ...(input === undefined ? {} : { stdin: input.fd }),
     },
     onOutput: (listener) => subscribe(listeners, listener),
-    write: (bytes) => { input?.socket.write(bytes) },
-    endInput: () => { input?.socket.end() },
+    write: (bytes) => {
+      input?.socket.write(bytes)
+    },
+    endInput: () => {
+      input?.socket.end()
+    },
     resize: () => undefined,
     close() {
       if (!open) return
@@ -93,7 +102,9 @@ export function openPipeIo(options: IoOptions): ContainerIo {
 
 function subscribe(listeners: Set<OutputListener>, listener: OutputListener): () => void {
   listeners.add(listener)
-  return () => { listeners.delete(listener) }
+  return () => {
+    listeners.delete(listener)
+  }
 }
 
 /** The writing end. A fifo can be opened for writing only while somebody reads it, so a reader of our own helps for a moment. */
@@ -102,7 +113,9 @@ function openInput(fifo: string): { readonly fd: number; readonly socket: Socket
   try {
     const fd = openSync(fifo, Open.WRONLY | Open.NONBLOCK | Open.CLOEXEC)
     const socket = new Socket({ fd, readable: false, writable: true })
-    socket.on('error', () => { socket.destroy() }) // the reader is gone
+    socket.on('error', () => {
+      socket.destroy()
+    }) // the reader is gone
     return { fd, socket }
   } finally {
     closeSync(helper)
@@ -113,7 +126,9 @@ function openInput(fifo: string): { readonly fd: number; readonly socket: Socket
 export function openContainerEnds(options: IoOptions, scope: FdScope): [number, number, number] {
   const end = (name: string, flags: number): number =>
     scope.add(openSync(path.join(options.directory, name), flags | Open.CLOEXEC))
-  const stdin = options.stdinOpen ? end('stdin', Open.RDONLY | Open.NONBLOCK) : scope.add(openSync('/dev/null', Open.RDWR | Open.CLOEXEC))
+  const stdin = options.stdinOpen
+    ? end('stdin', Open.RDONLY | Open.NONBLOCK)
+    : scope.add(openSync('/dev/null', Open.RDWR | Open.CLOEXEC))
   if (options.stdinOpen) syscall('fcntl', stdin, F_SETFL, Open.RDONLY) // the program expects a blocking one
   return [stdin, end('stdout', Open.WRONLY), end('stderr', Open.WRONLY)]
 }
@@ -143,9 +158,13 @@ export function openTtyIo(masterFd: number, options: IoOptions): ContainerIo {
     log,
     descriptors: { terminal: masterFd },
     onOutput: (listener) => subscribe(listeners, listener),
-    write: (bytes) => { terminal.stream.write(bytes) },
+    write: (bytes) => {
+      terminal.stream.write(bytes)
+    },
     endInput: () => undefined, // a terminal's end of file is a character that is typed
-    resize: (columns, rows) => { terminal.resize(columns, rows) },
+    resize: (columns, rows) => {
+      terminal.resize(columns, rows)
+    },
     close() {
       if (!open) return
       open = false

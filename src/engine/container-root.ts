@@ -53,7 +53,10 @@ function makePath(root: ContainerRoot, target: string, kind: 'directory' | 'file
   parts.forEach((_, index) => {
     const isLast = index === parts.length - 1
     const prefix = `/${parts.slice(0, index + 1).join('/')}`
-    const existing = tryOpenConfined(root.creationFd, prefix, { flags: Open.PATH, resolve: RESOLVE.IN_ROOT })
+    const existing = tryOpenConfined(root.creationFd, prefix, {
+      flags: Open.PATH,
+      resolve: RESOLVE.IN_ROOT,
+    })
     if (existing >= 0) closeSync(existing)
     else makeEntry(root, prefix, isLast ? kind : 'directory')
   })

@@ -28,14 +28,18 @@ interface GroupEntry {
 function parsePasswd(text: string): PasswdEntry[] {
   return text.split('\n').flatMap((line) => {
     const [name = '', , uid, gid, , home = '/'] = line.split(':')
-    return name === '' || uid === undefined || gid === undefined ? [] : [{ name, uid: Number(uid), gid: Number(gid), home }]
+    return name === '' || uid === undefined || gid === undefined
+      ? []
+      : [{ name, uid: Number(uid), gid: Number(gid), home }]
   })
 }
 
 function parseGroups(text: string): GroupEntry[] {
   return text.split('\n').flatMap((line) => {
     const [name = '', , gid, members = ''] = line.split(':')
-    return name === '' || gid === undefined ? [] : [{ name, gid: Number(gid), members: members.split(',') }]
+    return name === '' || gid === undefined
+      ? []
+      : [{ name, gid: Number(gid), members: members.split(',') }]
   })
 }
 
@@ -51,9 +55,13 @@ function checkId(id: number, what: string): number {
 function lookUpGroup(group: string, groups: readonly GroupEntry[]): number {
   const gid = numeric(group) ?? groups.find((entry) => entry.name === group)?.gid
   if (gid !== undefined) return checkId(gid, 'group id')
-  throw new TsstackError('NOT_FOUND', `Cannot find group "${group}": it is not in the image's /etc/group`, {
-    hint: 'Use a numeric id, or add the group to the image',
-  })
+  throw new TsstackError(
+    'NOT_FOUND',
+    `Cannot find group "${group}": it is not in the image's /etc/group`,
+    {
+      hint: 'Use a numeric id, or add the group to the image',
+    },
+  )
 }
 
 /**
@@ -61,18 +69,28 @@ function lookUpGroup(group: string, groups: readonly GroupEntry[]): number {
  * every group that lists it; a number that passwd doesn't know has group 0.
  * @throws {NOT_FOUND} for a name that the container doesn't know
  */
-export function resolveUser(rootFd: number, user: string | undefined, additional: readonly string[]): ContainerUser {
+export function resolveUser(
+  rootFd: number,
+  user: string | undefined,
+  additional: readonly string[],
+): ContainerUser {
   const [userPart = '', groupPart] = (user ?? '').split(':', 2)
   const isPlainRoot = userPart === '' || userPart === '0'
   const needsGroups = groupPart !== undefined || additional.length > 0 || !isPlainRoot
   const passwd = parsePasswd(readContainerFile(rootFd, '/etc/passwd') ?? '')
   const groups = needsGroups ? parseGroups(readContainerFile(rootFd, '/etc/group') ?? '') : []
   const uid = isPlainRoot ? 0 : numeric(userPart)
-  const entry = passwd.find((candidate) => (uid === undefined ? candidate.name === userPart : candidate.uid === uid))
+  const entry = passwd.find((candidate) =>
+    uid === undefined ? candidate.name === userPart : candidate.uid === uid,
+  )
   if (uid === undefined && entry === undefined) {
-    throw new TsstackError('NOT_FOUND', `Cannot find user "${userPart}": it is not in the image's /etc/passwd`, {
-      hint: 'Use a numeric id, or add the user to the image',
-    })
+    throw new TsstackError(
+      'NOT_FOUND',
+      `Cannot find user "${userPart}": it is not in the image's /etc/passwd`,
+      {
+        hint: 'Use a numeric id, or add the user to the image',
+      },
+    )
   }
   const gid = groupPart === undefined ? (entry?.gid ?? 0) : lookUpGroup(groupPart, groups)
   const listed =

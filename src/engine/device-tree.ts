@@ -9,11 +9,20 @@ import type { FdScope } from '../kernel/fd-scope.ts'
 const S_IFCHR = 0o020000
 /** name, major, minor: Documentation/admin-guide/devices.txt */
 const NODES = [
-  ['null', 1, 3], ['zero', 1, 5], ['full', 1, 7], ['random', 1, 8], ['urandom', 1, 9], ['tty', 5, 0],
+  ['null', 1, 3],
+  ['zero', 1, 5],
+  ['full', 1, 7],
+  ['random', 1, 8],
+  ['urandom', 1, 9],
+  ['tty', 5, 0],
 ] as const
 const LINKS = [
-  ['ptmx', 'pts/ptmx'], ['fd', '/proc/self/fd'], ['stdin', '/proc/self/fd/0'], ['stdout', '/proc/self/fd/1'],
-  ['stderr', '/proc/self/fd/2'], ['core', '/proc/kcore'],
+  ['ptmx', 'pts/ptmx'],
+  ['fd', '/proc/self/fd'],
+  ['stdin', '/proc/self/fd/0'],
+  ['stdout', '/proc/self/fd/1'],
+  ['stderr', '/proc/self/fd/2'],
+  ['core', '/proc/kcore'],
 ] as const
 const DIRECTORIES = ['pts', 'shm', 'mqueue'] as const
 const TTY_GROUP = 5
@@ -24,8 +33,15 @@ const TERMINAL_FLAGS = Open.RDWR | Open.NOCTTY | Open.CLOEXEC
  * a user namespace can use them but could not make them.
  */
 export function createDeviceTree(owner: number, scope: FdScope): number {
-  const options = [['mode', '0755'], ['size', '65536k'], ['uid', String(owner)], ['gid', String(owner)]] as const
-  const fd = scope.add(mountFileSystem('tmpfs', options, MountAttribute.NOSUID | MountAttribute.NOEXEC))
+  const options = [
+    ['mode', '0755'],
+    ['size', '65536k'],
+    ['uid', String(owner)],
+    ['gid', String(owner)],
+  ] as const
+  const fd = scope.add(
+    mountFileSystem('tmpfs', options, MountAttribute.NOSUID | MountAttribute.NOEXEC),
+  )
   for (const [name, major, minor] of NODES) {
     makeNode(fd, name, { mode: S_IFCHR | 0o666, major, minor })
     syscall('fchmodat', fd, name, 0o666) // whatever the umask is
@@ -43,8 +59,15 @@ export function createDeviceTree(owner: number, scope: FdScope): number {
 
 /** Makes a detached devpts instance of the container's own (Documentation/filesystems/devpts.rst). */
 export function createTerminals(owner: number, scope: FdScope): number {
-  const options = [['newinstance', true], ['ptmxmode', '0666'], ['mode', '0620'], ['gid', String(owner + TTY_GROUP)]] as const
-  return scope.add(mountFileSystem('devpts', options, MountAttribute.NOSUID | MountAttribute.NOEXEC))
+  const options = [
+    ['newinstance', true],
+    ['ptmxmode', '0666'],
+    ['mode', '0620'],
+    ['gid', String(owner + TTY_GROUP)],
+  ] as const
+  return scope.add(
+    mountFileSystem('devpts', options, MountAttribute.NOSUID | MountAttribute.NOEXEC),
+  )
 }
 
 export interface Terminal {
@@ -53,7 +76,6 @@ export interface Terminal {
   /** The program's side, close-on-exec. */
   readonly slaveFd: number
 }
-
 
 /** Opens a new terminal of a devpts instance, given by a descriptor of its root. */
 export function openTerminal(devptsFd: number, owner: number): Terminal {
@@ -68,4 +90,3 @@ export function openTerminal(devptsFd: number, owner: number): Terminal {
     throw error
   }
 }
-

@@ -3,7 +3,12 @@ import { Clone } from '../kernel/constants.ts'
 import { blockSignals, cloneArguments, CLONE_ARGUMENTS_BYTES } from '../kernel/signal-mask.ts'
 import { SyscallList } from '../kernel/syscall-list.ts'
 import {
-  appendBecomeRoot, appendExec, appendStdio, appendWrite, launch, type ProcessSpec,
+  appendBecomeRoot,
+  appendExec,
+  appendStdio,
+  appendWrite,
+  launch,
+  type ProcessSpec,
 } from './process-spec.ts'
 
 export interface ExecRequest {
@@ -28,10 +33,14 @@ export async function execProcess(request: ExecRequest): Promise<number> {
   for (const file of request.cgroupJoinFiles) appendWrite(list, file, '0', { ignoreError: false })
   list.call('setns', [request.pidfd, request.namespaces], { target: 'container' })
   // setns changes the pid namespace of children only, so the program runs in a child that becomes the daemon's own.
-  const pid = list.call('clone', [Clone.PARENT | Clone.VM | Clone.VFORK, 0, 0, 0, 0], { leaveParent: true })
+  const pid = list.call('clone', [Clone.PARENT | Clone.VM | Clone.VFORK, 0, 0, 0, 0], {
+    leaveParent: true,
+  })
   if ((request.namespaces & Clone.NEWUSER) !== 0) appendBecomeRoot(list)
   appendStdio(list, request.process)
   const attempts = appendExec(list, request.process, signals)
-  list.parent(fork, () => { signals.restore() })
+  list.parent(fork, () => {
+    signals.restore()
+  })
   return launch(list, pid, attempts)
 }

@@ -39,18 +39,25 @@ async function openWithTerminal(request: ExecSessionRequest): Promise<ExecSessio
   const scope = new FdScope()
   try {
     const root = scope.add(openContainerRoot(request.containerPid))
-    const devpts = openConfined(root, '/dev/pts', { flags: Open.PATH | O_DIRECTORY, resolve: RESOLVE.IN_ROOT })
+    const devpts = openConfined(root, '/dev/pts', {
+      flags: Open.PATH | O_DIRECTORY,
+      resolve: RESOLVE.IN_ROOT,
+    })
     const { masterFd, slaveFd } = openTerminal(scope.add(devpts), request.terminalOwner)
     scope.add(slaveFd)
     const terminal = openTerminalIo(masterFd)
     try {
       const stdio = [slaveFd, slaveFd, slaveFd] as const
-      const process = watchChild(await execProcess({ ...request, process: { ...request.process, stdio } }))
+      const process = watchChild(
+        await execProcess({ ...request, process: { ...request.process, stdio } }),
+      )
       return {
         process,
         stdout: terminal.stream,
         stdin: terminal.stream,
-        resize: (columns, rows) => { terminal.resize(columns, rows) },
+        resize: (columns, rows) => {
+          terminal.resize(columns, rows)
+        },
       }
     } catch (error) {
       terminal.close()
@@ -74,7 +81,9 @@ async function openWithPipes(request: ExecSessionRequest): Promise<ExecSession> 
     const [errRead, errWrite] = pipe(ours, theirs, 'read')
     const [inWrite, inRead] = request.stdin ? pipe(ours, theirs, 'write') : [-1, openNull(theirs)]
     const stdio = [inRead, outWrite, errWrite] as const
-    const process = watchChild(await execProcess({ ...request, process: { ...request.process, stdio } }))
+    const process = watchChild(
+      await execProcess({ ...request, process: { ...request.process, stdio } }),
+    )
     ours.length = 0 // the streams own them now
     return {
       process,
@@ -114,5 +123,7 @@ function writable(fd: number): Socket {
 
 /** A broken pipe ends the stream; it is no failure of the daemon. */
 function quiet(socket: Socket): Socket {
-  return socket.on('error', () => { socket.destroy() })
+  return socket.on('error', () => {
+    socket.destroy()
+  })
 }

@@ -26,9 +26,24 @@ export function createFileTree(
   const bytes = files.reduce((sum, file) => sum + file.content.length, 0)
   // /etc/hosts and the like may be appended to: room for 1 MiB more
   const size = bytes + files.length * 4096 + (1 << 20)
-  const tree = options.scope.add(mountFileSystem('tmpfs', [['mode', '0755'], ['size', String(size)]], attributes))
+  const tree = options.scope.add(
+    mountFileSystem(
+      'tmpfs',
+      [
+        ['mode', '0755'],
+        ['size', String(size)],
+      ],
+      attributes,
+    ),
+  )
   files.forEach((file, index) => {
-    const fd = syscall('openat', tree, String(index), Open.CREAT | Open.WRONLY | Open.CLOEXEC, 0o600)
+    const fd = syscall(
+      'openat',
+      tree,
+      String(index),
+      Open.CREAT | Open.WRONLY | Open.CLOEXEC,
+      0o600,
+    )
     try {
       writeAll(fd, file.content)
       syscall('fchown', fd, options.owner + file.uid, options.owner + file.gid)
@@ -42,5 +57,5 @@ export function createFileTree(
 }
 
 function writeAll(fd: number, content: Uint8Array): void {
-  for (let offset = 0; offset < content.length; ) offset += writeSync(fd, content, offset)
+  for (let offset = 0; offset < content.length;) offset += writeSync(fd, content, offset)
 }

@@ -49,24 +49,30 @@ export async function runProbe(check: HealthCheck, target: ProbeTarget): Promise
   }
 }
 
-async function probeByExec(command: readonly string[], target: ProbeTarget, timeoutMs: number): Promise<ProbeResult> {
+async function probeByExec(
+  command: readonly string[],
+  target: ProbeTarget,
+  timeoutMs: number,
+): Promise<ProbeResult> {
   const session = await target.exec(command)
   let output = ''
   const collect = (bytes: Buffer): void => {
-    if (output.length < MAX_OUTPUT_BYTES) output += bytes.toString('utf8').slice(0, MAX_OUTPUT_BYTES - output.length)
+    if (output.length < MAX_OUTPUT_BYTES)
+      output += bytes.toString('utf8').slice(0, MAX_OUTPUT_BYTES - output.length)
   }
   session.stdout.on('data', collect)
   session.stderr?.on('data', collect)
-  let timedOut = false
+  const deadline = new AbortController()
   const timer = setTimeout(() => {
-    timedOut = true
+    deadline.abort()
     session.process.signal(SIGKILL)
   }, timeoutMs)
   const status = await session.process.exited
   clearTimeout(timer)
   session.stdout.destroy()
   session.stderr?.destroy()
-  if (timedOut) return { exitCode: -1, output: `the check took longer than ${timeoutMs} ms` }
+  if (deadline.signal.aborted)
+    return { exitCode: -1, output: `the check took longer than ${timeoutMs} ms` }
   return { exitCode: status?.exitCode ?? 1, output }
 }
 
@@ -80,13 +86,22 @@ interface HttpProbe {
 
 function probeByHttp({ address, port, path, host, timeoutMs }: HttpProbe): Promise<ProbeResult> {
   return new Promise((resolve, reject) => {
-    const headers = { connection: 'close', 'user-agent': 'tsstack-probe', ...(host === undefined ? {} : { host }) }
-    const probe = request({ host: address, port, path, headers, timeout: timeoutMs, agent: false }, (response) => {
-      const status = response.statusCode ?? 0
-      response.destroy()
-      resolve({ exitCode: status >= 200 && status < 400 ? 0 : 1, output: `HTTP ${status}` })
+    const headers = {
+      connection: 'close',
+      'user-agent': 'tsstack-probe',
+      ...(host === undefined ? {} : { host }),
+    }
+    const probe = request(
+      { host: address, port, path, headers, timeout: timeoutMs, agent: false },
+      (response) => {
+        const status = response.statusCode ?? 0
+        response.destroy()
+        resolve({ exitCode: status >= 200 && status < 400 ? 0 : 1, output: `HTTP ${status}` })
+      },
+    )
+    probe.on('timeout', () => {
+      probe.destroy(new Error(`no answer within ${timeoutMs} ms`))
     })
-    probe.on('timeout', () => { probe.destroy(new Error(`no answer within ${timeoutMs} ms`)) })
     probe.on('error', reject)
     probe.end()
   })
@@ -99,13 +114,19 @@ function probeByConnect(where: NetConnectOpts, timeoutMs: number): Promise<Probe
       socket.destroy()
       resolve(HEALTHY)
     })
-    socket.on('timeout', () => { socket.destroy(new Error(`no connection within ${timeoutMs} ms`)) })
+    socket.on('timeout', () => {
+      socket.destroy(new Error(`no connection within ${timeoutMs} ms`))
+    })
     socket.on('error', reject)
   })
 }
 
 /** Resolves a path as the container sees it: its symlinks can't lead out. */
-async function withPath(pid: number, path: string, use: (hostPath: string) => Promise<ProbeResult>): Promise<ProbeResult> {
+async function withPath(
+  pid: number,
+  path: string,
+  use: (hostPath: string) => Promise<ProbeResult>,
+): Promise<ProbeResult> {
   const root = openContainerRoot(pid)
   try {
     const fd = tryOpenConfined(root, path, { flags: Open.PATH, resolve: RESOLVE.IN_ROOT })

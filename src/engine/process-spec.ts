@@ -18,7 +18,11 @@ export interface ProcessSpec {
   /** Classic BPF program; absent: unconfined. */
   readonly seccomp?: Uint8Array
   /** By resource number (man 2 prlimit). */
-  readonly rlimits: readonly { readonly resource: number; readonly soft: number; readonly hard: number }[]
+  readonly rlimits: readonly {
+    readonly resource: number
+    readonly soft: number
+    readonly hard: number
+  }[]
   /** Descriptors of the daemon that become 0, 1 and 2. */
   readonly stdio: readonly [number, number, number]
   /** stdio is a terminal: make it the controlling one. */
@@ -70,7 +74,11 @@ function toRlimit(value: number): bigint {
  * the bounding set CAP_SETPCAP, changing ids CAP_SETUID (config.md of the OCI runtime specification leaves it open;
  * runc has the same).
  */
-export function appendExec(list: SyscallList, spec: ProcessSpec, signals: BlockedSignals): ExecAttempts {
+export function appendExec(
+  list: SyscallList,
+  spec: ProcessSpec,
+  signals: BlockedSignals,
+): ExecAttempts {
   if (spec.noNewPrivileges) list.call('prctl', [Prctl.SET_NO_NEW_PRIVS, 1, 0, 0, 0])
   if (spec.seccomp !== undefined) {
     const filter = list.bytes(spec.seccomp)
@@ -99,7 +107,7 @@ function appendCapabilities(list: SyscallList, capabilities: readonly number[]):
   const words = new Uint32Array(6) // effective, permitted, inheritable: low words, then high words
   for (const capability of capabilities) {
     const half = capability < 32 ? 0 : 3
-    const bit = 1 << capability % 32
+    const bit = 1 << (capability % 32)
     words[half] = ((words[half] ?? 0) | bit) >>> 0
     words[half + 1] = ((words[half + 1] ?? 0) | bit) >>> 0
   }
@@ -115,7 +123,9 @@ function appendExecve(list: SyscallList, spec: ProcessSpec): ExecAttempts {
     ? [program]
     : path.split(':').map((directory) => `${directory === '' ? '.' : directory}/${program}`)
   const argv = list.strings(spec.argv)
-  const env = list.strings(Object.entries(spec.environment).map(([name, value]) => `${name}=${value}`))
+  const env = list.strings(
+    Object.entries(spec.environment).map(([name, value]) => `${name}=${value}`),
+  )
   const entries = candidates.map((candidate, index) =>
     list.call('execve', [candidate, argv, env], { ignoreError: index < candidates.length - 1 }),
   )
@@ -141,7 +151,9 @@ export class ExecError extends TsstackError {
           ? 'it is neither a program for this machine nor a script with a "#!" line'
           : errnoName(errno)
     super('FAILED_PRECONDITION', `Cannot execute "${program}": ${why}`, {
-      hint: missing ? 'Check the spelling, the PATH, and that the interpreter named in its first line exists' : 'Check the file in the image',
+      hint: missing
+        ? 'Check the spelling, the PATH, and that the interpreter named in its first line exists'
+        : 'Check the file in the image',
     })
     this.exitCode = missing ? 127 : 126
   }
@@ -151,7 +163,11 @@ export class ExecError extends TsstackError {
  * Runs a list with two legs (start-container.ts draws them) and reaps the outer one.
  * @returns the pid of the inner leg, now the program
  */
-export async function launch(list: SyscallList, inner: Entry, attempts: ExecAttempts): Promise<number> {
+export async function launch(
+  list: SyscallList,
+  inner: Entry,
+  attempts: ExecAttempts,
+): Promise<number> {
   try {
     await list.run()
     return list.result(inner)
@@ -173,7 +189,12 @@ function explainExecFailure(error: unknown, list: SyscallList, attempts: ExecAtt
 }
 
 /** Appends the writing of a short text to a file of the kernel. */
-export function appendWrite(list: SyscallList, file: string, text: string, options: { readonly ignoreError: boolean }): void {
+export function appendWrite(
+  list: SyscallList,
+  file: string,
+  text: string,
+  options: { readonly ignoreError: boolean },
+): void {
   const fd = list.call('openat', [AT_FDCWD, file, Open.WRONLY | Open.CLOEXEC, 0], options)
   list.call('write', [fd, text, Buffer.byteLength(text)], { ...options, target: file })
 }

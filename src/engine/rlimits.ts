@@ -3,8 +3,22 @@ import { TsstackError } from '../errors.ts'
 
 /** Names of `ulimits` by resource number (include/uapi/asm-generic/resource.h). */
 const RESOURCES: Readonly<Record<string, number>> = {
-  cpu: 0, fsize: 1, data: 2, stack: 3, core: 4, rss: 5, nproc: 6, nofile: 7, memlock: 8, as: 9, locks: 10, sigpending: 11,
-  msgqueue: 12, nice: 13, rtprio: 14, rttime: 15,
+  cpu: 0,
+  fsize: 1,
+  data: 2,
+  stack: 3,
+  core: 4,
+  rss: 5,
+  nproc: 6,
+  nofile: 7,
+  memlock: 8,
+  as: 9,
+  locks: 10,
+  sigpending: 11,
+  msgqueue: 12,
+  nice: 13,
+  rtprio: 14,
+  rttime: 15,
 }
 const NOFILE = 7
 
@@ -12,7 +26,9 @@ let ownNofile: number | undefined
 
 /** The hard limit of open files that this process has and may hand on. */
 function hardNofile(): number {
-  ownNofile ??= Number(/Max open files\s+\d+\s+(\d+)/.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? 1024)
+  ownNofile ??= Number(
+    /Max open files\s+\d+\s+(\d+)/.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? 1024,
+  )
   return ownNofile
 }
 
@@ -27,7 +43,10 @@ export function rlimitsOf(
   const wanted = Object.entries(ulimits).map(([name, { soft, hard }]) => {
     const resource = RESOURCES[name]
     if (resource !== undefined) return { resource, soft, hard }
-    throw new TsstackError('INVALID_ARGUMENT', `Cannot set ulimit "${name}": it is none of ${Object.keys(RESOURCES).join(', ')}`)
+    throw new TsstackError(
+      'INVALID_ARGUMENT',
+      `Cannot set ulimit "${name}": it is none of ${Object.keys(RESOURCES).join(', ')}`,
+    )
   })
   if (wanted.some(({ resource }) => resource === NOFILE)) return wanted
   return [{ resource: NOFILE, soft: Math.min(1024, hardNofile()), hard: hardNofile() }, ...wanted]

@@ -4,7 +4,12 @@
  */
 import { statSync } from 'node:fs'
 import { AT_FDCWD, MountAttribute, MountFlag, Open } from '../kernel/constants.ts'
-import { changeMount, cloneTree, mountFileSystem, type FsOptions } from '../kernel/detached-mount.ts'
+import {
+  changeMount,
+  cloneTree,
+  mountFileSystem,
+  type FsOptions,
+} from '../kernel/detached-mount.ts'
 import { openConfined } from '../kernel/file-calls.ts'
 import { syscall } from '../kernel/libc.ts'
 import type { FdScope } from '../kernel/fd-scope.ts'
@@ -42,15 +47,32 @@ export interface RootRequest {
 
 export type BuiltRoot = Pick<
   StartRequest,
-  'rootFd' | 'stageFd' | 'attachments' | 'lateAttachments' | 'innerMounts' | 'files' | 'maskedPaths' | 'readOnlyPaths'
+  | 'rootFd'
+  | 'stageFd'
+  | 'attachments'
+  | 'lateAttachments'
+  | 'innerMounts'
+  | 'files'
+  | 'maskedPaths'
+  | 'readOnlyPaths'
 > & {
   readonly devptsFd: number
 }
 
 /** The OCI runtime's usual lists (moby oci/defaults.go); the kernel's own files that tell or change too much. */
 const MASKED_PATHS = [
-  '/proc/asound', '/proc/acpi', '/proc/interrupts', '/proc/kcore', '/proc/keys', '/proc/latency_stats', '/proc/timer_list',
-  '/proc/timer_stats', '/proc/sched_debug', '/proc/scsi', '/sys/firmware', '/sys/devices/virtual/powercap',
+  '/proc/asound',
+  '/proc/acpi',
+  '/proc/interrupts',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/timer_list',
+  '/proc/timer_stats',
+  '/proc/sched_debug',
+  '/proc/scsi',
+  '/sys/firmware',
+  '/sys/devices/virtual/powercap',
 ]
 const READ_ONLY_PATHS = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']
 const RESERVED_TARGETS = new Set(['/', '/proc', '/sys', '/dev'])
@@ -124,10 +146,15 @@ class RootBuilder {
     this.#stageFd = this.#target('/proc', 'directory') // free until proc is mounted
     this.#innerMounts.push({ type: 'proc', target: this.#stageFd, flags: SAFE })
     // A user namespace may mount sysfs only for a network namespace of its own.
-    const ownsNetwork = config.networkMode.kind === 'endpoints' || config.networkMode.kind === 'none'
+    const ownsNetwork =
+      config.networkMode.kind === 'endpoints' || config.networkMode.kind === 'none'
     const readOnly = config.privileged ? 0 : MountFlag.RDONLY
     if (ownsNetwork || userns === undefined) {
-      this.#innerMounts.push({ type: 'sysfs', target: this.#target('/sys', 'directory'), flags: SAFE | readOnly })
+      this.#innerMounts.push({
+        type: 'sysfs',
+        target: this.#target('/sys', 'directory'),
+        flags: SAFE | readOnly,
+      })
       this.#addCgroupView()
     } else {
       this.#attach('/sys', this.#cloneHost('/sys', { readOnly: true }))
@@ -136,13 +163,28 @@ class RootBuilder {
     this.#attach('/dev', dev)
     this.#devptsFd = createTerminals(this.#owner, this.#scope)
     this.#attach('/dev/pts', this.#devptsFd)
-    if (!this.#request.sources.some(({ mount }) => mount.target === '/dev/shm')) this.#addSharedMemory()
-    this.#innerMounts.push({ type: 'mqueue', target: this.#target('/dev/mqueue', 'directory'), flags: SAFE, ignoreError: true })
+    if (!this.#request.sources.some(({ mount }) => mount.target === '/dev/shm'))
+      this.#addSharedMemory()
+    this.#innerMounts.push({
+      type: 'mqueue',
+      target: this.#target('/dev/mqueue', 'directory'),
+      flags: SAFE,
+      ignoreError: true,
+    })
   }
 
   #addSharedMemory(): void {
     const { shmBytes } = this.#request.config
-    this.#attach('/dev/shm', this.#tmpfs([['mode', '1777'], ['size', String(shmBytes)]], SAFE_ATTRIBUTES))
+    this.#attach(
+      '/dev/shm',
+      this.#tmpfs(
+        [
+          ['mode', '1777'],
+          ['size', String(shmBytes)],
+        ],
+        SAFE_ATTRIBUTES,
+      ),
+    )
   }
 
   /** The container's own cgroups, read-only, where programs look for their limits. */
@@ -150,10 +192,21 @@ class RootBuilder {
     const hierarchies = this.#request.cgroupHierarchies
     const flags = SAFE | MountFlag.RDONLY
     if (hierarchies.includes('unified')) {
-      this.#innerMounts.push({ type: 'cgroup2', target: '/sys/fs/cgroup', flags, ignoreError: true })
+      this.#innerMounts.push({
+        type: 'cgroup2',
+        target: '/sys/fs/cgroup',
+        flags,
+        ignoreError: true,
+      })
       return
     }
-    const tree = this.#tmpfs([['mode', '0755'], ['size', '64k']], SAFE_ATTRIBUTES)
+    const tree = this.#tmpfs(
+      [
+        ['mode', '0755'],
+        ['size', '64k'],
+      ],
+      SAFE_ATTRIBUTES,
+    )
     for (const name of hierarchies) syscall('mkdirat', tree, name, 0o755)
     this.#lateAttachments.push({ mountFd: tree, path: '/sys/fs/cgroup' })
     for (const name of hierarchies) {
@@ -165,11 +218,17 @@ class RootBuilder {
   addMount(source: MountSource): void {
     const { mount } = source
     if (RESERVED_TARGETS.has(mount.target)) {
-      throw new TsstackError('INVALID_ARGUMENT', `Cannot mount at "${mount.target}": the engine needs that path`)
+      throw new TsstackError(
+        'INVALID_ARGUMENT',
+        `Cannot mount at "${mount.target}": the engine needs that path`,
+      )
     }
     if (mount.kind === 'tmpfs') {
-      const attributes = MountAttribute.NOSUID | MountAttribute.NODEV |
-        (mount.readOnly ? MountAttribute.RDONLY : 0) | (mount.noExec ? MountAttribute.NOEXEC : 0)
+      const attributes =
+        MountAttribute.NOSUID |
+        MountAttribute.NODEV |
+        (mount.readOnly ? MountAttribute.RDONLY : 0) |
+        (mount.noExec ? MountAttribute.NOEXEC : 0)
       this.#attach(mount.target, this.#tmpfs(this.#shiftIds(mount.options), attributes))
       return
     }
@@ -182,7 +241,11 @@ class RootBuilder {
 
   addFiles(files: readonly TreeFile[], options: { readonly readOnly: boolean }): void {
     if (files.length === 0) return
-    const treeFd = createFileTree(files, { owner: this.#owner, readOnly: options.readOnly, scope: this.#scope })
+    const treeFd = createFileTree(files, {
+      owner: this.#owner,
+      readOnly: options.readOnly,
+      scope: this.#scope,
+    })
     const placed = files.map((file, index) => ({
       name: String(index),
       targetFd: this.#target(file.target, 'file'),
@@ -206,23 +269,36 @@ class RootBuilder {
 
   #shiftIds(options: Readonly<Record<string, string>>): FsOptions {
     const shifted = Object.entries(options).map(
-      ([name, value]) => [name, name === 'uid' || name === 'gid' ? String(this.#owner + Number(value)) : value] as const,
+      ([name, value]) =>
+        [
+          name,
+          name === 'uid' || name === 'gid' ? String(this.#owner + Number(value)) : value,
+        ] as const,
     )
     return 'mode' in options ? shifted : [['mode', '1777'], ...shifted]
   }
 
   /** A part of the host's tree, with ids as the container knows them. */
-  #cloneHost(source: string, options: { readonly readOnly: boolean; readonly recursive?: boolean }): number {
+  #cloneHost(
+    source: string,
+    options: { readonly readOnly: boolean; readonly recursive?: boolean },
+  ): number {
     const recursive = options.recursive ?? true
     const fd = this.#scope.add(cloneTree(source, { recursive }))
     const { userns, config } = this.#request
-    const set = (options.readOnly ? MountAttribute.RDONLY : 0) | (config.privileged ? 0 : MountAttribute.NODEV)
+    const set =
+      (options.readOnly ? MountAttribute.RDONLY : 0) |
+      (config.privileged ? 0 : MountAttribute.NODEV)
     if (set !== 0) changeMount(fd, { set, recursive })
     if (userns !== undefined) mapIds(fd, userns, { source, recursive })
     return fd
   }
 
-  #attach(target: string, mountFd: number, of: { kind?: 'directory' | 'file'; creationPath?: string } = {}): void {
+  #attach(
+    target: string,
+    mountFd: number,
+    of: { kind?: 'directory' | 'file'; creationPath?: string } = {},
+  ): void {
     this.#attachments.push({ mountFd, targetFd: this.#target(target, of.kind ?? 'directory') })
     if (of.kind === 'file') return
     // Below an ID-mapped mount the daemon's own id does not exist: it creates in the source instead, as its owner 0.
@@ -236,9 +312,15 @@ class RootBuilder {
 
   /** The deepest tree that holds a path, and the path in it. */
   #placeOf(target: string): { readonly root: ContainerRoot; readonly below: string } {
-    const holds = (place: Place): boolean => place.path === '/' || target.startsWith(`${place.path}/`)
-    const place = this.#places.filter(holds).reduce((a, b) => (b.path.length >= a.path.length ? b : a))
-    return { root: place.root, below: place.path === '/' ? target : target.slice(place.path.length) }
+    const holds = (place: Place): boolean =>
+      place.path === '/' || target.startsWith(`${place.path}/`)
+    const place = this.#places
+      .filter(holds)
+      .reduce((a, b) => (b.path.length >= a.path.length ? b : a))
+    return {
+      root: place.root,
+      below: place.path === '/' ? target : target.slice(place.path.length),
+    }
   }
 
   /** The location of a mount point. */
@@ -254,14 +336,22 @@ function openLocation(source: string): number {
   return openConfined(AT_FDCWD, source, { flags: Open.PATH, resolve: 0 })
 }
 
-function mapIds(fd: number, userns: StackUserNamespace, of: { readonly source: string; readonly recursive: boolean }): void {
+function mapIds(
+  fd: number,
+  userns: StackUserNamespace,
+  of: { readonly source: string; readonly recursive: boolean },
+): void {
   try {
     changeMount(fd, { usernsFd: userns.fd, recursive: of.recursive })
   } catch (error) {
-    throw new TsstackError('FAILED_PRECONDITION', `Cannot map ids of "${of.source}": its file system does not support it`, {
-      cause: error,
-      hint: 'Set "userns_mode: host" on the service, or mount from another file system',
-    })
+    throw new TsstackError(
+      'FAILED_PRECONDITION',
+      `Cannot map ids of "${of.source}": its file system does not support it`,
+      {
+        cause: error,
+        hint: 'Set "userns_mode: host" on the service, or mount from another file system',
+      },
+    )
   }
 }
 
@@ -269,17 +359,24 @@ function mapIds(fd: number, userns: StackUserNamespace, of: { readonly source: s
  * Makes the detached root mount of a snapshot.
  * @param userns absent: the host's ids
  */
-export function openRoot(mount: Mount, userns: StackUserNamespace | undefined, scope: FdScope): ContainerRoot {
+export function openRoot(
+  mount: Mount,
+  userns: StackUserNamespace | undefined,
+  scope: FdScope,
+): ContainerRoot {
   const owner = userns?.range.start ?? 0
   if (mount.kind === 'overlay') {
-    const layers = mount.lowerdirs.map((lower) => (userns === undefined ? lower : `/proc/self/fd/${userns.layer(lower)}`))
+    const layers = mount.lowerdirs.map((lower) =>
+      userns === undefined ? lower : `/proc/self/fd/${userns.layer(lower)}`,
+    )
     const options: [string, string][] = layers.map((layer) => ['lowerdir+', layer])
     if (mount.upperdir !== undefined) options.push(['upperdir', mount.upperdir])
     if (mount.workdir !== undefined) options.push(['workdir', mount.workdir])
     const fd = scope.add(mountFileSystem('overlay', options))
     return { fd, creationFd: fd, owner }
   }
-  if (mount.kind !== 'bind') throw new TsstackError('INTERNAL', `Cannot use a ${mount.kind} as root`)
+  if (mount.kind !== 'bind')
+    throw new TsstackError('INTERNAL', `Cannot use a ${mount.kind} as root`)
   const fd = scope.add(cloneTree(mount.source, { recursive: false }))
   if (userns !== undefined) changeMount(fd, { usernsFd: userns.fd })
   return { fd, creationFd: scope.add(openLocation(mount.source)), owner: 0 }

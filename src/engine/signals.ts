@@ -19,7 +19,11 @@ export function parseSignal(text: string): number {
       ? numbers[`SIG${name}`]
       : (realtime[1] === 'IN' ? SIGRTMIN : SIGRTMAX) + offset
   if (signal !== undefined && signal >= 1 && signal <= SIGRTMAX) return signal
-  throw new TsstackError('INVALID_ARGUMENT', `Cannot use signal "${text}": there is no such signal`, {
-    hint: 'Use a name such as SIGTERM or a number from 1 to 64',
-  })
+  throw new TsstackError(
+    'INVALID_ARGUMENT',
+    `Cannot use signal "${text}": there is no such signal`,
+    {
+      hint: 'Use a name such as SIGTERM or a number from 1 to 64',
+    },
+  )
 }

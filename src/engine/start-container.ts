@@ -10,12 +10,24 @@
  * The outer leg leaves as soon as the inner one has executed its program; the inner one is the daemon's own child.
  */
 import {
-  AT_FDCWD, Clone, MNT_DETACH, MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH, MountFlag, OPEN_TREE_CLONE, Open,
+  AT_FDCWD,
+  Clone,
+  MNT_DETACH,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  MOVE_MOUNT_T_EMPTY_PATH,
+  MountFlag,
+  OPEN_TREE_CLONE,
+  Open,
 } from '../kernel/constants.ts'
 import { blockSignals, cloneArguments, CLONE_ARGUMENTS_BYTES } from '../kernel/signal-mask.ts'
 import { SyscallList, type Entry } from '../kernel/syscall-list.ts'
 import {
-  appendBecomeRoot, appendExec, appendStdio, appendWrite, launch, type ProcessSpec,
+  appendBecomeRoot,
+  appendExec,
+  appendStdio,
+  appendWrite,
+  launch,
+  type ProcessSpec,
 } from './process-spec.ts'
 
 /** A namespace to enter instead of making a new one; kind is the CLONE_NEW… flag. */
@@ -94,17 +106,22 @@ export async function startContainer(request: StartRequest): Promise<number> {
   appendIdentity(list, request)
   appendStdio(list, request.process)
   const attempts = appendExec(list, request.process, signals)
-  list.parent(fork, () => { signals.restore() })
+  list.parent(fork, () => {
+    signals.restore()
+  })
   return launch(list, pid, attempts)
 }
 
 function appendOuterLeg(list: SyscallList, request: StartRequest): void {
   for (const file of request.cgroupJoinFiles) appendWrite(list, file, '0', { ignoreError: false })
   if (request.oomScoreAdj !== undefined) {
-    appendWrite(list, '/proc/self/oom_score_adj', String(request.oomScoreAdj), { ignoreError: true })
+    appendWrite(list, '/proc/self/oom_score_adj', String(request.oomScoreAdj), {
+      ignoreError: true,
+    })
   }
   for (const { flag, fd } of request.join) list.call('setns', [fd, flag])
-  if (request.usernsFd !== undefined) list.call('setns', [request.usernsFd, Clone.NEWUSER], { target: 'user namespace' })
+  if (request.usernsFd !== undefined)
+    list.call('setns', [request.usernsFd, Clone.NEWUSER], { target: 'user namespace' })
 }
 
 function appendMounts(list: SyscallList, request: StartRequest): void {
@@ -115,12 +132,17 @@ function appendMounts(list: SyscallList, request: StartRequest): void {
     attach(list, treeFd, request.stageFd)
     for (const { name, targetFd } of placed) {
       const path = `/proc/self/fd/${treeFd}/${name}`
-      attach(list, list.call('open_tree', [AT_FDCWD, path, OPEN_TREE_CLONE | Open.CLOEXEC]), targetFd)
+      attach(
+        list,
+        list.call('open_tree', [AT_FDCWD, path, OPEN_TREE_CLONE | Open.CLOEXEC]),
+        targetFd,
+      )
     }
     list.call('umount2', [`/proc/self/fd/${treeFd}`, MNT_DETACH])
   }
   for (const mount of request.innerMounts) {
-    if (typeof mount.target === 'number') appendInnerMount(list, mount, `/proc/self/fd/${mount.target}`)
+    if (typeof mount.target === 'number')
+      appendInnerMount(list, mount, `/proc/self/fd/${mount.target}`)
   }
 }
 
@@ -131,7 +153,9 @@ function attach(list: SyscallList, mount: number | Entry, targetFd: number): voi
 }
 
 function moveTo(list: SyscallList, fd: number, directory: string): void {
-  list.call('move_mount', [fd, '', AT_FDCWD, directory, MOVE_MOUNT_F_EMPTY_PATH], { target: directory })
+  list.call('move_mount', [fd, '', AT_FDCWD, directory, MOVE_MOUNT_F_EMPTY_PATH], {
+    target: directory,
+  })
 }
 
 function appendInnerMount(list: SyscallList, mount: InnerMount, target: string): void {
@@ -161,17 +185,24 @@ function appendPivot(list: SyscallList, request: StartRequest): void {
 function appendProtectedPaths(list: SyscallList, request: StartRequest): void {
   for (const path of request.maskedPaths) {
     list.call('mount', ['/dev/null', path, null, MountFlag.BIND, null], { ignoreError: true })
-    list.call('mount', ['tmpfs', `${path}/.`, 'tmpfs', MountFlag.RDONLY, null], { ignoreError: true }) // a directory
+    list.call('mount', ['tmpfs', `${path}/.`, 'tmpfs', MountFlag.RDONLY, null], {
+      ignoreError: true,
+    }) // a directory
   }
   const readOnly = MountFlag.NOSUID | MountFlag.NODEV | MountFlag.NOEXEC | MountFlag.RDONLY
   for (const path of request.readOnlyPaths) {
-    list.call('mount', [path, path, null, MountFlag.BIND | MountFlag.REC, null], { ignoreError: true })
-    list.call('mount', [null, path, null, MountFlag.BIND | MountFlag.REMOUNT | readOnly, null], { ignoreError: true })
+    list.call('mount', [path, path, null, MountFlag.BIND | MountFlag.REC, null], {
+      ignoreError: true,
+    })
+    list.call('mount', [null, path, null, MountFlag.BIND | MountFlag.REMOUNT | readOnly, null], {
+      ignoreError: true,
+    })
   }
 }
 
 function appendIdentity(list: SyscallList, request: StartRequest): void {
   const { hostname, domainname } = request
   if (hostname !== undefined) list.call('sethostname', [hostname, Buffer.byteLength(hostname)])
-  if (domainname !== undefined) list.call('setdomainname', [domainname, Buffer.byteLength(domainname)])
+  if (domainname !== undefined)
+    list.call('setdomainname', [domainname, Buffer.byteLength(domainname)])
 }

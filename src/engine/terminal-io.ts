@@ -14,7 +14,9 @@ export interface TerminalIo {
 /** Takes over the descriptor of a terminal's master side. */
 export function openTerminalIo(masterFd: number): TerminalIo {
   const stream = new ReadStream(masterFd)
-  stream.on('error', () => { stream.destroy() }) // EIO: the last process has closed its side (man 4 pts)
+  stream.on('error', () => {
+    stream.destroy()
+  }) // EIO: the last process has closed its side (man 4 pts)
   return {
     stream,
     resize(columns, rows) {

@@ -77,18 +77,24 @@ function forkKeeper(socket: number): number {
   // The kernel itself writes to the thread's data when it has interrupted it (Documentation/userspace-api/rseq.rst).
   const needed = [list.reserve(LIST_BYTES), routineAddress(), threadDataAddress()]
   const signals = blockSignals(list)
-  const fork = list.fork('clone3', [cloneArguments(list, Clone.CLEAR_SIGHAND), CLONE_ARGUMENTS_BYTES])
+  const fork = list.fork('clone3', [
+    cloneArguments(list, Clone.CLEAR_SIGHAND),
+    CLONE_ARGUMENTS_BYTES,
+  ])
   list.call('setsid', [])
   list.call('prctl', [Prctl.SET_NAME, 'tsstack-keeper', 0, 0, 0])
   list.call('dup3', [socket, 0, 0])
   list.call('close_range', [1, HIGHEST_DESCRIPTOR, 0])
-  for (const [start, length] of mappingsWithout(needed)) list.call('munmap', [start, length], { ignoreError: true })
+  for (const [start, length] of mappingsWithout(needed))
+    list.call('munmap', [start, length], { ignoreError: true })
   const payload = list.words([list.bytes(new Uint8Array(8)), 8]) // struct iovec
   const control = list.bytes(new Uint8Array(CMSG_BYTES))
   const message = list.words([0, 0, payload, 1, control, CMSG_BYTES, 0]) // struct msghdr
   list.repeat('recvmsg', [0, message, 0])
   list.call('ppoll', [0, 0, 0, 0, 8]) // the daemon is gone: keep on holding
-  list.parent(fork, () => { signals.restore() })
+  list.parent(fork, () => {
+    signals.restore()
+  })
   try {
     list.runSync()
     return list.forkedPid()
@@ -126,7 +132,7 @@ function sendDescriptor(socket: number, fd: number): void {
   message.writeBigUInt64LE(BigInt(addressOf(control)), 32)
   message.writeBigUInt64LE(BigInt(CMSG_BYTES), 40)
   syscall('sendmsg', socket, message, 0)
-  void [byte, vector, control].length // alive until the call is over
+  if (byte.length + vector.length + control.length === 0) throw new RangeError() // alive until the call is over
 }
 
 /** The keeper of a daemon that is gone. */

@@ -4,7 +4,13 @@
  */
 import { closeSync } from 'node:fs'
 import {
-  AT_EMPTY_PATH, AT_FDCWD, AT_RECURSIVE, FsConfig, MountAttribute, OPEN_TREE_CLONE, Open,
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_RECURSIVE,
+  FsConfig,
+  MountAttribute,
+  OPEN_TREE_CLONE,
+  Open,
 } from './constants.ts'
 import { SyscallError, syscall, trySyscall } from './libc.ts'
 
@@ -28,7 +34,8 @@ export function mountFileSystem(type: string, options: FsOptions, attributes = 0
         value === true
           ? trySyscall('fsconfig', context, FsConfig.SET_FLAG, name, 0, 0)
           : trySyscall('fsconfig', context, FsConfig.SET_STRING, name, value, 0)
-      if (result < 0) throw new SyscallError('fsconfig', -result, `${type}: ${name}=${String(value)}`)
+      if (result < 0)
+        throw new SyscallError('fsconfig', -result, `${type}: ${name}=${String(value)}`)
     }
     const created = trySyscall('fsconfig', context, FsConfig.CREATE, 0, 0, 0)
     if (created < 0) throw new SyscallError('fsconfig', -created, type)

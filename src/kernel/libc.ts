@@ -11,10 +11,20 @@ import { syscallNumber, type SyscallName } from './syscall-numbers.ts'
 export type SyscallArgument = number | bigint | Uint8Array | string | null
 
 const library = koffi.load(null)
-const LONG_AND_SIX = ['long', 'intptr_t', 'intptr_t', 'intptr_t', 'intptr_t', 'intptr_t', 'intptr_t']
+const LONG_AND_SIX = [
+  'long',
+  'intptr_t',
+  'intptr_t',
+  'intptr_t',
+  'intptr_t',
+  'intptr_t',
+  'intptr_t',
+]
 const invoke = library.func('syscall', 'long', LONG_AND_SIX)
 
-const ERRNO_NAMES = new Map(Object.entries(os.constants.errno).map(([name, value]) => [value, name]))
+const ERRNO_NAMES = new Map(
+  Object.entries(os.constants.errno).map(([name, value]) => [value, name]),
+)
 
 /** The symbolic name of an errno value: 2 -> `ENOENT`. */
 export function errnoName(errno: number): string {
@@ -69,7 +79,9 @@ function toInteger(argument: SyscallArgument, keep: Uint8Array[]): number | bigi
  */
 export function trySyscall(name: SyscallName, ...args: readonly SyscallArgument[]): number {
   const keep: Uint8Array[] = [] // the buffers must outlive the call
-  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = args.map((argument) => toInteger(argument, keep))
+  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = args.map((argument) =>
+    toInteger(argument, keep),
+  )
   const result = invoke(syscallNumber(name), a, b, c, d, e, f) as number
   if (result !== -1) return result
   return keep.length >= 0 ? -koffi.errno() : result

@@ -6,7 +6,12 @@
 
 export type Mount =
   /** Layers, lowest last, as overlayfs wants them; no upperdir: read-only. Layers are ID-mapped into the stack's range. */
-  | { readonly kind: 'overlay'; readonly lowerdirs: readonly string[]; readonly upperdir?: string; readonly workdir?: string }
+  | {
+      readonly kind: 'overlay'
+      readonly lowerdirs: readonly string[]
+      readonly upperdir?: string
+      readonly workdir?: string
+    }
   /** A plain directory tree as root (storage driver `vfs`), or a directory or file of the host at `target`. */
   | {
       readonly kind: 'bind'

@@ -27,7 +27,9 @@ export function createUserNamespace(range: IdRange): number {
   const flags = Clone.VM | Clone.NEWUSER | Clone.CLEAR_SIGHAND
   const fork = list.fork('clone3', [cloneArguments(list, flags), CLONE_ARGUMENTS_BYTES])
   list.call('ppoll', [0, 0, 0, 0, 8]) // until it is killed
-  list.parent(fork, () => { signals.restore() })
+  list.parent(fork, () => {
+    signals.restore()
+  })
   try {
     list.runSync()
     const pid = list.forkedPid()
@@ -68,7 +70,9 @@ export async function createNetworkSandbox(usernsFd: number | undefined): Promis
   const netlink = list.call('socket', [AF_NETLINK, SOCK_RAW_CLOEXEC, 0])
   const netns = list.call('openat', [AT_FDCWD, '/proc/self/ns/net', Open.RDONLY | Open.CLOEXEC, 0])
   list.call('exit_group', [0])
-  list.parent(fork, () => { signals.restore() })
+  list.parent(fork, () => {
+    signals.restore()
+  })
   try {
     try {
       await list.run()

@@ -21,7 +21,9 @@ export function watchReadable(fd: number, onReadable: () => void): Watch {
       if (!open) return
       open = false
       handle.stop()
-      setImmediate(() => { handle.close() }) // not within its own callback: koffi frees it at once
+      setImmediate(() => {
+        handle.close()
+      }) // not within its own callback: koffi frees it at once
     },
   }
 }

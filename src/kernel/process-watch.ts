@@ -2,7 +2,14 @@
 import { closeSync } from 'node:fs'
 import { trySyscall } from './libc.ts'
 import { watchReadable } from './poll.ts'
-import { decodeWaitStatus, openPidfd, processStartTime, reap, sendSignal, type ExitStatus } from './process.ts'
+import {
+  decodeWaitStatus,
+  openPidfd,
+  processStartTime,
+  reap,
+  sendSignal,
+  type ExitStatus,
+} from './process.ts'
 
 /** include/uapi/linux/pidfd.h: _IOWR(0xFF, 11, struct pidfd_info of 64 bytes), Linux 6.15 for the exit code */
 const PIDFD_GET_INFO = 0xc040ff0b
@@ -49,7 +56,9 @@ function watch(pid: number, onExit: (pidfd: number) => ExitStatus | undefined): 
       ended = true
       readable.close()
       const status = onExit(pidfd)
-      setImmediate(() => { closeSync(pidfd) }) // after the watch has let go of it
+      setImmediate(() => {
+        closeSync(pidfd)
+      }) // after the watch has let go of it
       resolve(status)
     })
   })

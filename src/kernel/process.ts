@@ -27,9 +27,18 @@ export function decodeWaitStatus(status: number): ExitStatus {
  * Reaps a child.
  * @returns undefined when it still runs (only without `block`) or is not our child
  */
-export function reap(pid: number, options: { readonly block?: boolean } = {}): ExitStatus | undefined {
+export function reap(
+  pid: number,
+  options: { readonly block?: boolean } = {},
+): ExitStatus | undefined {
   const status = Buffer.alloc(4)
-  const reaped = trySyscall('wait4', pid, status, WAIT_ALL | (options.block === true ? 0 : WNOHANG), 0)
+  const reaped = trySyscall(
+    'wait4',
+    pid,
+    status,
+    WAIT_ALL | (options.block === true ? 0 : WNOHANG),
+    0,
+  )
   return reaped === pid ? decodeWaitStatus(status.readInt32LE(0)) : undefined
 }
 

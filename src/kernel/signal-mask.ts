@@ -22,8 +22,12 @@ let ignored: readonly number[] | undefined
  */
 function ignoredSignals(): readonly number[] {
   if (ignored !== undefined) return ignored
-  const mask = BigInt(`0x${/^SigIgn:\t([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0'}`)
-  ignored = Array.from({ length: 64 }, (_, index) => index + 1).filter((signal) => (mask & (1n << BigInt(signal - 1))) !== 0n)
+  const mask = BigInt(
+    `0x${/^SigIgn:\t([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0'}`,
+  )
+  ignored = Array.from({ length: 64 }, (_, index) => index + 1).filter(
+    (signal) => (mask & (1n << BigInt(signal - 1))) !== 0n,
+  )
   return ignored
 }
 
@@ -34,10 +38,13 @@ export function blockSignals(list: SyscallList): BlockedSignals {
   const before: Block = list.bytes(new Uint8Array(MASK_BYTES))
   list.call('rt_sigprocmask', [SIG_SETMASK, all, before, MASK_BYTES])
   return {
-    restore: () => { list.call('rt_sigprocmask', [SIG_SETMASK, before, 0, MASK_BYTES]) },
+    restore: () => {
+      list.call('rt_sigprocmask', [SIG_SETMASK, before, 0, MASK_BYTES])
+    },
     clear: () => {
       const byDefault = list.bytes(new Uint8Array(SIGACTION_BYTES))
-      for (const signal of ignoredSignals()) list.call('rt_sigaction', [signal, byDefault, 0, MASK_BYTES])
+      for (const signal of ignoredSignals())
+        list.call('rt_sigaction', [signal, byDefault, 0, MASK_BYTES])
       list.call('rt_sigprocmask', [SIG_SETMASK, none, 0, MASK_BYTES])
     },
   }

@@ -31,7 +31,7 @@ const PROT_EXEC = 4
 const MAP_PRIVATE_ANONYMOUS = 0x22
 
 type Routine = ((list: number) => number) & {
-  async: (list: number, done: (error: unknown, result: number) => void) => void
+  async: (list: number, done: (error: Error | null, result: number) => void) => void
 }
 
 let routine: Routine | undefined
@@ -45,7 +45,9 @@ export function routineAddress(): number {
 
 /** The machine code, in a page that is written once and then executable, never both. */
 function loadRoutine(): Routine {
-  const code = Buffer.concat((process.arch === 'arm64' ? ARM64 : X64).map(([bytes]) => Buffer.from(bytes, 'hex')))
+  const code = Buffer.concat(
+    (process.arch === 'arm64' ? ARM64 : X64).map(([bytes]) => Buffer.from(bytes, 'hex')),
+  )
   const page = syscall('mmap', 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0)
   code.copy(memoryAt(page, 4096))
   syscall('mprotect', page, 4096, PROT_READ | PROT_EXEC)
@@ -102,7 +104,8 @@ export class SyscallList {
   /** Appends a call. */
   call(name: SyscallName, args: readonly ListArgument[], options: CallOptions = {}): Entry {
     const target = options.target ?? args.find((argument) => typeof argument === 'string')
-    const flags = (options.ignoreError ? Flag.IgnoreError : 0) | (options.leaveParent ? Flag.LeaveParent : 0)
+    const flags =
+      (options.ignoreError ? Flag.IgnoreError : 0) | (options.leaveParent ? Flag.LeaveParent : 0)
     this.#drafts.push({ name, args, target, flags, parentContinues: undefined })
     return { index: this.#drafts.length - 1 }
   }
@@ -156,7 +159,8 @@ export class SyscallList {
     const bytes = Buffer.alloc(values.length * 8)
     const block = this.bytes(bytes)
     values.forEach((value, index) => {
-      if (typeof value === 'object') this.#pointers.push({ offset: block.offset + index * 8, to: value })
+      if (typeof value === 'object')
+        this.#pointers.push({ offset: block.offset + index * 8, to: value })
       else bytes.writeBigInt64LE(BigInt(value), index * 8)
     })
     return block
@@ -174,7 +178,12 @@ export class SyscallList {
 
   /** The bytes of a block, after the run: what the kernel wrote into it. */
   read(block: Block, length: number): Buffer {
-    return Buffer.from(this.#view().subarray(this.#dataStart() + block.offset, this.#dataStart() + block.offset + length))
+    return Buffer.from(
+      this.#view().subarray(
+        this.#dataStart() + block.offset,
+        this.#dataStart() + block.offset + length,
+      ),
+    )
   }
 
   /**
@@ -187,8 +196,8 @@ export class SyscallList {
     const { async: start } = routine
     await new Promise<void>((resolve, reject) => {
       start(this.#address, (error) => {
-        if (error === null || error === undefined) resolve()
-        else reject(error instanceof Error ? error : new Error(String(error)))
+        if (error === null) resolve()
+        else reject(error)
       })
     })
     this.#check()
@@ -230,14 +239,18 @@ export class SyscallList {
     const args = this.#drafts.map((draft) => draft.args.map((argument) => this.#toWord(argument)))
     const length = this.#dataStart() + this.#dataLength
     const memory = this.#memory ?? this.#allocate(length)
-    if (memory.length < length) throw new RangeError(`the list needs ${length} bytes, ${memory.length} are reserved`)
+    if (memory.length < length)
+      throw new RangeError(`the list needs ${length} bytes, ${memory.length} are reserved`)
     const dataAddress = this.#address + this.#dataStart()
     for (const { offset, bytes } of this.#data) memory.set(bytes, this.#dataStart() + offset)
     for (const { offset, to } of this.#pointers) {
       memory.writeBigInt64LE(BigInt(dataAddress + to.offset), this.#dataStart() + offset)
     }
-    if (this.#cleanUp !== undefined) memory.writeBigInt64LE(BigInt(this.#entryAddress(this.#cleanUp)), 16)
-    this.#drafts.forEach((draft, index) => { this.#writeEntry(draft, index, args[index] ?? []) })
+    if (this.#cleanUp !== undefined)
+      memory.writeBigInt64LE(BigInt(this.#entryAddress(this.#cleanUp)), 16)
+    this.#drafts.forEach((draft, index) => {
+      this.#writeEntry(draft, index, args[index] ?? [])
+    })
   }
 
   #allocate(bytes: number): Buffer {
@@ -253,14 +266,20 @@ export class SyscallList {
     return argument ?? 0
   }
 
-  #writeEntry(draft: Draft, index: number, args: readonly (number | bigint | Block | Entry)[]): void {
+  #writeEntry(
+    draft: Draft,
+    index: number,
+    args: readonly (number | bigint | Block | Entry)[],
+  ): void {
     const memory = this.#view()
     const at = HEADER_BYTES + index * ENTRY_BYTES
     memory.writeBigInt64LE(BigInt(syscallNumber(draft.name)), at)
     args.forEach((argument, position) => {
       const cell = at + 8 + position * 8
-      if (typeof argument !== 'object') memory.writeBigInt64LE(BigInt.asIntN(64, BigInt(argument)), cell)
-      else if ('offset' in argument) memory.writeBigInt64LE(BigInt(this.#address + this.#dataStart() + argument.offset), cell)
+      if (typeof argument !== 'object')
+        memory.writeBigInt64LE(BigInt.asIntN(64, BigInt(argument)), cell)
+      else if ('offset' in argument)
+        memory.writeBigInt64LE(BigInt(this.#address + this.#dataStart() + argument.offset), cell)
       else this.#storeResult(argument.index, this.#address + cell)
     })
     memory.writeBigInt64LE(BigInt(draft.flags), at + 64)
@@ -274,7 +293,10 @@ export class SyscallList {
   }
 
   #storeResult(index: number, address: number): void {
-    this.#view().writeBigInt64LE(BigInt(address), HEADER_BYTES + index * ENTRY_BYTES + RESULT_OFFSET)
+    this.#view().writeBigInt64LE(
+      BigInt(address),
+      HEADER_BYTES + index * ENTRY_BYTES + RESULT_OFFSET,
+    )
   }
 
   #entryAddress(index: number): number {

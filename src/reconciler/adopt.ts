@@ -7,23 +7,25 @@ import path from 'node:path'
 import { openPipeIo, openTtyIo, prepareFifos, type ContainerIo } from '../engine/container-io.ts'
 import { adoptProcess, exitInfo } from '../kernel/process-watch.ts'
 import { log } from '../log.ts'
-import { recordExit, scheduleRestart } from './container-exit.ts'
+import { recordExit, scheduleRestart, UNKNOWN_EXIT_CODE } from './container-exit.ts'
 import { monitorHealth } from './container-health.ts'
 import type { Context } from './context.ts'
-import { cgroupName, followProcess, ioOptions, launchContainer } from './launch-container.ts'
+import { ioOptions } from './container-streams.ts'
+import { cgroupName, followProcess, launchContainer } from './launch-container.ts'
 import type { RecoveredDescriptors } from './kept-descriptors.ts'
 import { connectListeners } from './output-listeners.ts'
 import type { ContainerRecord } from './records.ts'
 
 const KILL_TRIES = 100
 const KILL_PAUSE_MS = 10
-const UNKNOWN_EXIT_CODE = 255
 
 /** Call once, before the first request is served. */
 export async function adoptContainers(context: Context): Promise<void> {
   await context.networks.restore()
   const recovered = context.kept.recover()
-  const ended = context.containers.values().filter((record) => hasProcess(record) && !adopt(context, record, recovered))
+  const ended = context.containers
+    .values()
+    .filter((record) => hasProcess(record) && !adopt(context, record, recovered))
   await sweepCgroups(context)
   for (const record of ended) finishRun(context, record, recovered)
   recovered.close()
@@ -37,8 +39,13 @@ function hasProcess(record: ContainerRecord): boolean {
 }
 
 /** @returns false when its process is gone */
-function adopt(context: Context, record: ContainerRecord, recovered: RecoveredDescriptors): boolean {
-  const process = record.pid === undefined ? undefined : adoptProcess(record.pid, record.pidStartTime ?? 0)
+function adopt(
+  context: Context,
+  record: ContainerRecord,
+  recovered: RecoveredDescriptors,
+): boolean {
+  const process =
+    record.pid === undefined ? undefined : adoptProcess(record.pid, record.pidStartTime ?? 0)
   if (process === undefined) return false
   const cgroup = context.cgroups.open(cgroupName(record))
   const io = reopenIo(context, record, recovered)
@@ -51,7 +58,11 @@ function adopt(context: Context, record: ContainerRecord, recovered: RecoveredDe
 }
 
 /** Fifos are found by their path, a terminal only by its descriptor. */
-function reopenIo(context: Context, record: ContainerRecord, recovered: RecoveredDescriptors): ContainerIo {
+function reopenIo(
+  context: Context,
+  record: ContainerRecord,
+  recovered: RecoveredDescriptors,
+): ContainerIo {
   const terminal = record.config.tty ? recovered.take(record.id, 'terminal') : undefined
   const options = ioOptions(context, record)
   if (terminal !== undefined) return openTtyIo(terminal, options)
@@ -60,12 +71,20 @@ function reopenIo(context: Context, record: ContainerRecord, recovered: Recovere
 }
 
 /** It ended while no daemon was there: take what is left of its output, and let its restart policy decide. */
-function finishRun(context: Context, record: ContainerRecord, recovered: RecoveredDescriptors): void {
+function finishRun(
+  context: Context,
+  record: ContainerRecord,
+  recovered: RecoveredDescriptors,
+): void {
   reopenIo(context, record, recovered).close()
   const pidfd = recovered.take(record.id, 'pidfd')
   const status = pidfd === undefined ? undefined : exitInfo(pidfd)
   if (pidfd !== undefined) closeSync(pidfd)
-  recordExit(context, record.id, { exitCode: status?.exitCode ?? UNKNOWN_EXIT_CODE, oomKilled: false })
+  recordExit(context, record.id, {
+    exitCode: status?.exitCode ?? UNKNOWN_EXIT_CODE,
+    oomKilled: false,
+    launch: launchContainer,
+  })
 }
 
 /** Processes in a cgroup of ours that no running container explains: a start that was cut short. */
@@ -95,11 +114,13 @@ async function sweepFiles(context: Context): Promise<void> {
 /** Starts that were asked for and not done, and restarts that were waited for. */
 async function resumeStarts(context: Context): Promise<void> {
   for (const record of context.containers.values()) {
-    if (record.state === 'restarting') scheduleRestart(context, record)
+    if (record.state === 'restarting') scheduleRestart(context, record, launchContainer)
     else if (record.state === 'created' && record.wanted === 'running') {
-      await context.locks.run(record.id, () => launchContainer(context, record.id)).catch((error: unknown) => {
-        log.warn('container could not be started', { container: record.config.name, error })
-      })
+      await context.locks
+        .run(record.id, () => launchContainer(context, record.id))
+        .catch((error: unknown) => {
+          log.warn('container could not be started', { container: record.config.name, error })
+        })
     }
   }
 }

@@ -1,37 +1,22 @@
 /** Service -> ContainerConfig: texts become numbers, the image's defaults fill what the stack leaves open. */
-import type { ContainerConfig, Endpoint, NamespaceMode, NetworkMode, PortMapping, RestartPolicy } from '../engine/container-config.ts'
+import type {
+  ContainerConfig,
+  Endpoint,
+  NamespaceMode,
+  NetworkMode,
+  PortMapping,
+  RestartPolicy,
+} from '../engine/container-config.ts'
 import type { Image } from '../engine/images/image.ts'
 import { parseSignal } from '../engine/signals.ts'
 import { parseBytes } from '../spec/bytes.ts'
 import { parseDurationMs } from '../spec/duration.ts'
 import type { Service, Stack } from '../spec/stack.ts'
 import { TsstackError } from '../errors.ts'
+import type { ConversionInput } from './conversion-input.ts'
 import { containerMounts, containerFiles } from './container-mounts.ts'
 import { healthCheckOf } from './health-check-of.ts'
 import { resourceLimitsOf } from './resource-limits-of.ts'
-
-export interface ContainerIdentity {
-  readonly serviceName: string
-  readonly number: number
-  readonly name: string
-  readonly id: string
-  readonly oneoff: boolean
-}
-
-export interface ConversionInput {
-  readonly stack: Stack
-  readonly service: Service
-  readonly identity: ContainerIdentity
-  readonly image: Image
-  readonly contentDigests: { readonly configs: Readonly<Record<string, string>>; readonly secrets: Readonly<Record<string, string>> }
-  readonly files: readonly string[]
-  readonly workingDir: string
-  readonly configHash: string
-  /** Names of volumes for mount points without a source, by target. */
-  readonly anonymousVolumes: Readonly<Record<string, string>>
-  /** Ids of the containers that `service:x` and `container:x` stand for. */
-  readonly containerOf: (reference: string) => string
-}
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 const DEFAULT_SHM_BYTES = 64 * 1024 * 1024
@@ -82,7 +67,10 @@ export function containerConfigOf(input: ConversionInput): ContainerConfig {
     dnsSearch: service.dns_search ?? [],
     dnsOptions: service.dns_opt ?? [],
     stopSignal: parseSignal(service.stop_signal ?? image.config.stopSignal ?? 'SIGTERM'),
-    stopGraceMs: service.stop_grace_period === undefined ? DEFAULT_STOP_GRACE_MS : parseDurationMs(service.stop_grace_period),
+    stopGraceMs:
+      service.stop_grace_period === undefined
+        ? DEFAULT_STOP_GRACE_MS
+        : parseDurationMs(service.stop_grace_period),
     endpoints: endpointsOf(stack, service, identity.serviceName),
     ports: portsOf(service),
     resources: resourceLimitsOf(service),
@@ -104,13 +92,21 @@ function argvOf(service: Service, image: Image, serviceName: string): readonly s
   const command = service.command ?? (hasEntrypoint ? [] : (image.config.cmd ?? []))
   const argv = [...entrypoint, ...command]
   if (argv.length > 0) return argv
-  throw new TsstackError('INVALID_ARGUMENT', `Cannot run service "${serviceName}": neither it nor its image has a command`, {
-    hint: 'Set "command:"',
-  })
+  throw new TsstackError(
+    'INVALID_ARGUMENT',
+    `Cannot run service "${serviceName}": neither it nor its image has a command`,
+    {
+      hint: 'Set "command:"',
+    },
+  )
 }
 
 function environmentOf(service: Service, image: Image, hostname: string): Record<string, string> {
-  const environment: Record<string, string> = { PATH: DEFAULT_PATH, HOSTNAME: hostname, ...image.config.env }
+  const environment: Record<string, string> = {
+    PATH: DEFAULT_PATH,
+    HOSTNAME: hostname,
+    ...image.config.env,
+  }
   if (service.tty === true) environment['TERM'] ??= 'xterm'
   for (const [name, value] of Object.entries(service.environment ?? {})) {
     if (value === null) Reflect.deleteProperty(environment, name)
@@ -131,7 +127,12 @@ function securityOf(service: Service): Pick<ContainerConfig, 'noNewPrivileges' |
 function ulimitsOf(service: Service): ContainerConfig['ulimits'] {
   const entries = Object.entries(service.ulimits ?? {})
   return Object.fromEntries(
-    entries.map(([name, limit]) => [name, typeof limit === 'number' ? { soft: limit, hard: limit } : { soft: limit.soft, hard: limit.hard }]),
+    entries.map(([name, limit]) => [
+      name,
+      typeof limit === 'number'
+        ? { soft: limit, hard: limit }
+        : { soft: limit.soft, hard: limit.hard },
+    ]),
   )
 }
 
@@ -142,8 +143,18 @@ function networkModeOf(service: Service, containerOf: (reference: string) => str
   return { kind: 'container', container: containerOf(mode) }
 }
 
-function namespaceModeOf(mode: string | undefined, containerOf: (reference: string) => string): NamespaceMode {
-  if (mode === undefined || mode === '' || mode === 'private' || mode === 'shareable' || mode === 'none') return { kind: 'private' }
+function namespaceModeOf(
+  mode: string | undefined,
+  containerOf: (reference: string) => string,
+): NamespaceMode {
+  if (
+    mode === undefined ||
+    mode === '' ||
+    mode === 'private' ||
+    mode === 'shareable' ||
+    mode === 'none'
+  )
+    return { kind: 'private' }
   if (mode === 'host') return { kind: 'host' }
   return { kind: 'container', container: containerOf(mode) }
 }
@@ -155,7 +166,9 @@ function endpointsOf(stack: Stack, service: Service, serviceName: string): Endpo
     return {
       network: stack.networks[key]?.name ?? `${stack.name}_${key}`,
       aliases: [serviceName, ...(attachment?.aliases ?? [])],
-      ...(attachment?.interface_name === undefined ? {} : { interfaceName: attachment.interface_name }),
+      ...(attachment?.interface_name === undefined
+        ? {}
+        : { interfaceName: attachment.interface_name }),
       ...(attachment?.ipv4_address === undefined ? {} : { ipv4: attachment.ipv4_address }),
       ...(attachment?.ipv6_address === undefined ? {} : { ipv6: attachment.ipv6_address }),
       ...(attachment?.mac_address === undefined ? {} : { mac: attachment.mac_address }),
@@ -171,7 +184,9 @@ function portsOf(service: Service): PortMapping[] {
     const [from, to = from] = (port.published ?? '').split('-')
     return {
       ...(port.host_ip === undefined || port.host_ip === '' ? {} : { hostIp: port.host_ip }),
-      ...(from === undefined || from === '' ? {} : { published: { from: Number(from), to: Number(to) } }),
+      ...(from === undefined || from === ''
+        ? {}
+        : { published: { from: Number(from), to: Number(to) } }),
       target: port.target,
       protocol: port.protocol,
     }
@@ -182,12 +197,21 @@ function portsOf(service: Service): PortMapping[] {
 function restartPolicyOf(service: Service): RestartPolicy {
   const policy = service.deploy?.restart_policy
   if (policy !== undefined) {
-    const condition = policy.condition === 'none' ? 'no' : policy.condition === 'on-failure' ? 'on-failure' : 'always'
-    return { condition, ...(policy.max_attempts === undefined ? {} : { maxRetries: policy.max_attempts }) }
+    const condition =
+      policy.condition === 'none'
+        ? 'no'
+        : policy.condition === 'on-failure'
+          ? 'on-failure'
+          : 'always'
+    return {
+      condition,
+      ...(policy.max_attempts === undefined ? {} : { maxRetries: policy.max_attempts }),
+    }
   }
   const [condition = 'no', retries] = (service.restart ?? 'no').split(':')
   if (condition === 'always' || condition === 'unless-stopped') return { condition }
-  if (condition === 'on-failure') return { condition, ...(retries === undefined ? {} : { maxRetries: Number(retries) }) }
+  if (condition === 'on-failure')
+    return { condition, ...(retries === undefined ? {} : { maxRetries: Number(retries) }) }
   return { condition: 'no' }
 }
 

@@ -10,7 +10,11 @@ export function emitContainerEvent(
 ): void {
   const { stack, service, name, image } = record.config
   context.events.emit({
-    type: 'container', action, stack, service, id: record.id,
+    type: 'container',
+    action,
+    stack,
+    service,
+    id: record.id,
     attributes: { name, image: image.reference, ...attributes },
   })
 }

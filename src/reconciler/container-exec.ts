@@ -7,7 +7,7 @@ import type { ContainerConfig } from '../engine/container-config.ts'
 import { Clone } from '../kernel/constants.ts'
 import { TsstackError } from '../errors.ts'
 import type { Context, LiveContainer } from './context.ts'
-import { requireContainer } from './launch-container.ts'
+import { requireContainer } from './find-container.ts'
 import { securityProfile } from './security-profile.ts'
 
 export interface ContainerExec {
@@ -23,12 +23,19 @@ export interface ContainerExec {
 }
 
 /** @throws {FAILED_PRECONDITION} when the container does not run, {ExecError} */
-export async function openContainerExec(context: Context, id: string, exec: ContainerExec): Promise<ExecSession> {
+export async function openContainerExec(
+  context: Context,
+  id: string,
+  exec: ContainerExec,
+): Promise<ExecSession> {
   const record = requireContainer(context, id)
   const running = exec.running ?? context.live.get(id)
   if (running === undefined || record.state === 'paused') {
     const state = record.state === 'paused' ? 'paused' : 'not running'
-    throw new TsstackError('FAILED_PRECONDITION', `Cannot execute in container "${record.config.name}": it is ${state}`)
+    throw new TsstackError(
+      'FAILED_PRECONDITION',
+      `Cannot execute in container "${record.config.name}": it is ${state}`,
+    )
   }
   const { config } = record
   const { pid, pidfd } = running.process
@@ -38,21 +45,34 @@ export async function openContainerExec(context: Context, id: string, exec: Cont
     cgroupJoinFiles: running.cgroup.joinFiles,
     namespaces: namespacesOf(config),
     containerPid: pid,
-    terminalOwner: config.userNamespace ? (context.userNamespaces.get(config.stack)?.range.start ?? 0) : 0,
+    terminalOwner: config.userNamespace
+      ? (context.userNamespaces.get(config.stack)?.range.start ?? 0)
+      : 0,
     stdin: exec.stdin ?? false,
     process: {
       argv: exec.command,
-      environment: { HOME: user.home, ...config.environment, ...(exec.tty === true ? { TERM: 'xterm' } : {}), ...exec.environment },
+      environment: {
+        HOME: user.home,
+        ...config.environment,
+        ...(exec.tty === true ? { TERM: 'xterm' } : {}),
+        ...exec.environment,
+      },
       workingDir: exec.workingDir ?? config.workingDir,
       user,
-      ...securityProfile(exec.privileged === true ? { ...config, privileged: true, seccomp: 'unconfined' } : config),
+      ...securityProfile(
+        exec.privileged === true ? { ...config, privileged: true, seccomp: 'unconfined' } : config,
+      ),
       rlimits: rlimitsOf(config.ulimits),
       tty: exec.tty ?? false,
     },
   })
 }
 
-function userOf(config: ContainerConfig, pid: number, user: string | undefined): ReturnType<typeof resolveUser> {
+function userOf(
+  config: ContainerConfig,
+  pid: number,
+  user: string | undefined,
+): ReturnType<typeof resolveUser> {
   const root = openContainerRoot(pid)
   try {
     return resolveUser(root, user ?? config.user, config.additionalGroups)

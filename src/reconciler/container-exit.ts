@@ -3,7 +3,6 @@ import type { ExitStatus } from '../kernel/process.ts'
 import { log } from '../log.ts'
 import { emitContainerEvent } from './container-event.ts'
 import type { Context, LiveContainer } from './context.ts'
-import { launchContainer } from './launch-container.ts'
 import type { ContainerRecord } from './records.ts'
 import { removeContainer } from './remove-container.ts'
 
@@ -13,11 +12,24 @@ const MAX_BACKOFF_MS = 60_000
 const STABLE_AFTER_MS = 10_000
 const CGROUP_REMOVAL_TRIES = 50
 const CGROUP_REMOVAL_PAUSE_MS = 20
-/** An exit that nobody saw: the daemon was not there. */
-const UNKNOWN_EXIT_CODE = 255
+/** An exit of which nobody could learn the code. */
+export const UNKNOWN_EXIT_CODE = 255
+
+/** Starts a container again: launch-container.ts, which imports this file. */
+export type Launch = (context: Context, id: string) => Promise<void>
+
+export interface EndedRun {
+  readonly live: LiveContainer
+  /** undefined: nobody could learn how it ended. */
+  readonly status: ExitStatus | undefined
+  readonly launch: Launch
+}
 
 /** Called once for each run of a container. */
-export async function handleExit(context: Context, live: LiveContainer, status: ExitStatus | undefined): Promise<void> {
+export async function handleExit(
+  context: Context,
+  { live, status, launch }: EndedRun,
+): Promise<void> {
   const { id } = live
   live.health?.close()
   live.io.close()
@@ -26,20 +38,35 @@ export async function handleExit(context: Context, live: LiveContainer, status: 
   await removeCgroup(live)
   context.live.delete(id)
   context.kept.forget(id)
-  recordExit(context, id, { exitCode: status?.exitCode ?? UNKNOWN_EXIT_CODE, oomKilled })
+  recordExit(context, id, { exitCode: status?.exitCode ?? UNKNOWN_EXIT_CODE, oomKilled, launch })
 }
 
 /** Writes the end of a run into the record and applies the restart policy. */
-export function recordExit(context: Context, id: string, exit: { readonly exitCode: number; readonly oomKilled: boolean }): void {
+export function recordExit(
+  context: Context,
+  id: string,
+  {
+    exitCode,
+    oomKilled,
+    launch,
+  }: { readonly exitCode: number; readonly oomKilled: boolean; readonly launch: Launch },
+): void {
   const record = context.containers.get(id)
   if (record === undefined) return
-  const { pid: _pid, pidStartTime: _start, ...rest } = record
-  const ended: ContainerRecord = { ...rest, ...exit, state: 'exited', finishedAt: new Date().toISOString(), publishedPorts: [] }
+  const { pid, pidStartTime, ...rest } = record
+  const ended: ContainerRecord = {
+    ...rest,
+    exitCode,
+    oomKilled,
+    state: 'exited',
+    finishedAt: new Date().toISOString(),
+    publishedPorts: [],
+  }
   const restarts = shouldRestart(ended)
   context.containers.put(id, { ...ended, state: restarts ? 'restarting' : 'exited' })
-  if (exit.oomKilled) emitContainerEvent(context, ended, 'oom')
-  emitContainerEvent(context, ended, 'die', { exitCode: String(exit.exitCode) })
-  if (restarts) scheduleRestart(context, ended)
+  if (oomKilled) emitContainerEvent(context, ended, 'oom')
+  emitContainerEvent(context, ended, 'die', { exitCode: String(exitCode) })
+  if (restarts) scheduleRestart(context, ended, launch)
   else if (ended.removeOnExit) void context.locks.run(id, () => removeContainer(context, id))
 }
 
@@ -51,31 +78,37 @@ function shouldRestart({ config, wanted, exitCode, restartCount }: ContainerReco
 }
 
 /** Waits longer each time the container ends soon after its start. */
-export function scheduleRestart(context: Context, record: ContainerRecord): void {
+export function scheduleRestart(context: Context, record: ContainerRecord, launch: Launch): void {
   const { id } = record
   const ranMs = Date.parse(record.finishedAt ?? '') - Date.parse(record.startedAt ?? '')
   const restartCount = ranMs > STABLE_AFTER_MS ? 0 : record.restartCount
   const delayMs = Math.min(FIRST_BACKOFF_MS * 2 ** restartCount, MAX_BACKOFF_MS)
   const timer = setTimeout(() => {
     context.restartTimers.delete(id)
-    void context.locks.run(id, () => restart(context, id, restartCount + 1))
+    void context.locks.run(id, () =>
+      restart(context, id, { restartCount: restartCount + 1, launch }),
+    )
   }, delayMs)
   timer.unref()
   context.restartTimers.set(id, timer)
 }
 
-async function restart(context: Context, id: string, restartCount: number): Promise<void> {
+async function restart(
+  context: Context,
+  id: string,
+  { restartCount, launch }: { readonly restartCount: number; readonly launch: Launch },
+): Promise<void> {
   const record = context.containers.get(id)
   if (record?.state !== 'restarting' || record.wanted === 'stopped') return
   context.containers.put(id, { ...record, restartCount })
   try {
-    await launchContainer(context, id)
+    await launch(context, id)
   } catch (error) {
     log.warn('container could not be restarted', { container: record.config.name, error })
     const failed = context.containers.get(id)
     if (failed === undefined || !shouldRestart(failed)) return
     context.containers.put(id, { ...failed, state: 'restarting' })
-    scheduleRestart(context, failed)
+    scheduleRestart(context, failed, launch)
   }
 }
 

@@ -12,13 +12,18 @@ import type { ContainerRecord } from './records.ts'
 export function secretFiles(context: Context, config: ContainerConfig): TreeFile[] {
   if (config.files.length === 0) return []
   const contents = context.stacks.get(config.stack)?.contents
-  const known = [...Object.values(contents?.configs ?? {}), ...Object.values(contents?.secrets ?? {})].map((base64) =>
-    Buffer.from(base64, 'base64'),
-  )
+  const known = [
+    ...Object.values(contents?.configs ?? {}),
+    ...Object.values(contents?.secrets ?? {}),
+  ].map((base64) => Buffer.from(base64, 'base64'))
   const byDigest = new Map(known.map((content) => [digestOfContent(content), content]))
   return config.files.map(({ target, digest, mode, uid, gid }) => {
     const content = byDigest.get(digest)
-    if (content === undefined) throw new TsstackError('INTERNAL', `Cannot mount "${target}": its content is not known any more`)
+    if (content === undefined)
+      throw new TsstackError(
+        'INTERNAL',
+        `Cannot mount "${target}": its content is not known any more`,
+      )
     return { target, content, mode, uid, gid }
   })
 }
@@ -43,7 +48,9 @@ function hostsText(context: Context, record: ContainerRecord): string {
   return makeHosts({
     hostname: config.hostname,
     ...(config.domainname === undefined ? {} : { domainname: config.domainname }),
-    addresses: context.networks.leasesOf(record.id).flatMap(({ ipv4, ipv6 }) => [ipv4 ?? [], ipv6 ?? []].flat()),
+    addresses: context.networks
+      .leasesOf(record.id)
+      .flatMap(({ ipv4, ipv6 }) => [ipv4 ?? [], ipv6 ?? []].flat()),
     extraHosts: config.extraHosts,
     ...(gateway === undefined ? {} : { hostGateway: gateway }),
   })

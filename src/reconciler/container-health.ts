@@ -3,7 +3,7 @@ import { openContainerExec } from './container-exec.ts'
 import { emitContainerEvent } from './container-event.ts'
 import type { Context, LiveContainer } from './context.ts'
 import { startHealthMonitor, type HealthMonitor } from './health-monitor.ts'
-import { requireContainer } from './launch-container.ts'
+import { requireContainer } from './find-container.ts'
 
 const LOOPBACK = '127.0.0.1'
 

@@ -4,7 +4,7 @@ import type { ContainerFile, ContainerMount } from '../engine/container-config.t
 import { parseBytes } from '../spec/bytes.ts'
 import type { FileReference, ServiceVolume } from '../spec/stack.ts'
 import { TsstackError } from '../errors.ts'
-import type { ConversionInput } from './container-config-of.ts'
+import type { ConversionInput } from './conversion-input.ts'
 
 /** Explicit mounts first; the image's own volumes where nothing else is mounted. */
 export function containerMounts(input: ConversionInput): ContainerMount[] {
@@ -21,14 +21,20 @@ export function containerMounts(input: ConversionInput): ContainerMount[] {
 /** Mount points that need a volume without a name: the caller makes one for each. */
 export function anonymousTargets(input: Pick<ConversionInput, 'service' | 'image'>): string[] {
   const volumes = input.service.volumes ?? []
-  const taken = new Set([...volumes.map((volume) => volume.target), ...(input.service.tmpfs ?? []).map((text) => text.split(':')[0] ?? '')])
-  const explicit = volumes.filter((volume) => volume.type === 'volume' && volume.source === undefined).map((volume) => volume.target)
+  const taken = new Set([
+    ...volumes.map((volume) => volume.target),
+    ...(input.service.tmpfs ?? []).map((text) => text.split(':')[0] ?? ''),
+  ])
+  const explicit = volumes
+    .filter((volume) => volume.type === 'volume' && volume.source === undefined)
+    .map((volume) => volume.target)
   return [...explicit, ...input.image.config.volumes.filter((target) => !taken.has(target))]
 }
 
 function anonymousVolume(target: string, input: ConversionInput): ContainerMount {
   const volume = input.anonymousVolumes[target]
-  if (volume === undefined) throw new TsstackError('INTERNAL', `Cannot mount "${target}": no volume was made for it`)
+  if (volume === undefined)
+    throw new TsstackError('INTERNAL', `Cannot mount "${target}": no volume was made for it`)
   return { kind: 'volume', target, volume, readOnly: false, noCopy: false }
 }
 
@@ -38,7 +44,9 @@ function mountOf(volume: ServiceVolume, input: ConversionInput): ContainerMount 
   switch (volume.type) {
     case 'bind':
       return {
-        kind: 'bind', target, readOnly,
+        kind: 'bind',
+        target,
+        readOnly,
         source: volume.source ?? '',
         recursive: volume.bind?.recursive !== 'disabled',
         ...(volume.bind?.propagation === undefined ? {} : { propagation: volume.bind.propagation }),
@@ -48,7 +56,14 @@ function mountOf(volume: ServiceVolume, input: ConversionInput): ContainerMount 
       if (volume.source === undefined) return anonymousVolume(target, input)
       const name = input.stack.volumes[volume.source]?.name ?? volume.source
       const subpath = volume.volume?.subpath
-      return { kind: 'volume', target, readOnly, volume: name, ...(subpath === undefined ? {} : { subpath }), noCopy: volume.volume?.nocopy ?? false }
+      return {
+        kind: 'volume',
+        target,
+        readOnly,
+        volume: name,
+        ...(subpath === undefined ? {} : { subpath }),
+        noCopy: volume.volume?.nocopy ?? false,
+      }
     }
     case 'tmpfs': {
       const { size, mode } = volume.tmpfs ?? {}
@@ -61,7 +76,10 @@ function mountOf(volume: ServiceVolume, input: ConversionInput): ContainerMount 
     case 'image':
     case 'npipe':
     case 'cluster':
-      throw new TsstackError('UNIMPLEMENTED', `Cannot mount "${target}": volumes of type "${volume.type}" are not supported`)
+      throw new TsstackError(
+        'UNIMPLEMENTED',
+        `Cannot mount "${target}": volumes of type "${volume.type}" are not supported`,
+      )
   }
 }
 
@@ -69,9 +87,19 @@ function mountOf(volume: ServiceVolume, input: ConversionInput): ContainerMount 
 function tmpfsOf(text: string): ContainerMount {
   const [target = '', optionText = ''] = text.split(/:(.*)/s)
   const words = optionText.split(',').filter((word) => word !== '')
-  const pairs = words.filter((word) => word.includes('=')).map((word) => word.split(/=(.*)/s) as [string, string])
-  const options = Object.fromEntries(pairs.filter(([name]) => ['size', 'mode', 'uid', 'gid', 'nr_inodes'].includes(name)))
-  return { kind: 'tmpfs', target, options, readOnly: words.includes('ro'), noExec: !words.includes('exec') }
+  const pairs = words
+    .filter((word) => word.includes('='))
+    .map((word) => word.split(/=(.*)/s) as [string, string])
+  const options = Object.fromEntries(
+    pairs.filter(([name]) => ['size', 'mode', 'uid', 'gid', 'nr_inodes'].includes(name)),
+  )
+  return {
+    kind: 'tmpfs',
+    target,
+    options,
+    readOnly: words.includes('ro'),
+    noExec: !words.includes('exec'),
+  }
 }
 
 /** Configs and secrets; external ones have no content here and are refused earlier. */
@@ -94,12 +122,17 @@ function fileOf(
 ): ContainerFile {
   const digest = digests[reference.source]
   if (digest === undefined) {
-    throw new TsstackError('NOT_FOUND', `Cannot mount "${reference.source}": it is external and this engine has no store for it`, {
-      hint: 'Give the config or secret a "file:", "content:" or "environment:"',
-    })
+    throw new TsstackError(
+      'NOT_FOUND',
+      `Cannot mount "${reference.source}": it is external and this engine has no store for it`,
+      {
+        hint: 'Give the config or secret a "file:", "content:" or "environment:"',
+      },
+    )
   }
   return {
-    target: reference.target === undefined ? defaultTarget : path.posix.resolve(base, reference.target),
+    target:
+      reference.target === undefined ? defaultTarget : path.posix.resolve(base, reference.target),
     digest,
     mode: reference.mode === undefined ? 0o444 : parseInt(reference.mode, 8),
     uid: Number(reference.uid ?? 0),

@@ -23,7 +23,11 @@ export function createStatsReader(context: Context, stack: string | undefined): 
       for (const live of context.live.values()) {
         const record = context.containers.get(live.id)
         if (record === undefined || (stack !== undefined && record.config.stack !== stack)) continue
-        const sample = sampleOf(live, { name: record.config.name, service: record.config.service, before: last.get(live.id) })
+        const sample = sampleOf(live, {
+          name: record.config.name,
+          service: record.config.service,
+          before: last.get(live.id),
+        })
         now.set(live.id, { cpuTotalNanos: sample.cpuTotalNanos, atMs: performance.now() })
         samples.push(sample)
       }
@@ -47,7 +51,10 @@ function sampleOf(live: LiveContainer, { name, service, before }: SampleOf): Sta
     id: live.id,
     name,
     service,
-    cpuPercent: before === undefined || elapsedNanos === 0 ? 0 : ((cpu.totalNanos - before.cpuTotalNanos) / elapsedNanos) * 100,
+    cpuPercent:
+      before === undefined || elapsedNanos === 0
+        ? 0
+        : ((cpu.totalNanos - before.cpuTotalNanos) / elapsedNanos) * 100,
     cpuTotalNanos: cpu.totalNanos,
     memoryBytes: memory.workingSetBytes,
     memoryLimitBytes: memory.limitBytes ?? hostMemoryBytes(),

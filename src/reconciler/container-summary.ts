@@ -19,7 +19,9 @@ export function summarize(context: Context, record: ContainerRecord): ContainerS
     command: config.argv.join(' '),
     state: record.state,
     health,
-    ...(record.exitCode === undefined || record.state === 'running' ? {} : { exitCode: record.exitCode }),
+    ...(record.exitCode === undefined || record.state === 'running'
+      ? {}
+      : { exitCode: record.exitCode }),
     status: statusText(record, health),
     createdAt: record.createdAt,
     ...(record.startedAt === undefined ? {} : { startedAt: record.startedAt }),
@@ -34,9 +36,18 @@ export function summarize(context: Context, record: ContainerRecord): ContainerS
 
 function networksOf(context: Context, record: ContainerRecord): ContainerSummary['networks'] {
   const entries = context.networks.leasesOf(record.id).map((lease) => {
-    const aliases = record.config.endpoints.find((endpoint) => endpoint.network === lease.network)?.aliases ?? []
+    const aliases =
+      record.config.endpoints.find((endpoint) => endpoint.network === lease.network)?.aliases ?? []
     const { ipv4, ipv6, mac } = lease
-    return [lease.network, { ...(ipv4 === undefined ? {} : { ipv4 }), ...(ipv6 === undefined ? {} : { ipv6 }), mac, aliases }] as const
+    return [
+      lease.network,
+      {
+        ...(ipv4 === undefined ? {} : { ipv4 }),
+        ...(ipv6 === undefined ? {} : { ipv6 }),
+        mac,
+        aliases,
+      },
+    ] as const
   })
   return Object.fromEntries(entries)
 }
@@ -59,7 +70,11 @@ function statusText(record: ContainerRecord, health: string): string {
 }
 
 const UNITS = [
-  ['second', 1, 60], ['minute', 60, 60], ['hour', 3600, 48], ['day', 86_400, 14], ['week', 604_800, Infinity],
+  ['second', 1, 60],
+  ['minute', 60, 60],
+  ['hour', 3600, 48],
+  ['day', 86_400, 14],
+  ['week', 604_800, Infinity],
 ] as const
 
 /** Docker's rough durations: `Less than a second`, `5 seconds`, `About a minute`, `3 hours`. */
@@ -69,7 +84,8 @@ function since(time: string | undefined): string {
   for (const [unit, length, limit] of UNITS) {
     const count = Math.floor(seconds / length)
     if (count >= limit) continue
-    if (count === 1 && unit !== 'second') return unit === 'hour' ? 'About an hour' : unit === 'minute' ? 'About a minute' : `1 ${unit}`
+    if (count === 1 && unit !== 'second')
+      return unit === 'hour' ? 'About an hour' : unit === 'minute' ? 'About a minute' : `1 ${unit}`
     return `${count} ${unit}${count === 1 ? '' : 's'}`
   }
   return `${seconds} seconds`

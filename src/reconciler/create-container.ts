@@ -3,11 +3,12 @@ import { randomBytes } from 'node:crypto'
 import { serviceConfiguration } from '../planner/service-fields.ts'
 import type { Service } from '../spec/stack.ts'
 import { TsstackError } from '../errors.ts'
-import { containerConfigOf, type ContainerIdentity, type ConversionInput } from './container-config-of.ts'
+import { containerConfigOf } from './container-config-of.ts'
+import type { ContainerIdentity, ConversionInput } from './conversion-input.ts'
 import { emitContainerEvent } from './container-event.ts'
 import { anonymousTargets } from './container-mounts.ts'
 import type { Context } from './context.ts'
-import type { ResolvedStack } from './desired-state-of.ts'
+import type { ResolvedStack } from './resolved-stack.ts'
 import type { ContainerRecord } from './records.ts'
 
 export interface CreateRequest {
@@ -24,11 +25,20 @@ export interface CreateRequest {
 }
 
 /** @throws {ALREADY_EXISTS} when another container has the name */
-export async function createContainer(context: Context, request: CreateRequest): Promise<ContainerRecord> {
+export async function createContainer(
+  context: Context,
+  request: CreateRequest,
+): Promise<ContainerRecord> {
   const { resolved, service: serviceName } = request
   assertNameFree(context, request.name)
   const id = randomBytes(32).toString('hex')
-  const identity: ContainerIdentity = { serviceName, number: request.number, name: request.name, id, oneoff: request.oneoff ?? false }
+  const identity: ContainerIdentity = {
+    serviceName,
+    number: request.number,
+    name: request.name,
+    id,
+    oneoff: request.oneoff ?? false,
+  }
   const input = conversionInputOf(context, request, identity)
   const anonymousVolumes = await createAnonymousVolumes(context, request, input)
   const configuration = serviceConfiguration(serviceName, resolved.desired)
@@ -64,7 +74,10 @@ export function conversionInputOf(
   const service = request.definition ?? resolved.desired.stack.services[name]
   const image = resolved.images[name]
   if (service === undefined || image === undefined) {
-    throw new TsstackError('NOT_FOUND', `Cannot create container "${identity.name}": there is no service "${name}"`)
+    throw new TsstackError(
+      'NOT_FOUND',
+      `Cannot create container "${identity.name}": there is no service "${name}"`,
+    )
   }
   return {
     stack: resolved.desired.stack,
@@ -91,7 +104,10 @@ async function createAnonymousVolumes(
     const name = inherited[target] ?? randomBytes(32).toString('hex')
     await context.volumes.create(name)
     context.volumeRecords.put(name, {
-      name, stack: input.stack.name, configHash: '', createdAt: new Date().toISOString(),
+      name,
+      stack: input.stack.name,
+      configHash: '',
+      createdAt: new Date().toISOString(),
       labels: { 'com.docker.volume.anonymous': '' },
     })
     volumes[target] = name
@@ -102,17 +118,28 @@ async function createAnonymousVolumes(
 function assertNameFree(context: Context, name: string): void {
   const holder = context.containers.values().find((record) => record.config.name === name)
   if (holder === undefined) return
-  throw new TsstackError('ALREADY_EXISTS', `Cannot create container "${name}": stack "${holder.config.stack}" has one of that name`, {
-    hint: 'Remove it, or give this one another "container_name"',
-  })
+  throw new TsstackError(
+    'ALREADY_EXISTS',
+    `Cannot create container "${name}": stack "${holder.config.stack}" has one of that name`,
+    {
+      hint: 'Remove it, or give this one another "container_name"',
+    },
+  )
 }
 
 /** `service:x` is the first container of service x, `container:x` any by its name or id. */
 function findShared(context: Context, stack: string, reference: string): string {
   const [kind = '', name = ''] = reference.split(/:(.*)/s)
-  const found = context.containers.values().find(({ id, config }) =>
-    kind === 'service' ? config.stack === stack && config.service === name && !config.oneoff : config.name === name || id === name,
-  )
+  const found = context.containers
+    .values()
+    .find(({ id, config }) =>
+      kind === 'service'
+        ? config.stack === stack && config.service === name && !config.oneoff
+        : config.name === name || id === name,
+    )
   if (found !== undefined) return found.id
-  throw new TsstackError('NOT_FOUND', `Cannot share a namespace of "${reference}": there is no such container`)
+  throw new TsstackError(
+    'NOT_FOUND',
+    `Cannot share a namespace of "${reference}": there is no such container`,
+  )
 }

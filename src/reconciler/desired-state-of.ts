@@ -2,16 +2,9 @@
 import { createHash } from 'node:crypto'
 import type { StackSource } from '../api/types.ts'
 import type { Image } from '../engine/images/image.ts'
-import type { DesiredState } from '../planner/desired-state.ts'
 import { TsstackError } from '../errors.ts'
 import type { Context } from './context.ts'
-
-export interface ResolvedStack {
-  readonly desired: DesiredState
-  readonly source: StackSource
-  /** By service. */
-  readonly images: Readonly<Record<string, Image>>
-}
+import type { ResolvedStack } from './resolved-stack.ts'
 
 /** sha256 in hexadecimal. */
 export function digestOfContent(content: Uint8Array): string {
@@ -23,20 +16,36 @@ export function digestOfContent(content: Uint8Array): string {
  * @param onImage told before an image is assembled or imported
  * @throws {NOT_FOUND} naming the service whose image is missing
  */
-export async function resolveStack(context: Context, source: StackSource, services: readonly string[]): Promise<ResolvedStack> {
+export async function resolveStack(
+  context: Context,
+  source: StackSource,
+  services: readonly string[],
+): Promise<ResolvedStack> {
   const images: Record<string, Image> = {}
   await Promise.all(
-    services.map(async (name) => { images[name] = await resolveImage(context, source, name) }),
+    services.map(async (name) => {
+      images[name] = await resolveImage(context, source, name)
+    }),
   )
   const digests = (contents: Readonly<Record<string, string>>): Record<string, string> =>
-    Object.fromEntries(Object.entries(contents).map(([key, base64]) => [key, digestOfContent(Buffer.from(base64, 'base64'))]))
+    Object.fromEntries(
+      Object.entries(contents).map(([key, base64]) => [
+        key,
+        digestOfContent(Buffer.from(base64, 'base64')),
+      ]),
+    )
   return {
     source,
     images,
     desired: {
       stack: source.stack,
-      imageDigests: Object.fromEntries(Object.entries(images).map(([name, image]) => [name, image.id])),
-      contentDigests: { configs: digests(source.contents.configs), secrets: digests(source.contents.secrets) },
+      imageDigests: Object.fromEntries(
+        Object.entries(images).map(([name, image]) => [name, image.id]),
+      ),
+      contentDigests: {
+        configs: digests(source.contents.configs),
+        secrets: digests(source.contents.secrets),
+      },
     },
   }
 }
@@ -53,6 +62,9 @@ async function resolveImage(context: Context, source: StackSource, name: string)
   } catch (error) {
     if (!(error instanceof TsstackError)) throw error
     const hint = error.hint === undefined ? {} : { hint: error.hint }
-    throw new TsstackError(error.code, `Cannot start service "${name}": ${error.message}`, { cause: error, ...hint })
+    throw new TsstackError(error.code, `Cannot start service "${name}": ${error.message}`, {
+      cause: error,
+      ...hint,
+    })
   }
 }

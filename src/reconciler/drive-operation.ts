@@ -4,9 +4,10 @@ import { volumeConfigHash } from '../planner/config-hash.ts'
 import { TsstackError, toTsstackError } from '../errors.ts'
 import { createContainer } from './create-container.ts'
 import type { Context } from './context.ts'
-import type { ResolvedStack } from './desired-state-of.ts'
+import type { ResolvedStack } from './resolved-stack.ts'
 import type { OperationDriver } from './execute-plan.ts'
-import { launchContainer, requireContainer } from './launch-container.ts'
+import { requireContainer } from './find-container.ts'
+import { launchContainer } from './launch-container.ts'
 import { removeContainer } from './remove-container.ts'
 import { stopContainer } from './stop-container.ts'
 import { updateContainer } from './update-container.ts'
@@ -21,7 +22,9 @@ export interface DriveOptions {
 
 export function operationDriver(context: Context, options: DriveOptions): OperationDriver {
   // A replaced container is gone when its successor is made: remember now what the successor takes over.
-  const volumes = new Map(context.containers.values().map((record) => [record.id, record.anonymousVolumes]))
+  const volumes = new Map(
+    context.containers.values().map((record) => [record.id, record.anonymousVolumes]),
+  )
   return async (operation) => {
     const warning = await drive(context, operation, { ...options, volumes })
     return warning === undefined ? {} : { warning }
@@ -34,7 +37,11 @@ interface Driving extends DriveOptions {
 }
 
 /** @returns a warning for the user */
-async function drive(context: Context, operation: Operation, options: Driving): Promise<string | undefined> {
+async function drive(
+  context: Context,
+  operation: Operation,
+  options: Driving,
+): Promise<string | undefined> {
   switch (operation.kind) {
     case 'create-network':
       await context.networks.create(resolvedOf(options), operation.network)
@@ -47,7 +54,13 @@ async function drive(context: Context, operation: Operation, options: Driving): 
     case 'remove-volume':
       await context.volumes.remove(operation.volume)
       context.volumeRecords.delete(operation.volume)
-      context.events.emit({ type: 'volume', action: 'destroy', stack: options.stack, id: operation.volume, attributes: {} })
+      context.events.emit({
+        type: 'volume',
+        action: 'destroy',
+        stack: options.stack,
+        id: operation.volume,
+        attributes: {},
+      })
       return undefined
     case 'create-container':
       await createContainer(context, {
@@ -66,12 +79,18 @@ async function drive(context: Context, operation: Operation, options: Driving): 
       return start(context, operation.containerId ?? findByName(context, operation.container))
     case 'stop-container':
       return context.locks.run(operation.containerId, async () => {
-        await stopContainer(context, operation.containerId, options.graceMs === undefined ? {} : { graceMs: options.graceMs })
+        await stopContainer(
+          context,
+          operation.containerId,
+          options.graceMs === undefined ? {} : { graceMs: options.graceMs },
+        )
         return undefined
       })
     case 'remove-container':
       return context.locks.run(operation.containerId, async () => {
-        await removeContainer(context, operation.containerId, { volumes: operation.volumes ?? false })
+        await removeContainer(context, operation.containerId, {
+          volumes: operation.volumes ?? false,
+        })
         return undefined
       })
     case 'wait-for-service':
@@ -81,24 +100,51 @@ async function drive(context: Context, operation: Operation, options: Driving): 
 
 function resolvedOf(options: DriveOptions): ResolvedStack {
   if (options.resolved !== undefined) return options.resolved
-  throw new TsstackError('INTERNAL', `Cannot make anything of stack "${options.stack}": its definition is not at hand`)
+  throw new TsstackError(
+    'INTERNAL',
+    `Cannot make anything of stack "${options.stack}": its definition is not at hand`,
+  )
 }
 
-async function createVolume(context: Context, name: string, resolved: ResolvedStack): Promise<undefined> {
+async function createVolume(
+  context: Context,
+  name: string,
+  resolved: ResolvedStack,
+): Promise<undefined> {
   const { stack } = resolved.desired
-  const [key, definition] = Object.entries(stack.volumes).find(([, volume]) => volume.name === name) ?? []
-  if (key === undefined || definition === undefined) throw new TsstackError('NOT_FOUND', `Cannot create volume "${name}": the stack has none of that name`)
+  const [key, definition] =
+    Object.entries(stack.volumes).find(([, volume]) => volume.name === name) ?? []
+  if (key === undefined || definition === undefined)
+    throw new TsstackError(
+      'NOT_FOUND',
+      `Cannot create volume "${name}": the stack has none of that name`,
+    )
   if (definition.driver !== undefined && definition.driver !== 'local') {
-    throw new TsstackError('UNIMPLEMENTED', `Cannot create volume "${name}": there is no driver "${definition.driver}"`)
+    throw new TsstackError(
+      'UNIMPLEMENTED',
+      `Cannot create volume "${name}": there is no driver "${definition.driver}"`,
+    )
   }
   await context.volumes.create(name)
   context.volumeRecords.put(name, {
-    name, stack: stack.name, key,
+    name,
+    stack: stack.name,
+    key,
     configHash: volumeConfigHash(definition),
-    labels: { ...definition.labels, 'com.docker.compose.project': stack.name, 'com.docker.compose.volume': key },
+    labels: {
+      ...definition.labels,
+      'com.docker.compose.project': stack.name,
+      'com.docker.compose.volume': key,
+    },
     createdAt: new Date().toISOString(),
   })
-  context.events.emit({ type: 'volume', action: 'create', stack: stack.name, id: name, attributes: {} })
+  context.events.emit({
+    type: 'volume',
+    action: 'create',
+    stack: stack.name,
+    id: name,
+    attributes: {},
+  })
   return undefined
 }
 
@@ -123,11 +169,14 @@ async function wait(
   options: DriveOptions,
 ): Promise<string | undefined> {
   try {
-    await waitForService(context, { stack: options.stack, service: operation.service, goal: operation.condition })
+    await waitForService(context, {
+      stack: options.stack,
+      service: operation.service,
+      goal: operation.condition,
+    })
     return undefined
   } catch (error) {
     if (operation.required) throw error
     return toTsstackError(error).message
   }
 }
-

@@ -20,7 +20,9 @@ export function openEventLog(state: StateStore): EventLog {
     },
     subscribe(listener) {
       listeners.add(listener)
-      return () => { listeners.delete(listener) }
+      return () => {
+        listeners.delete(listener)
+      }
     },
     history: () => state.events().map((body) => JSON.parse(body) as EngineEvent),
   }

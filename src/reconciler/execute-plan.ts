@@ -7,7 +7,9 @@ import type { Operation, OperationId, Plan } from '../planner/plan.ts'
 import { toTsstackError } from '../errors.ts'
 import { describeOperation } from './operation-words.ts'
 
-export type OperationDriver = (operation: Operation) => Promise<{ readonly detail?: string; readonly warning?: string }>
+export type OperationDriver = (
+  operation: Operation,
+) => Promise<{ readonly detail?: string; readonly warning?: string }>
 
 export interface ExecuteOptions {
   readonly drive: OperationDriver
@@ -39,7 +41,9 @@ class Execution {
   }
 
   async run(): Promise<void> {
-    const finished = new Promise<void>((resolve) => { this.#finish = resolve })
+    const finished = new Promise<void>((resolve) => {
+      this.#finish = resolve
+    })
     this.#advance()
     await finished
     if (this.#firstError !== undefined) throw toTsstackError(this.#firstError)
@@ -56,7 +60,8 @@ class Execution {
         if (readiness === 'never') {
           this.#settle(operation, 'failed')
           progressed = true
-        } else if (this.#busy < this.#options.concurrency || isWait(operation)) void this.#drive(operation)
+        } else if (this.#busy < this.#options.concurrency || isWait(operation))
+          void this.#drive(operation)
       }
     }
     if (this.#outcomes.size === this.#plan.operations.length) this.#finish()
@@ -76,18 +81,35 @@ class Execution {
     const words = describeOperation(operation)
     const { progress } = this.#options
     const startedAt = performance.now()
-    const base = { type: 'operation', id: operation.id, resource: words.resource, name: words.name } as const
+    const base = {
+      type: 'operation',
+      id: operation.id,
+      resource: words.resource,
+      name: words.name,
+    } as const
     const elapsed = (): number => Math.round(performance.now() - startedAt)
     if (words.doing !== undefined) progress({ ...base, action: words.doing, status: 'started' })
     try {
       const { detail, warning } = await this.#options.drive(operation)
       if (warning !== undefined) progress({ type: 'warning', message: warning })
       if (words.doing !== undefined) {
-        progress({ ...base, action: words.done, status: 'done', elapsedMs: elapsed(), ...(detail === undefined ? {} : { detail }) })
+        progress({
+          ...base,
+          action: words.done,
+          status: 'done',
+          elapsedMs: elapsed(),
+          ...(detail === undefined ? {} : { detail }),
+        })
       }
       this.#settle(operation, 'done')
     } catch (error) {
-      progress({ ...base, action: words.doing ?? words.done, status: 'failed', detail: toTsstackError(error).message, elapsedMs: elapsed() })
+      progress({
+        ...base,
+        action: words.doing ?? words.done,
+        status: 'failed',
+        detail: toTsstackError(error).message,
+        elapsedMs: elapsed(),
+      })
       this.#firstError ??= error
       this.#settle(operation, 'failed')
     }

@@ -5,7 +5,13 @@ import { parseDurationMs } from '../spec/duration.ts'
 import type { Probe, Service } from '../spec/stack.ts'
 
 const NANOS_PER_MS = 1e6
-const DEFAULTS = { intervalMs: 30_000, timeoutMs: 30_000, retries: 3, startPeriodMs: 0, startIntervalMs: 5_000 }
+const DEFAULTS = {
+  intervalMs: 30_000,
+  timeoutMs: 30_000,
+  retries: 3,
+  startPeriodMs: 0,
+  startIntervalMs: 5_000,
+}
 const DEFAULT_SHELL = ['/bin/sh', '-c']
 
 /** @returns undefined: the container has no check */
@@ -17,7 +23,11 @@ export function healthCheckOf(service: Service, image: Image): HealthCheck | und
   const test = probe === undefined ? testOf(own?.test ?? inherited?.test, image) : probeTest(probe)
   if (test === undefined) return undefined
   const pick = (text: string | undefined, nanos: number | undefined, fallback: number): number =>
-    text !== undefined ? parseDurationMs(text) : nanos !== undefined && nanos > 0 ? nanos / NANOS_PER_MS : fallback
+    text !== undefined
+      ? parseDurationMs(text)
+      : nanos !== undefined && nanos > 0
+        ? nanos / NANOS_PER_MS
+        : fallback
   return {
     test,
     intervalMs: pick(own?.interval, inherited?.interval, DEFAULTS.intervalMs),
@@ -28,10 +38,14 @@ export function healthCheckOf(service: Service, image: Image): HealthCheck | und
   }
 }
 
-function testOf(test: readonly string[] | undefined, image: Image): HealthCheck['test'] | undefined {
+function testOf(
+  test: readonly string[] | undefined,
+  image: Image,
+): HealthCheck['test'] | undefined {
   const [kind, ...rest] = test ?? ['NONE']
   if (kind === 'CMD') return { kind: 'exec', command: rest }
-  if (kind === 'CMD-SHELL') return { kind: 'exec', command: [...(image.config.shell ?? DEFAULT_SHELL), rest.join(' ')] }
+  if (kind === 'CMD-SHELL')
+    return { kind: 'exec', command: [...(image.config.shell ?? DEFAULT_SHELL), rest.join(' ')] }
   return undefined
 }
 
@@ -41,6 +55,7 @@ function probeTest(probe: Probe): HealthCheck['test'] | undefined {
   if (probe.file !== undefined) return { kind: 'file', path: probe.file }
   if (probe.http === undefined) return undefined
   // `http://:8080/path`: the host is the container itself
-  const [, host = '', port = '80', path = '/'] = /^http:\/\/([^:/]*)(?::(\d+))?(\/.*)?$/.exec(probe.http) ?? []
+  const [, host = '', port = '80', path = '/'] =
+    /^http:\/\/([^:/]*)(?::(\d+))?(\/.*)?$/.exec(probe.http) ?? []
   return { kind: 'http', port: Number(port), path, ...(host === '' ? {} : { host }) }
 }

@@ -39,8 +39,12 @@ export function startHealthMonitor(options: HealthMonitorOptions): HealthMonitor
   return {
     state: () => monitor.state,
     log: () => monitor.log,
-    update: (check) => { monitor.check = check },
-    close: () => { monitor.close() },
+    update: (check) => {
+      monitor.check = check
+    },
+    close: () => {
+      monitor.close()
+    },
   }
 }
 
@@ -70,7 +74,9 @@ class Monitor {
 
   #schedule(delayMs: number): void {
     if (this.#closed) return
-    this.#timer = setTimeout(() => { void this.#probe() }, delayMs)
+    this.#timer = setTimeout(() => {
+      void this.#probe()
+    }, delayMs)
     this.#timer.unref()
   }
 

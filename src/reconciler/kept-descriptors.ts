@@ -1,5 +1,11 @@
 /** What the keeper (kernel/descriptor-keeper.ts) holds for the containers that run, and taking it back after a crash. */
-import { findKeeper, startKeeper, type DescriptorKeeper, type FoundKeeper, type KeeperIdentity } from '../kernel/descriptor-keeper.ts'
+import {
+  findKeeper,
+  startKeeper,
+  type DescriptorKeeper,
+  type FoundKeeper,
+  type KeeperIdentity,
+} from '../kernel/descriptor-keeper.ts'
 import type { Collection, StateStore } from '../state/state-store.ts'
 
 /** Numbers in the keeper by what they are: `pidfd`, `terminal`, `stdout`, … */
@@ -48,8 +54,12 @@ class Kept implements KeptDescriptors {
   forget(containerId: string): void {
     this.#held.delete(containerId)
     this.#numbers.delete(containerId)
-    const needed = [...this.#held.values()].reduce((sum, descriptors) => sum + Object.keys(descriptors).length, 0)
-    if (this.#keeper === undefined || (needed > 0 && this.#keeper.count - needed < MAX_STALE)) return
+    const needed = [...this.#held.values()].reduce(
+      (sum, descriptors) => sum + Object.keys(descriptors).length,
+      0,
+    )
+    if (this.#keeper === undefined || (needed > 0 && this.#keeper.count - needed < MAX_STALE))
+      return
     const old = this.#keeper
     this.#keeper = undefined
     for (const [id, descriptors] of this.#held) this.#numbers.put(id, this.#send(descriptors))
@@ -80,6 +90,8 @@ class Kept implements KeptDescriptors {
       this.#keeper = keeper
       this.#identities.put(KEEPER, keeper.identity)
     }
-    return Object.fromEntries(Object.entries(descriptors).map(([name, fd]) => [name, keeper.keep(fd)]))
+    return Object.fromEntries(
+      Object.entries(descriptors).map(([name, fd]) => [name, keeper.keep(fd)]),
+    )
   }
 }

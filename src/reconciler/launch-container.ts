@@ -2,27 +2,25 @@
  * Starting a container that exists: gathers what the rooms below make (root mount, volumes, cgroup, network, user
  * namespace), hands it to the engine as one request, and follows the process to its end. Whatever fails, nothing stays.
  */
-import { mkdirSync, openSync } from 'node:fs'
-import path from 'node:path'
 import type { CgroupHandle } from '../engine/cgroup/cgroup.ts'
-import type { ContainerConfig, NamespaceMode } from '../engine/container-config.ts'
-import { openContainerEnds, openPipeIo, openTtyIo, prepareFifos, type ContainerIo, type IoOptions } from '../engine/container-io.ts'
-import { resolveUser } from '../engine/container-user.ts'
-import { openTerminal } from '../engine/device-tree.ts'
+import type { ContainerConfig } from '../engine/container-config.ts'
+import { resolveUser, type ContainerUser } from '../engine/container-user.ts'
+import type { ProcessSpec } from '../engine/process-spec.ts'
 import { rlimitsOf } from '../engine/rlimits.ts'
 import { buildRoot, openRoot, type BuiltRoot } from '../engine/root-file-system.ts'
-import { startContainer, type JoinedNamespace } from '../engine/start-container.ts'
-import type { StackUserNamespace } from '../engine/user-namespace.ts'
+import { startContainer } from '../engine/start-container.ts'
 import { Clone } from '../kernel/constants.ts'
 import { FdScope } from '../kernel/fd-scope.ts'
-import { createNetworkSandbox } from '../kernel/namespaces.ts'
 import { watchChild } from '../kernel/process-watch.ts'
-import { TsstackError, toTsstackError } from '../errors.ts'
+import { toTsstackError } from '../errors.ts'
 import { handleExit } from './container-exit.ts'
 import { etcFiles, secretFiles } from './container-files.ts'
 import type { Context, LiveContainer } from './context.ts'
 import { emitContainerEvent } from './container-event.ts'
 import { monitorHealth } from './container-health.ts'
+import { openStreams } from './container-streams.ts'
+import { requireContainer } from './find-container.ts'
+import { joinNamespaces, type IsolationOptions } from './join-namespaces.ts'
 import { openSources } from './mount-sources.ts'
 import { connectListeners } from './output-listeners.ts'
 import { securityProfile } from './security-profile.ts'
@@ -39,18 +37,18 @@ export async function launchContainer(context: Context, id: string): Promise<voi
     await launch(context, record)
   } catch (error) {
     const { message } = toTsstackError(error)
-    const exitCode = error instanceof Error && 'exitCode' in error ? (error.exitCode as number) : 128
+    const exitCode =
+      error instanceof Error && 'exitCode' in error ? (error.exitCode as number) : 128
     const current = requireContainer(context, id)
-    context.containers.put(id, { ...current, state: 'exited', exitCode, error: message, finishedAt: new Date().toISOString() })
+    context.containers.put(id, {
+      ...current,
+      state: 'exited',
+      exitCode,
+      error: message,
+      finishedAt: new Date().toISOString(),
+    })
     throw error
   }
-}
-
-/** @throws {NOT_FOUND} */
-export function requireContainer(context: Context, id: string): ContainerRecord {
-  const record = context.containers.get(id)
-  if (record !== undefined) return record
-  throw new TsstackError('NOT_FOUND', `Cannot find container "${id}"`)
 }
 
 async function launch(context: Context, record: ContainerRecord): Promise<void> {
@@ -58,7 +56,9 @@ async function launch(context: Context, record: ContainerRecord): Promise<void> 
   const undo: (() => void)[] = []
   try {
     const cgroup = context.cgroups.create(cgroupName(record), record.config.resources)
-    undo.push(() => { cgroup.remove() })
+    undo.push(() => {
+      cgroup.remove()
+    })
     followProcess(context, await startProcess(context, record, { cgroup, scope, undo }))
     emitContainerEvent(context, record, 'start')
   } catch (error) {
@@ -73,7 +73,9 @@ async function launch(context: Context, record: ContainerRecord): Promise<void> 
 export function followProcess(context: Context, running: Omit<LiveContainer, 'ended'>): void {
   const live: LiveContainer = {
     ...running,
-    ended: running.process.exited.then((status) => handleExit(context, live, status)),
+    ended: running.process.exited.then((status) =>
+      handleExit(context, { live, status, launch: launchContainer }),
+    ),
   }
   context.live.set(live.id, live)
   context.kept.keep(live.id, { pidfd: live.process.pidfd, ...live.io.descriptors })
@@ -91,7 +93,11 @@ interface Resources {
   readonly undo: (() => void)[]
 }
 
-async function startProcess(context: Context, record: ContainerRecord, resources: Resources): Promise<Omit<LiveContainer, 'ended'>> {
+async function startProcess(
+  context: Context,
+  record: ContainerRecord,
+  resources: Resources,
+): Promise<Omit<LiveContainer, 'ended'>> {
   const { config, id } = record
   const { cgroup, scope, undo } = resources
   const userns = config.userNamespace ? userNamespaceOf(context, config.stack) : undefined
@@ -99,11 +105,21 @@ async function startProcess(context: Context, record: ContainerRecord, resources
   const join = await joinNamespaces(context, record, { userns, scope })
   const owner = userns?.range.start ?? 0
   const user = resolveUser(root.rootFd, config.user, config.additionalGroups)
-  const io = openIo(context, record, { devptsFd: root.devptsFd, terminalOwner: owner, uid: owner + user.uid, gid: owner + user.gid, scope })
-  undo.push(() => { io.io.close() })
+  const io = openStreams(context, record, {
+    devptsFd: root.devptsFd,
+    terminalOwner: owner,
+    uid: owner + user.uid,
+    gid: owner + user.gid,
+    scope,
+  })
+  undo.push(() => {
+    io.io.close()
+  })
   connectListeners(context, id, io.io)
   const publishedPorts = context.networks.publish(record)
-  undo.push(() => { context.networks.unpublish(id) })
+  undo.push(() => {
+    context.networks.unpublish(id)
+  })
   const oomKillsBefore = cgroup.oomKills()
   const pid = await startContainer({
     ...root,
@@ -114,37 +130,54 @@ async function startProcess(context: Context, record: ContainerRecord, resources
     ...(userns === undefined ? {} : { usernsFd: userns.fd }),
     newNamespaces: join.created | Clone.NEWCGROUP,
     sysctls: config.sysctls,
-    process: {
-      argv: config.argv,
-      environment: { HOME: user.home, ...config.environment },
-      workingDir: config.workingDir,
-      user,
-      ...securityProfile(config),
-      rlimits: rlimitsOf(config.ulimits),
-      stdio: io.stdio,
-      tty: config.tty,
-    },
+    process: firstProcess(config, user, io.stdio),
   })
   const process = watchChild(pid)
   const current = requireContainer(context, id)
-  const { exitCode: _exitCode, error: _error, finishedAt: _finishedAt, ...rest } = current
+  const { exitCode, error, finishedAt, ...rest } = current
   context.containers.put(id, {
-    ...rest, state: 'running', pid, pidStartTime: process.startTime, startedAt: new Date().toISOString(),
-    seeded: true, oomKilled: false, publishedPorts,
+    ...rest,
+    state: 'running',
+    pid,
+    pidStartTime: process.startTime,
+    startedAt: new Date().toISOString(),
+    seeded: true,
+    oomKilled: false,
+    publishedPorts,
   })
   const health = monitorHealth(context, id, { process, cgroup, isNew: true })
   return { id, process, io: io.io, cgroup, health, oomKillsBefore }
 }
 
-interface IsolationOptions {
-  readonly userns: StackUserNamespace | undefined
-  readonly scope: FdScope
+function firstProcess(
+  config: ContainerConfig,
+  user: ContainerUser,
+  stdio: ProcessSpec['stdio'],
+): ProcessSpec {
+  return {
+    argv: config.argv,
+    environment: { HOME: user.home, ...config.environment },
+    workingDir: config.workingDir,
+    user,
+    ...securityProfile(config),
+    rlimits: rlimitsOf(config.ulimits),
+    stdio,
+    tty: config.tty,
+  }
 }
 
-async function makeRoot(context: Context, record: ContainerRecord, { userns, scope }: IsolationOptions): Promise<BuiltRoot> {
+async function makeRoot(
+  context: Context,
+  record: ContainerRecord,
+  { userns, scope }: IsolationOptions,
+): Promise<BuiltRoot> {
   const { config } = record
   const ids = { uid: userns?.range.start ?? 0, gid: userns?.range.start ?? 0 }
-  const mount = await context.snapshotter.prepare(record.id, context.images.inspect(config.image.id), ids)
+  const mount = await context.snapshotter.prepare(
+    record.id,
+    context.images.inspect(config.image.id),
+    ids,
+  )
   const root = openRoot(mount, userns, scope)
   const sources = await openSources(context, record, { root, offset: ids.uid })
   return buildRoot(
@@ -166,76 +199,8 @@ const CGROUP_V1_VIEW = ['memory', 'cpu', 'cpuacct', 'cpuset', 'pids', 'blkio']
 
 function identityOf(config: ContainerConfig): { hostname?: string; domainname?: string } {
   if (config.uts.kind !== 'private') return {}
-  return { hostname: config.hostname, ...(config.domainname === undefined ? {} : { domainname: config.domainname }) }
-}
-
-interface IoRequest {
-  readonly devptsFd: number
-  readonly terminalOwner: number
-  readonly uid: number
-  readonly gid: number
-  readonly scope: FdScope
-}
-
-function openIo(context: Context, record: ContainerRecord, request: IoRequest): { io: ContainerIo; stdio: [number, number, number] } {
-  const options = ioOptions(context, record)
-  mkdirSync(options.directory, { recursive: true, mode: 0o700 })
-  if (record.config.tty) {
-    const { masterFd, slaveFd } = openTerminal(request.devptsFd, request.terminalOwner)
-    request.scope.add(slaveFd)
-    return { io: openTtyIo(masterFd, options), stdio: [slaveFd, slaveFd, slaveFd] }
+  return {
+    hostname: config.hostname,
+    ...(config.domainname === undefined ? {} : { domainname: config.domainname }),
   }
-  prepareFifos(options, request)
-  const io = openPipeIo(options)
-  return { io, stdio: openContainerEnds(options, request.scope) }
 }
-
-/** Where a container's streams and log are. */
-export function ioOptions(context: Context, record: ContainerRecord): IoOptions {
-  const { stdinOpen, logging } = record.config
-  return { directory: path.join(context.directories.containers, record.id), bounds: logging, stdinOpen }
-}
-
-/** Namespaces to enter, and CLONE_NEW… flags of those to make. */
-async function joinNamespaces(
-  context: Context,
-  record: ContainerRecord,
-  { userns, scope }: IsolationOptions,
-): Promise<{ joined: JoinedNamespace[]; created: number }> {
-  const { config } = record
-  const joined: JoinedNamespace[] = []
-  let created = 0
-  const consider = (mode: NamespaceMode, flag: number, file: string): void => {
-    if (mode.kind === 'private') created |= flag
-    if (mode.kind === 'container') joined.push({ flag, fd: scope.add(openNamespace(context, mode.container, file)) })
-  }
-  consider(config.ipc, Clone.NEWIPC, 'ipc')
-  consider(config.uts, Clone.NEWUTS, 'uts')
-  consider(config.pid, Clone.NEWPID, 'pid')
-  const network = config.networkMode
-  if (network.kind === 'container') {
-    joined.push({ flag: Clone.NEWNET, fd: scope.add(openNamespace(context, network.container, 'net')) })
-  }
-  if (network.kind === 'endpoints' || network.kind === 'none') {
-    const sandbox = await createNetworkSandbox(userns?.fd)
-    try {
-      context.networks.attach(sandbox, record)
-      scope.add(sandbox.netlinkFd)
-      joined.push({ flag: Clone.NEWNET, fd: scope.add(sandbox.netnsFd) })
-    } catch (error) {
-      sandbox.close()
-      throw error
-    }
-  }
-  return { joined, created }
-}
-
-function openNamespace(context: Context, containerId: string, file: string): number {
-  const live = context.live.get(containerId)
-  if (live === undefined) {
-    const name = context.containers.get(containerId)?.config.name ?? containerId
-    throw new TsstackError('FAILED_PRECONDITION', `Cannot share the ${file} namespace of "${name}": it does not run`)
-  }
-  return openSync(`/proc/${live.process.pid}/ns/${file}`, 'r')
-}
-

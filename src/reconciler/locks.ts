@@ -9,9 +9,14 @@ export function createLocks(): Locks {
     run(key, work) {
       const before = last.get(key) ?? Promise.resolve()
       const result = before.then(work, work)
-      const settled = result.then(() => undefined, () => undefined)
+      const settled = result.then(
+        () => undefined,
+        () => undefined,
+      )
       last.set(key, settled)
-      void settled.then(() => { if (last.get(key) === settled) last.delete(key) })
+      void settled.then(() => {
+        if (last.get(key) === settled) last.delete(key)
+      })
       return result
     },
   }

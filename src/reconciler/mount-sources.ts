@@ -30,10 +30,14 @@ function bindSource(mount: ContainerMount & { kind: 'bind' }): string {
     statSync(mount.source)
   } catch (error) {
     if (!mount.createSource) {
-      throw new TsstackError('NOT_FOUND', `Cannot mount "${mount.source}" at "${mount.target}": it does not exist`, {
-        cause: error,
-        hint: 'Create it, or set "bind.create_host_path: true"',
-      })
+      throw new TsstackError(
+        'NOT_FOUND',
+        `Cannot mount "${mount.source}" at "${mount.target}": it does not exist`,
+        {
+          cause: error,
+          hint: 'Create it, or set "bind.create_host_path: true"',
+        },
+      )
     }
     mkdirSync(mount.source, { recursive: true })
   }
@@ -46,7 +50,11 @@ interface VolumeMountRequest {
   readonly offset: number
 }
 
-async function volumeSource(context: Context, record: ContainerRecord, request: VolumeMountRequest): Promise<string> {
+async function volumeSource(
+  context: Context,
+  record: ContainerRecord,
+  request: VolumeMountRequest,
+): Promise<string> {
   const { mount } = request
   await context.volumes.create(mount.volume)
   if (!record.seeded && !mount.noCopy) await seed(context, request)
@@ -70,8 +78,15 @@ async function seed(context: Context, { mount, root, offset }: VolumeMountReques
 function confinedPath(data: string, subpath: string): string {
   const root = openConfined(AT_FDCWD, data, { flags: Open.PATH | O_DIRECTORY, resolve: 0 })
   try {
-    const fd = tryOpenConfined(root, path.posix.normalize(subpath), { flags: Open.PATH, resolve: RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS })
-    if (fd < 0) throw new TsstackError('NOT_FOUND', `Cannot mount subpath "${subpath}": it is not a plain path of the volume`)
+    const fd = tryOpenConfined(root, path.posix.normalize(subpath), {
+      flags: Open.PATH,
+      resolve: RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS,
+    })
+    if (fd < 0)
+      throw new TsstackError(
+        'NOT_FOUND',
+        `Cannot mount subpath "${subpath}": it is not a plain path of the volume`,
+      )
     closeSync(fd)
     return path.join(data, subpath)
   } finally {

@@ -31,18 +31,29 @@ type Directory = ReadonlyMap<string, ReadonlyMap<string, Addresses>>
 
 export function openNameService(view: NetworkView, events: EventLog): NameService {
   let directory: Directory | undefined
-  const stop = events.subscribe((event) => { if (event.type === 'container') directory = undefined })
+  const stop = events.subscribe((event) => {
+    if (event.type === 'container') directory = undefined
+  })
   const server: DnsServer = createDnsServer({
     resolve: (source, name) => {
       directory ??= makeDirectory(view)
-      const found = networksOf(view, source).flatMap((network) => directory?.get(network)?.get(name.toLowerCase()) ?? [])
+      const found = networksOf(view, source).flatMap(
+        (network) => directory?.get(network)?.get(name.toLowerCase()) ?? [],
+      )
       if (found.length === 0) return undefined
       return { ipv4: found.flatMap(({ ipv4 }) => ipv4), ipv6: found.flatMap(({ ipv6 }) => ipv6) }
     },
     reverse: (source, address) => {
       const networks = new Set(networksOf(view, source))
-      const lease = view.leases().find((candidate) => networks.has(candidate.network) && (candidate.ipv4 === address || candidate.ipv6 === address))
-      const name = lease === undefined ? undefined : view.containers.get(lease.container)?.config.name
+      const lease = view
+        .leases()
+        .find(
+          (candidate) =>
+            networks.has(candidate.network) &&
+            (candidate.ipv4 === address || candidate.ipv6 === address),
+        )
+      const name =
+        lease === undefined ? undefined : view.containers.get(lease.container)?.config.name
       return name === undefined ? undefined : `${name}.${lease?.network ?? ''}`
     },
     upstreams: (source) => upstreamsOf(view, source),
@@ -50,9 +61,13 @@ export function openNameService(view: NetworkView, events: EventLog): NameServic
   return {
     listen: async ({ subnets }) => {
       const allowed = subnets.map(({ subnet }) => subnet)
-      await Promise.all(subnets.map(({ gateway }) => server.listen({ address: gateway, subnets: allowed })))
+      await Promise.all(
+        subnets.map(({ gateway }) => server.listen({ address: gateway, subnets: allowed })),
+      )
     },
-    unlisten: (document) => { for (const { gateway } of document.subnets) server.unlisten(gateway) },
+    unlisten: (document) => {
+      for (const { gateway } of document.subnets) server.unlisten(gateway)
+    },
     close: () => {
       stop()
       server.close()
@@ -64,7 +79,9 @@ export function openNameService(view: NetworkView, events: EventLog): NameServic
 function networksOf(view: NetworkView, source: string): string[] {
   const leases = view.leases()
   const own = leases.find((lease) => lease.ipv4 === source || lease.ipv6 === source)
-  return own === undefined ? [] : leases.filter((lease) => lease.container === own.container).map((lease) => lease.network)
+  return own === undefined
+    ? []
+    : leases.filter((lease) => lease.container === own.container).map((lease) => lease.network)
 }
 
 /** The container's own `dns`, or the host's resolvers; nobody for one that is on internal networks only. */
@@ -73,7 +90,9 @@ function upstreamsOf(view: NetworkView, source: string): readonly Upstream[] {
   const record = own === undefined ? undefined : view.containers.get(own.container)
   if (record === undefined) return []
   const networks = new Set(record.config.endpoints.map((endpoint) => endpoint.network))
-  const leadsOut = view.documents().some((document) => networks.has(document.name) && !document.internal)
+  const leadsOut = view
+    .documents()
+    .some((document) => networks.has(document.name) && !document.internal)
   if (!leadsOut) return []
   const servers = record.config.dns.length > 0 ? record.config.dns : hostResolvers()
   return servers.map((address) => ({ address, port: DNS_PORT }))
@@ -102,9 +121,17 @@ function makeDirectory(view: NetworkView): Directory {
   for (const lease of view.leases()) {
     const record = view.containers.get(lease.container)
     if (record === undefined || (record.state !== 'running' && record.state !== 'paused')) continue
-    const endpoint = record.config.endpoints.find((candidate) => candidate.network === lease.network)
-    const names = new Set([...(endpoint?.aliases ?? []), record.config.name, record.id.slice(0, SHORT_ID), record.config.hostname])
-    const directory = networks.get(lease.network) ?? new Map<string, { ipv4: string[]; ipv6: string[] }>()
+    const endpoint = record.config.endpoints.find(
+      (candidate) => candidate.network === lease.network,
+    )
+    const names = new Set([
+      ...(endpoint?.aliases ?? []),
+      record.config.name,
+      record.id.slice(0, SHORT_ID),
+      record.config.hostname,
+    ])
+    const directory =
+      networks.get(lease.network) ?? new Map<string, { ipv4: string[]; ipv6: string[] }>()
     networks.set(lease.network, directory)
     for (const name of names) {
       const addresses = directory.get(name.toLowerCase()) ?? { ipv4: [], ipv6: [] }

@@ -7,17 +7,27 @@ export function observe(context: Context, stack: string): ObservedState {
   return {
     stack,
     containers: containersOf(context, stack).map((record) => observeContainer(context, record)),
-    networks: context.networks.documentsOf(stack).map(({ name, key, configHash }) => ({ name, key, configHash })),
+    networks: context.networks
+      .documentsOf(stack)
+      .map(({ name, key, configHash }) => ({ name, key, configHash })),
     volumes: context.volumeRecords
       .values()
       .filter((volume) => volume.stack === stack && volume.key !== undefined)
-      .map(({ name, key, configHash }) => ({ name, ...(key === undefined ? {} : { key }), configHash })),
+      .map(({ name, key, configHash }) => ({
+        name,
+        ...(key === undefined ? {} : { key }),
+        configHash,
+      })),
   }
 }
 
 /** The containers of a stack by service and number, one-off ones last. */
-export function containersOf(context: Pick<Context, 'containers'>, stack: string): ContainerRecord[] {
-  const order = ({ config }: ContainerRecord): string => `${String(config.oneoff)} ${config.service} ${String(config.number).padStart(6)}`
+export function containersOf(
+  context: Pick<Context, 'containers'>,
+  stack: string,
+): ContainerRecord[] {
+  const order = ({ config }: ContainerRecord): string =>
+    `${String(config.oneoff)} ${config.service} ${String(config.number).padStart(6)}`
   return context.containers
     .values()
     .filter((record) => record.config.stack === stack)

@@ -17,13 +17,20 @@ export async function createOneOff(context: Context, request: RunRequest): Promi
   const { stack, service: name } = request
   const definition = stack.services[name]
   if (definition === undefined) {
-    throw new TsstackError('NOT_FOUND', `Cannot run service "${name}": the stack has no such service`, {
-      hint: `Its services are ${Object.keys(stack.services).join(', ')}`,
-    })
+    throw new TsstackError(
+      'NOT_FOUND',
+      `Cannot run service "${name}": the stack has no such service`,
+      {
+        hint: `Its services are ${Object.keys(stack.services).join(', ')}`,
+      },
+    )
   }
   rememberStack(context, request)
-  const dependencies = selectServices(dependencyGraph(stack), [name]).filter((service) => service !== name)
-  if (request.noDeps !== true && dependencies.length > 0) await startDependencies(context, request, dependencies)
+  const dependencies = selectServices(dependencyGraph(stack), [name]).filter(
+    (service) => service !== name,
+  )
+  if (request.noDeps !== true && dependencies.length > 0)
+    await startDependencies(context, request, dependencies)
   const resolved = await resolveStack(context, request, [name])
   await ensureResources(context, { resolved, definition })
   const record = await createContainer(context, {
@@ -38,29 +45,42 @@ export async function createOneOff(context: Context, request: RunRequest): Promi
   return record.id
 }
 
-async function startDependencies(context: Context, request: RunRequest, services: readonly string[]): Promise<void> {
+async function startDependencies(
+  context: Context,
+  request: RunRequest,
+  services: readonly string[],
+): Promise<void> {
   const { stack, files, workingDir, contents } = request
   let failure: unknown
   const up = { stack, files, workingDir, contents, options: { services } }
-  await upStack(context, up, (event) => { if (event.type === 'error') failure = event.error })
-  if (failure !== undefined) throw new TsstackError('FAILED_PRECONDITION', 'Cannot start what the service depends on', { cause: failure })
+  await upStack(context, up, (event) => {
+    if (event.type === 'error') failure = event.error
+  })
+  if (failure !== undefined)
+    throw new TsstackError('FAILED_PRECONDITION', 'Cannot start what the service depends on', {
+      cause: failure,
+    })
 }
 
 async function ensureResources(
   context: Context,
-  { resolved, definition }: { readonly resolved: Awaited<ReturnType<typeof resolveStack>>; readonly definition: Service },
+  {
+    resolved,
+    definition,
+  }: { readonly resolved: Awaited<ReturnType<typeof resolveStack>>; readonly definition: Service },
 ): Promise<void> {
   const { stack } = resolved.desired
   for (const key of Object.keys(definition.networks ?? {})) {
     const network = stack.networks[key]
-    if (network !== undefined && network.external !== true) await context.networks.create(resolved, network.name)
+    if (network !== undefined && network.external !== true)
+      await context.networks.create(resolved, network.name)
   }
 }
 
 /** The service as the command line changes it; its own published ports only when asked for, as Compose has it. */
 function overridden(service: Service, request: RunRequest): Service {
   const ports = request.servicePorts === true ? (service.ports ?? []) : []
-  const { healthcheck: _healthcheck, container_name: _name, 'x-tsstack': _extension, ...rest } = service
+  const { healthcheck, container_name, 'x-tsstack': extension, ...rest } = service
   return {
     ...rest,
     restart: 'no',

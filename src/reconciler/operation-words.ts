@@ -26,18 +26,48 @@ export function describeOperation(operation: Operation): OperationWords {
     case 'remove-volume':
       return { resource: 'volume', name: operation.volume, doing: 'Removing', done: 'Removed' }
     case 'create-container':
-      return { resource: 'container', name: operation.container, doing: 'Creating', done: 'Created' }
+      return {
+        resource: 'container',
+        name: operation.container,
+        doing: 'Creating',
+        done: 'Created',
+      }
     case 'update-container':
-      return { resource: 'container', name: operation.container, doing: 'Updating', done: 'Updated' }
+      return {
+        resource: 'container',
+        name: operation.container,
+        doing: 'Updating',
+        done: 'Updated',
+      }
     case 'start-container':
-      return { resource: 'container', name: operation.container, doing: 'Starting', done: 'Started' }
+      return {
+        resource: 'container',
+        name: operation.container,
+        doing: 'Starting',
+        done: 'Started',
+      }
     case 'stop-container':
-      return { resource: 'container', name: operation.container, doing: 'Stopping', done: 'Stopped' }
+      return {
+        resource: 'container',
+        name: operation.container,
+        doing: 'Stopping',
+        done: 'Stopped',
+      }
     case 'remove-container':
-      return { resource: 'container', name: operation.container, doing: 'Removing', done: 'Removed' }
+      return {
+        resource: 'container',
+        name: operation.container,
+        doing: 'Removing',
+        done: 'Removed',
+      }
     case 'wait-for-service':
       return operation.condition === 'service_started'
         ? { resource: 'service', name: operation.service, done: WAIT_WORDS[operation.condition] }
-        : { resource: 'service', name: operation.service, doing: 'Waiting', done: WAIT_WORDS[operation.condition] }
+        : {
+            resource: 'service',
+            name: operation.service,
+            doing: 'Waiting',
+            done: WAIT_WORDS[operation.condition],
+          }
   }
 }

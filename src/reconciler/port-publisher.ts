@@ -70,7 +70,9 @@ class Publisher implements PortPublisher {
     if (ports.length === 0) this.#holdings.delete(record.id)
     else this.#holdings.set(record.id, { ports, proxies })
     this.#sync()
-    return ports.flatMap(({ port }) => (port.hostIp === ANY_IPV4 ? [port, { ...port, hostIp: ANY_IPV6 }] : [port]))
+    return ports.flatMap(({ port }) =>
+      port.hostIp === ANY_IPV4 ? [port, { ...port, hostIp: ANY_IPV6 }] : [port],
+    )
   }
 
   unpublish(containerId: string): void {
@@ -101,7 +103,9 @@ class Publisher implements PortPublisher {
       return
     }
     if (this.#settings.get(FORWARDING) === undefined) {
-      const ipv6 = networks.some(({ subnets }) => subnets.some(({ subnet }) => subnet.includes(':')))
+      const ipv6 = networks.some(({ subnets }) =>
+        subnets.some(({ subnet }) => subnet.includes(':')),
+      )
       this.#settings.put(FORWARDING, enableForwarding({ ipv6 }))
     }
     this.#sync()
@@ -141,7 +145,11 @@ class Publisher implements PortPublisher {
   }
 
   /** `localhost` may mean ::1: what is published everywhere is carried over from IPv6 where the container has IPv4 only. */
-  #openProxies(record: ContainerRecord, ports: readonly HeldPort[], before: Holding | undefined): Holding['proxies'] {
+  #openProxies(
+    record: ContainerRecord,
+    ports: readonly HeldPort[],
+    before: Holding | undefined,
+  ): Holding['proxies'] {
     const { ipv4, ipv6 } = this.#addresses(record.id)
     if (before !== undefined) closeProxies(before)
     if (ipv4 === undefined || ipv6 !== undefined) return []
@@ -153,7 +161,9 @@ class Publisher implements PortPublisher {
   #addresses(containerId: string): { ipv4: string | undefined; ipv6: string | undefined } {
     const documents = new Map(this.#view.documents().map((document) => [document.name, document]))
     // A published port leads in over a network that lets anybody in.
-    const leases = this.#view.leasesOf(containerId).filter((lease) => documents.get(lease.network)?.internal === false)
+    const leases = this.#view
+      .leasesOf(containerId)
+      .filter((lease) => documents.get(lease.network)?.internal === false)
     return {
       ipv4: leases.find((lease) => lease.ipv4 !== undefined)?.ipv4,
       ipv6: leases.find((lease) => lease.ipv6 !== undefined)?.ipv6,
@@ -165,39 +175,69 @@ class Publisher implements PortPublisher {
     const published = [...this.#holdings].flatMap(([id, { ports }]) => this.#elements(id, ports))
     const changed = this.#settings.get(FORWARDING) ?? []
     const guardForwarding = changed.some(({ path }) => path.endsWith('/ip_forward'))
-    const { blockedBy } = this.#firewall.sync({ networks: this.#view.documents(), published, guardForwarding })
-    if (blockedBy.length > 0) log.warn('forwarded packets are dropped by chains of others', { chains: blockedBy })
+    const { blockedBy } = this.#firewall.sync({
+      networks: this.#view.documents(),
+      published,
+      guardForwarding,
+    })
+    if (blockedBy.length > 0)
+      log.warn('forwarded packets are dropped by chains of others', { chains: blockedBy })
   }
 
   #elements(containerId: string, ports: readonly HeldPort[]): PublishedAddress[] {
     const { ipv4, ipv6 } = this.#addresses(containerId)
     return ports.flatMap(({ port }): PublishedAddress[] => {
-      const base = { protocol: port.protocol as Protocol, hostPort: port.published, containerPort: port.target }
+      const base = {
+        protocol: port.protocol as Protocol,
+        hostPort: port.published,
+        containerPort: port.target,
+      }
       const isIpv6 = port.hostIp.includes(':')
-      const toIpv4 = ipv4 === undefined || isIpv6 ? [] : [{ ...base, hostIp: port.hostIp, containerIp: ipv4 }]
+      const toIpv4 =
+        ipv4 === undefined || isIpv6 ? [] : [{ ...base, hostIp: port.hostIp, containerIp: ipv4 }]
       const hostIpv6 = isIpv6 ? port.hostIp : port.hostIp === ANY_IPV4 ? ANY_IPV6 : undefined
-      const toIpv6 = ipv6 === undefined || hostIpv6 === undefined ? [] : [{ ...base, hostIp: hostIpv6, containerIp: ipv6 }]
+      const toIpv6 =
+        ipv6 === undefined || hostIpv6 === undefined
+          ? []
+          : [{ ...base, hostIp: hostIpv6, containerIp: ipv6 }]
       return [...toIpv4, ...toIpv6]
     })
   }
 }
 
 function closeProxies({ proxies }: Holding): void {
-  for (const proxy of proxies) void proxy.then((open) => { open?.close() })
+  for (const proxy of proxies)
+    void proxy.then((open) => {
+      open?.close()
+    })
 }
 
 function openProxy(port: PublishedPort, target: ProxyTarget): Promise<TcpProxy | undefined> {
-  return openTcpProxy({ address: ANY_IPV6, port: port.published }, target).catch((error: unknown) => {
-    log.warn('port is not reachable over IPv6', { port: port.published, error })
-    return undefined
-  })
+  return openTcpProxy({ address: ANY_IPV6, port: port.published }, target).catch(
+    (error: unknown) => {
+      log.warn('port is not reachable over IPv6', { port: port.published, error })
+      return undefined
+    },
+  )
 }
 
 function reserve(mapping: PortMapping, published: PortMapping['published']): HeldPort {
   const hostIp = mapping.hostIp ?? ANY_IPV4
   const protocol = mapping.protocol as Protocol
-  const reservation = reservePort({ hostIp, protocol, ...(published === undefined ? {} : { published }) })
-  return { reservation, port: { hostIp, published: reservation.port, target: mapping.target, protocol: mapping.protocol } }
+  const reservation = reservePort({
+    hostIp,
+    protocol,
+    ...(published === undefined ? {} : { published }),
+  })
+  return {
+    reservation,
+    port: {
+      hostIp,
+      published: reservation.port,
+      target: mapping.target,
+      protocol: mapping.protocol,
+    },
+  }
 }
 
 /** A port that the kernel chose stays the same over a restart of the daemon. */
@@ -212,6 +252,7 @@ function fits(port: PublishedPort, mapping: PortMapping): boolean {
     port.hostIp === (mapping.hostIp ?? ANY_IPV4) &&
     port.target === mapping.target &&
     port.protocol === mapping.protocol &&
-    (published === undefined || (port.published >= published.from && port.published <= published.to))
+    (published === undefined ||
+      (port.published >= published.from && port.published <= published.to))
   )
 }

@@ -1,17 +1,25 @@
 import { rm } from 'node:fs/promises'
 import { emitContainerEvent } from './container-event.ts'
 import type { Context } from './context.ts'
-import { ioOptions } from './launch-container.ts'
+import { ioOptions } from './container-streams.ts'
 import { TsstackError } from '../errors.ts'
 
 /** @param options.volumes its anonymous volumes go too */
-export async function removeContainer(context: Context, id: string, options: { readonly volumes?: boolean } = {}): Promise<void> {
+export async function removeContainer(
+  context: Context,
+  id: string,
+  options: { readonly volumes?: boolean } = {},
+): Promise<void> {
   const record = context.containers.get(id)
   if (record === undefined) return
   if (context.live.has(id)) {
-    throw new TsstackError('FAILED_PRECONDITION', `Cannot remove container "${record.config.name}": it is running`, {
-      hint: 'Stop it first, or remove it by force',
-    })
+    throw new TsstackError(
+      'FAILED_PRECONDITION',
+      `Cannot remove container "${record.config.name}": it is running`,
+      {
+        hint: 'Stop it first, or remove it by force',
+      },
+    )
   }
   clearTimeout(context.restartTimers.get(id))
   context.restartTimers.delete(id)

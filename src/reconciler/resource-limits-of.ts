@@ -11,7 +11,10 @@ export function resourceLimitsOf(service: Service): ResourceLimits {
   const limits = service.deploy?.resources?.limits
   const reservations = service.deploy?.resources?.reservations
   const result: Writable<ResourceLimits> = {}
-  const set = <K extends keyof ResourceLimits>(key: K, value: ResourceLimits[K] | undefined): void => {
+  const set = <K extends keyof ResourceLimits>(
+    key: K,
+    value: ResourceLimits[K] | undefined,
+  ): void => {
     if (value !== undefined) result[key] = value
   }
   set('memoryBytes', bytes(limits?.memory ?? service.mem_limit))
@@ -42,7 +45,10 @@ function blkioOf(service: Service): BlkioLimits | undefined {
   const config = service.blkio_config
   if (config === undefined) return undefined
   const rates = (list: readonly BlkioRate[] | undefined): { path: string; rate: number }[] =>
-    (list ?? []).map(({ path, rate }) => ({ path, rate: typeof rate === 'number' ? rate : parseBytes(rate) }))
+    (list ?? []).map(({ path, rate }) => ({
+      path,
+      rate: typeof rate === 'number' ? rate : parseBytes(rate),
+    }))
   return {
     ...(config.weight === undefined ? {} : { weight: config.weight }),
     weightDevice: config.weight_device ?? [],

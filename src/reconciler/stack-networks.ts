@@ -7,13 +7,18 @@ import type { Endpoint } from '../engine/container-config.ts'
 import { bridgeName, macOf, vethName } from '../network/interface-names.ts'
 import { parseSubnet, requireAddress } from '../network/ip-address.ts'
 import { allocateAddress, planSubnets, type SubnetRecord } from '../network/ipam.ts'
-import { openNetworkDriver, type EndpointRecord, type NetworkDriver, type Sandbox } from '../network/network-driver.ts'
+import {
+  openNetworkDriver,
+  type EndpointRecord,
+  type NetworkDriver,
+  type Sandbox,
+} from '../network/network-driver.ts'
 import { networkConfigHash } from '../planner/config-hash.ts'
 import type { NetworkDefinition } from '../spec/stack.ts'
 import type { Collection, StateStore } from '../state/state-store.ts'
 import { TsstackError } from '../errors.ts'
 import { log } from '../log.ts'
-import type { ResolvedStack } from './desired-state-of.ts'
+import type { ResolvedStack } from './resolved-stack.ts'
 import type { EventLog } from './event-log.ts'
 import { openNameService, type NameService } from './name-service.ts'
 import { openPortPublisher, type PortPublisher } from './port-publisher.ts'
@@ -85,51 +90,94 @@ class Networks implements StackNetworks {
 
   async create(resolved: ResolvedStack, name: string): Promise<void> {
     const { stack } = resolved.desired
-    const [key, definition] = Object.entries(stack.networks).find(([, network]) => network.name === name) ?? []
-    if (key === undefined || definition === undefined) throw new TsstackError('NOT_FOUND', `Cannot create network "${name}": the stack has none of that name`)
+    const [key, definition] =
+      Object.entries(stack.networks).find(([, network]) => network.name === name) ?? []
+    if (key === undefined || definition === undefined)
+      throw new TsstackError(
+        'NOT_FOUND',
+        `Cannot create network "${name}": the stack has none of that name`,
+      )
     const known = this.#documents.get(name)
     if (known !== undefined && known.stack !== stack.name) {
-      throw new TsstackError('ALREADY_EXISTS', `Cannot create network "${name}": stack "${known.stack}" has one of that name`)
+      throw new TsstackError(
+        'ALREADY_EXISTS',
+        `Cannot create network "${name}": stack "${known.stack}" has one of that name`,
+      )
     }
-    const document = known ?? this.#plan({ name, key, stack: stack.name, definition, endpoints: Object.keys(stack.services).length * 4 })
+    const document =
+      known ??
+      this.#plan({
+        name,
+        key,
+        stack: stack.name,
+        definition,
+        endpoints: Object.keys(stack.services).length * 4,
+      })
     this.#documents.put(name, document) // before it is made: a crash then finds it and makes it
     await this.#ensure(document)
     if (known === undefined) {
-      this.#options.events.emit({ type: 'network', action: 'create', stack: stack.name, id: name, attributes: { bridge: document.bridge } })
+      this.#options.events.emit({
+        type: 'network',
+        action: 'create',
+        stack: stack.name,
+        id: name,
+        attributes: { bridge: document.bridge },
+      })
     }
   }
 
-  #plan(wanted: { name: string; key: string; stack: string; definition: NetworkDefinition; endpoints: number }): NetworkDocument {
+  #plan(wanted: {
+    name: string
+    key: string
+    stack: string
+    definition: NetworkDefinition
+    endpoints: number
+  }): NetworkDocument {
     const { name, definition } = wanted
     if (definition.driver !== undefined && definition.driver !== 'bridge') {
-      throw new TsstackError('UNIMPLEMENTED', `Cannot create network "${name}": there is no driver "${definition.driver}"`, { hint: 'Use "bridge"' })
+      throw new TsstackError(
+        'UNIMPLEMENTED',
+        `Cannot create network "${name}": there is no driver "${definition.driver}"`,
+        { hint: 'Use "bridge"' },
+      )
     }
-    const config = (definition.ipam?.config ?? []).map(({ subnet, ip_range, gateway, aux_addresses }) => ({
-      ...(subnet === undefined ? {} : { subnet }),
-      ...(ip_range === undefined ? {} : { ipRange: ip_range }),
-      ...(gateway === undefined ? {} : { gateway }),
-      auxiliary: Object.values(aux_addresses ?? {}),
-    }))
+    const config = (definition.ipam?.config ?? []).map(
+      ({ subnet, ip_range, gateway, aux_addresses }) => ({
+        ...(subnet === undefined ? {} : { subnet }),
+        ...(ip_range === undefined ? {} : { ipRange: ip_range }),
+        ...(gateway === undefined ? {} : { gateway }),
+        auxiliary: Object.values(aux_addresses ?? {}),
+      }),
+    )
     const documents = this.#documents.values()
     const request = {
-      network: name, config,
+      network: name,
+      config,
       ipv4: definition.enable_ipv4 ?? true,
       ipv6: definition.enable_ipv6 ?? false,
       expectedEndpoints: Math.max(wanted.endpoints, 250),
     }
     const subnets = planSubnets(request, {
-      networks: documents.flatMap((document) => document.subnets.flatMap(({ subnet }) => parseSubnet(subnet) ?? [])),
+      networks: documents.flatMap((document) =>
+        document.subnets.flatMap(({ subnet }) => parseSubnet(subnet) ?? []),
+      ),
       host: this.#driver.listHostSubnets(documents.map(({ bridge }) => bridge)),
     })
     const mtu = definition.driver_opts?.['com.docker.network.driver.mtu']
     return {
-      name, key: wanted.key, stack: wanted.stack,
+      name,
+      key: wanted.key,
+      stack: wanted.stack,
       configHash: networkConfigHash(definition),
       bridge: bridgeName(name),
       subnets,
       internal: definition.internal ?? false,
       ...(mtu === undefined ? {} : { mtu: Number(mtu) }),
-      labels: { ...definition.labels, 'com.docker.compose.project': wanted.stack, 'com.docker.compose.network': wanted.key },
+      labels: {
+        ...definition.labels,
+        'com.docker.compose.project': wanted.stack,
+        'com.docker.compose.network': wanted.key,
+      },
     }
   }
 
@@ -146,7 +194,13 @@ class Networks implements StackNetworks {
     this.#driver.removeNetwork(document.bridge)
     this.#documents.delete(name)
     this.#ports.syncNetworks()
-    this.#options.events.emit({ type: 'network', action: 'destroy', stack: document.stack, id: name, attributes: {} })
+    this.#options.events.emit({
+      type: 'network',
+      action: 'destroy',
+      stack: document.stack,
+      id: name,
+      attributes: {},
+    })
   }
 
   documents(): NetworkDocument[] {
@@ -160,7 +214,10 @@ class Networks implements StackNetworks {
   attach(sandbox: Sandbox, record: ContainerRecord): void {
     const { endpoints } = record.config
     const leases = endpoints.map((endpoint) => ({ endpoint, lease: this.#lease(record, endpoint) }))
-    const best = endpoints.reduce<Endpoint | undefined>((a, b) => (a !== undefined && a.gatewayPriority >= b.gatewayPriority ? a : b), undefined)
+    const best = endpoints.reduce<Endpoint | undefined>(
+      (a, b) => (a !== undefined && a.gatewayPriority >= b.gatewayPriority ? a : b),
+      undefined,
+    )
     const placed = leases.map(({ endpoint, lease }, index): EndpointRecord => {
       const document = this.#require(endpoint.network)
       const pairs = [lease.ipv4, lease.ipv6].flatMap((address) => {
@@ -173,7 +230,9 @@ class Networks implements StackNetworks {
         hostInterface: vethName(record.id, document.name),
         interfaceName: endpoint.interfaceName ?? `eth${index}`,
         mac: lease.mac,
-        addresses: pairs.map(({ address, subnet }) => `${address}/${subnet.subnet.split('/')[1] ?? ''}`),
+        addresses: pairs.map(
+          ({ address, subnet }) => `${address}/${subnet.subnet.split('/')[1] ?? ''}`,
+        ),
         gateways: hasRoute ? pairs.map(({ subnet }) => subnet.gateway) : [],
         ...(document.mtu === undefined ? {} : { mtu: document.mtu }),
       }
@@ -186,11 +245,22 @@ class Networks implements StackNetworks {
     const key = `${document.name}/${record.id}`
     const known = this.#leases.get(key)
     if (known !== undefined) return known
-    const used = this.#leases.values().filter((lease) => lease.network === document.name).flatMap((lease) => [lease.ipv4 ?? [], lease.ipv6 ?? []].flat())
+    const used = this.#leases
+      .values()
+      .filter((lease) => lease.network === document.name)
+      .flatMap((lease) => [lease.ipv4 ?? [], lease.ipv6 ?? []].flat())
     const recent = new Set(this.#recent)
     const allocate = (family: 4 | 6, requested: string | undefined): string | undefined => {
-      const subnet = document.subnets.find((candidate) => candidate.subnet.includes(':') === (family === 6))
-      return subnet === undefined ? undefined : allocateAddress(subnet, used, { network: document.name, recent, ...(requested === undefined ? {} : { requested }) })
+      const subnet = document.subnets.find(
+        (candidate) => candidate.subnet.includes(':') === (family === 6),
+      )
+      return subnet === undefined
+        ? undefined
+        : allocateAddress(subnet, used, {
+            network: document.name,
+            recent,
+            ...(requested === undefined ? {} : { requested }),
+          })
     }
     const ipv4 = allocate(4, endpoint.ipv4)
     const ipv6 = allocate(6, endpoint.ipv6)
@@ -251,7 +321,11 @@ class Networks implements StackNetworks {
       log.error('network could not be restored', { network: document.name, error })
     }
     await Promise.all(
-      this.#documents.values().map((document) => this.#ensure(document).catch((error: unknown) => { failed(document, error) })),
+      this.#documents.values().map((document) =>
+        this.#ensure(document).catch((error: unknown) => {
+          failed(document, error)
+        }),
+      ),
     )
   }
 

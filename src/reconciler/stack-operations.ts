@@ -1,5 +1,11 @@
 /** The entry: what a user asks of a stack. Each asks the planner what to do and has it done; one at a time for a stack. */
-import type { DownRequest, LifecycleRequest, ProgressEvent, StackSource, UpRequest } from '../api/types.ts'
+import type {
+  DownRequest,
+  LifecycleRequest,
+  ProgressEvent,
+  StackSource,
+  UpRequest,
+} from '../api/types.ts'
 import { parseSignal } from '../engine/signals.ts'
 import { dependencyGraph, selectServices } from '../planner/dependency-graph.ts'
 import { planDown } from '../planner/plan-down.ts'
@@ -9,7 +15,8 @@ import type { Plan } from '../planner/plan.ts'
 import { TsstackError } from '../errors.ts'
 import { summarize } from './container-summary.ts'
 import type { Context } from './context.ts'
-import { resolveStack, type ResolvedStack } from './desired-state-of.ts'
+import { resolveStack } from './desired-state-of.ts'
+import type { ResolvedStack } from './resolved-stack.ts'
 import { operationDriver, type DriveOptions } from './drive-operation.ts'
 import { executePlan } from './execute-plan.ts'
 import { containersOf, observe } from './observe.ts'
@@ -28,13 +35,22 @@ export async function planStack(context: Context, request: UpRequest): Promise<P
   return planUp(resolved.desired, observe(context, request.stack.name), request.options)
 }
 
-export async function upStack(context: Context, request: UpRequest, progress: Progress): Promise<void> {
+export async function upStack(
+  context: Context,
+  request: UpRequest,
+  progress: Progress,
+): Promise<void> {
   const { name } = request.stack
   await context.locks.run(`stack ${name}`, async () => {
     const resolved = await resolveInScope(context, request)
     const plan = planUp(resolved.desired, observe(context, name), request.options)
     rememberStack(context, request)
-    const changed = await run(context, plan, { stack: name, resolved, ...grace(request.options.timeoutSeconds) }, progress)
+    const changed = await run(
+      context,
+      plan,
+      { stack: name, resolved, ...grace(request.options.timeoutSeconds) },
+      progress,
+    )
     if (request.options.wait === true) await waitForAll(context, request)
     finish(context, { stack: name, changed }, progress)
   })
@@ -50,7 +66,12 @@ export async function downStack(
   await context.locks.run(`stack ${name}`, async () => {
     const stack = request.source?.stack ?? context.stacks.get(name)?.stack
     const plan = planDown(observe(context, name), stack, request.options)
-    const changed = await run(context, plan, { stack: name, ...grace(request.options.timeoutSeconds) }, progress)
+    const changed = await run(
+      context,
+      plan,
+      { stack: name, ...grace(request.options.timeoutSeconds) },
+      progress,
+    )
     forgetIfEmpty(context, name)
     finish(context, { stack: name, changed }, progress)
   })
@@ -70,8 +91,17 @@ export async function lifecycle(
   }
   await context.locks.run(`stack ${name}`, async () => {
     const options = request.services === undefined ? {} : { services: request.services }
-    const plan = planLifecycle(action, { observed: observe(context, name), stack: context.stacks.get(name)?.stack }, options)
-    const changed = await run(context, plan, { stack: name, ...grace(request.timeoutSeconds) }, progress)
+    const plan = planLifecycle(
+      action,
+      { observed: observe(context, name), stack: context.stacks.get(name)?.stack },
+      options,
+    )
+    const changed = await run(
+      context,
+      plan,
+      { stack: name, ...grace(request.timeoutSeconds) },
+      progress,
+    )
     finish(context, { stack: name, changed }, progress)
   })
 }
@@ -79,9 +109,17 @@ export async function lifecycle(
 /** These need no order, and a stuck start must not hold them up. */
 function signalContainers(context: Context, stack: string, request: LifecycleRequest): void {
   const wanted = request.services ?? []
-  const records = containersOf(context, stack).filter(({ config }) => wanted.length === 0 || wanted.includes(config.service))
-  const missing = wanted.find((service) => !records.some(({ config }) => config.service === service))
-  if (missing !== undefined) throw new TsstackError('NOT_FOUND', `Cannot ${request.action} service "${missing}": it has no container`)
+  const records = containersOf(context, stack).filter(
+    ({ config }) => wanted.length === 0 || wanted.includes(config.service),
+  )
+  const missing = wanted.find(
+    (service) => !records.some(({ config }) => config.service === service),
+  )
+  if (missing !== undefined)
+    throw new TsstackError(
+      'NOT_FOUND',
+      `Cannot ${request.action} service "${missing}": it has no container`,
+    )
   const signal = parseSignal(request.signal ?? 'SIGKILL')
   for (const { id } of records) {
     if (request.action === 'kill') killContainer(context, id, signal)
@@ -97,10 +135,19 @@ async function resolveInScope(context: Context, request: UpRequest): Promise<Res
   return resolveStack(context, request, scope)
 }
 
-async function run(context: Context, plan: Plan, options: DriveOptions, progress: Progress): Promise<boolean> {
+async function run(
+  context: Context,
+  plan: Plan,
+  options: DriveOptions,
+  progress: Progress,
+): Promise<boolean> {
   progress({ type: 'plan', operations: plan.operations.length })
   for (const message of plan.warnings) progress({ type: 'warning', message })
-  await executePlan(plan, { drive: operationDriver(context, options), progress, concurrency: CONCURRENCY })
+  await executePlan(plan, {
+    drive: operationDriver(context, options),
+    progress,
+    concurrency: CONCURRENCY,
+  })
   return plan.operations.length > 0
 }
 
@@ -108,7 +155,11 @@ function grace(timeoutSeconds: number | undefined): { graceMs?: number } {
   return timeoutSeconds === undefined ? {} : { graceMs: timeoutSeconds * 1000 }
 }
 
-function finish(context: Context, done: { readonly stack: string; readonly changed: boolean }, progress: Progress): void {
+function finish(
+  context: Context,
+  done: { readonly stack: string; readonly changed: boolean },
+  progress: Progress,
+): void {
   const containers = containersOf(context, done.stack).map((record) => summarize(context, record))
   progress({ type: 'done', changed: done.changed, containers })
 }
@@ -117,13 +168,21 @@ function finish(context: Context, done: { readonly stack: string; readonly chang
 export function rememberStack(context: Context, source: StackSource): void {
   const { stack, files, workingDir, contents } = source
   const before = context.stacks.get(stack.name)
-  const record = { name: stack.name, idRangeStart: before?.idRangeStart ?? freeIdRange(context), stack, files, workingDir, contents }
+  const record = {
+    name: stack.name,
+    idRangeStart: before?.idRangeStart ?? freeIdRange(context),
+    stack,
+    files,
+    workingDir,
+    contents,
+  }
   if (JSON.stringify(before) !== JSON.stringify(record)) context.stacks.put(stack.name, record)
 }
 
 /** When nothing of the stack is left, nothing of it is remembered; a volume that stays keeps no range, its ids are plain. */
 function forgetIfEmpty(context: Context, name: string): void {
-  if (containersOf(context, name).length > 0 || context.networks.documentsOf(name).length > 0) return
+  if (containersOf(context, name).length > 0 || context.networks.documentsOf(name).length > 0)
+    return
   context.userNamespaces.get(name)?.close()
   context.userNamespaces.delete(name)
   context.stacks.delete(name)
@@ -131,7 +190,16 @@ function forgetIfEmpty(context: Context, name: string): void {
 
 async function waitForAll(context: Context, request: UpRequest): Promise<void> {
   const { waitTimeoutSeconds } = request.options
-  const signal = waitTimeoutSeconds === undefined ? {} : { signal: AbortSignal.timeout(waitTimeoutSeconds * 1000) }
-  const services = new Set(containersOf(context, request.stack.name).map(({ config }) => config.service))
-  await Promise.all([...services].map((service) => waitForService(context, { stack: request.stack.name, service, goal: 'settled', ...signal })))
+  const signal =
+    waitTimeoutSeconds === undefined
+      ? {}
+      : { signal: AbortSignal.timeout(waitTimeoutSeconds * 1000) }
+  const services = new Set(
+    containersOf(context, request.stack.name).map(({ config }) => config.service),
+  )
+  await Promise.all(
+    [...services].map((service) =>
+      waitForService(context, { stack: request.stack.name, service, goal: 'settled', ...signal }),
+    ),
+  )
 }

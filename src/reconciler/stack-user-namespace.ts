@@ -1,4 +1,8 @@
-import { openStackUserNamespace, RANGE_LENGTH, type StackUserNamespace } from '../engine/user-namespace.ts'
+import {
+  openStackUserNamespace,
+  RANGE_LENGTH,
+  type StackUserNamespace,
+} from '../engine/user-namespace.ts'
 import type { Context } from './context.ts'
 
 /** Far above what useradd and subuid hand out (man 5 subuid, login.defs), below 2^31. */

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { emitContainerEvent } from './container-event.ts'
 import type { Context, LiveContainer } from './context.ts'
-import { requireContainer } from './launch-container.ts'
+import { requireContainer } from './find-container.ts'
 
 const SIGKILL = 9
 const KILL_DEADLINE_MS = 10_000
@@ -13,7 +13,11 @@ export interface StopOptions {
 }
 
 /** Sends the stop signal, waits for the grace period, kills. Nothing to do when it does not run. */
-export async function stopContainer(context: Context, id: string, options: StopOptions = {}): Promise<void> {
+export async function stopContainer(
+  context: Context,
+  id: string,
+  options: StopOptions = {},
+): Promise<void> {
   const record = requireContainer(context, id)
   clearTimeout(context.restartTimers.get(id))
   context.restartTimers.delete(id)
@@ -42,7 +46,8 @@ function hearsSignal(pid: number, signal: number): boolean {
   try {
     const status = readFileSync(`/proc/${pid}/status`, 'latin1')
     const isFirst = /^NSpid:.*\t1$/m.test(status)
-    const mask = (name: string): bigint => BigInt(`0x${new RegExp(`^${name}:\\t([0-9a-f]+)$`, 'm').exec(status)?.[1] ?? '0'}`)
+    const mask = (name: string): bigint =>
+      BigInt(`0x${new RegExp(`^${name}:\\t([0-9a-f]+)$`, 'm').exec(status)?.[1] ?? '0'}`)
     const bit = 1n << BigInt(signal - 1)
     return !isFirst || ((mask('SigCgt') | mask('SigBlk')) & bit) !== 0n
   } catch {
@@ -53,7 +58,9 @@ function hearsSignal(pid: number, signal: number): boolean {
 /** Until the exit has been dealt with, not only happened. */
 async function exitsWithin(live: LiveContainer, timeoutMs: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
-  const timeout = new Promise<false>((resolve) => { timer = setTimeout(resolve, timeoutMs, false) })
+  const timeout = new Promise<false>((resolve) => {
+    timer = setTimeout(resolve, timeoutMs, false)
+  })
   const exited = live.ended.then(() => true as const)
   const result = await Promise.race([exited, timeout])
   clearTimeout(timer)

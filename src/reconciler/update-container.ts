@@ -4,14 +4,24 @@ import { containerConfigOf } from './container-config-of.ts'
 import { emitContainerEvent } from './container-event.ts'
 import type { Context } from './context.ts'
 import { conversionInputOf } from './create-container.ts'
-import type { ResolvedStack } from './desired-state-of.ts'
-import { requireContainer } from './launch-container.ts'
+import type { ResolvedStack } from './resolved-stack.ts'
+import { requireContainer } from './find-container.ts'
 
 /** @returns a warning when the host can't set a limit */
-export function updateContainer(context: Context, id: string, resolved: ResolvedStack): string | undefined {
+export function updateContainer(
+  context: Context,
+  id: string,
+  resolved: ResolvedStack,
+): string | undefined {
   const before = requireContainer(context, id)
   const { config, anonymousVolumes } = before
-  const identity = { serviceName: config.service, number: config.number, name: config.name, id, oneoff: config.oneoff }
+  const identity = {
+    serviceName: config.service,
+    number: config.number,
+    name: config.name,
+    id,
+    oneoff: config.oneoff,
+  }
   const input = conversionInputOf(context, { resolved, service: config.service }, identity)
   const wanted = containerConfigOf({ ...input, anonymousVolumes })
   const configuration = serviceConfiguration(config.service, resolved.desired)
@@ -31,5 +41,7 @@ export function updateContainer(context: Context, id: string, resolved: Resolved
     context.containers.put(id, { ...current, publishedPorts: context.networks.publish(current) })
   }
   emitContainerEvent(context, before, 'update')
-  return warnings.length === 0 ? undefined : `container "${config.name}": ${warnings.map(({ limit, reason }) => `${limit}: ${reason}`).join('; ')}`
+  return warnings.length === 0
+    ? undefined
+    : `container "${config.name}": ${warnings.map(({ limit, reason }) => `${limit}: ${reason}`).join('; ')}`
 }

@@ -1,5 +1,5 @@
 import type { Context } from './context.ts'
-import { requireContainer } from './launch-container.ts'
+import { requireContainer } from './find-container.ts'
 
 /** The exit code of a container, when it has ended; at once when it does not run. */
 export async function waitForExit(context: Context, id: string): Promise<number> {

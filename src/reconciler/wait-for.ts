@@ -5,9 +5,13 @@ import { containersOf, healthOf } from './observe.ts'
 import type { ContainerRecord } from './records.ts'
 
 /** `ready`, not yet, or the reason why it never will be. */
-type Verdict = { readonly kind: 'ready' } | { readonly kind: 'waiting' } | { readonly kind: 'never'; readonly why: string }
+type Verdict =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'waiting' }
+  | { readonly kind: 'never'; readonly why: string }
 
-export type WaitGoal = 'service_started' | 'service_healthy' | 'service_completed_successfully' | 'settled'
+export type WaitGoal =
+  'service_started' | 'service_healthy' | 'service_completed_successfully' | 'settled'
 
 const READY: Verdict = { kind: 'ready' }
 const WAITING: Verdict = { kind: 'waiting' }
@@ -31,7 +35,13 @@ export function waitForService(context: Context, request: WaitRequest): Promise<
         .filter(({ config }) => config.service === request.service && !config.oneoff)
         .map((record) => judge(context, record, request.goal))
       const never = verdicts.find((verdict) => verdict.kind === 'never')
-      if (never !== undefined) reject(new TsstackError('FAILED_PRECONDITION', `Cannot wait for service "${request.service}": ${never.why}`))
+      if (never !== undefined)
+        reject(
+          new TsstackError(
+            'FAILED_PRECONDITION',
+            `Cannot wait for service "${request.service}": ${never.why}`,
+          ),
+        )
       else if (verdicts.every((verdict) => verdict.kind === 'ready')) resolve()
       else return false
       return true
@@ -39,11 +49,16 @@ export function waitForService(context: Context, request: WaitRequest): Promise<
     if (check()) return
     const stop = context.events.subscribe((event) => {
       // Events tell what happens before the record says so; look when the turn is over.
-      if (event.stack === request.stack) queueMicrotask(() => { if (check()) stop() })
+      if (event.stack === request.stack)
+        queueMicrotask(() => {
+          if (check()) stop()
+        })
     })
     request.signal?.addEventListener('abort', () => {
       stop()
-      reject(new TsstackError('CANCELLED', `Cannot wait for service "${request.service}" any longer`))
+      reject(
+        new TsstackError('CANCELLED', `Cannot wait for service "${request.service}" any longer`),
+      )
     })
   })
 }
@@ -67,5 +82,8 @@ function judge(context: Context, record: ContainerRecord, goal: WaitGoal): Verdi
   if (state === 'healthy') return READY
   if (state !== 'unhealthy') return WAITING
   const last = context.live.get(record.id)?.health?.log().at(-1)
-  return { kind: 'never', why: `container "${name}" is unhealthy${last === undefined ? '' : `: ${last.output.trim()}`}` }
+  return {
+    kind: 'never',
+    why: `container "${name}" is unhealthy${last === undefined ? '' : `: ${last.output.trim()}`}`,
+  }
 }

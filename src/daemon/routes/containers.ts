@@ -14,19 +14,26 @@ import { TsstackError } from '../../errors.ts'
 import { containersQuery, killQuery, removeQuery, resize } from '../request-schemas.ts'
 import { parseBody } from '../validate.ts'
 
-interface ContainerParams { Params: { id: string } }
+interface ContainerParams {
+  Params: { id: string }
+}
 
 export function containerRoutes(app: FastifyInstance, context: Context): void {
   app.get('/v1/containers', (request) => {
     const { stack, all } = parseBody(containersQuery, request.query)
     return context.containers
       .values()
-      .filter(({ config, state }) => (stack === undefined || config.stack === stack) && (all === true || isActive(state)))
+      .filter(
+        ({ config, state }) =>
+          (stack === undefined || config.stack === stack) && (all === true || isActive(state)),
+      )
       .sort((a, b) => (a.config.name < b.config.name ? -1 : 1))
       .map((record) => summarize(context, record))
   })
 
-  app.get<ContainerParams>('/v1/containers/:id', (request) => detail(context, findContainer(context, request.params.id)))
+  app.get<ContainerParams>('/v1/containers/:id', (request) =>
+    detail(context, findContainer(context, request.params.id)),
+  )
 
   app.delete<ContainerParams>('/v1/containers/:id', async (request, reply) => {
     const { id } = findContainer(context, request.params.id)
@@ -53,7 +60,11 @@ export function containerRoutes(app: FastifyInstance, context: Context): void {
 
   app.post<ContainerParams>('/v1/containers/:id/kill', (request, reply) => {
     const { signal } = parseBody(killQuery, request.query)
-    killContainer(context, findContainer(context, request.params.id).id, parseSignal(signal ?? 'SIGKILL'))
+    killContainer(
+      context,
+      findContainer(context, request.params.id).id,
+      parseSignal(signal ?? 'SIGKILL'),
+    )
     return reply.code(204).send()
   })
 
@@ -63,7 +74,9 @@ export function containerRoutes(app: FastifyInstance, context: Context): void {
     return reply.code(204).send()
   })
 
-  app.get<ContainerParams>('/v1/containers/:id/top', (request) => top(context, findContainer(context, request.params.id)))
+  app.get<ContainerParams>('/v1/containers/:id/top', (request) =>
+    top(context, findContainer(context, request.params.id)),
+  )
 }
 
 function isActive(state: string): boolean {
@@ -84,7 +97,11 @@ const TICKS_PER_SECOND = 100 // USER_HZ, fixed in the kernel's ABI
 
 function top(context: Context, record: ContainerRecord): TopResponse {
   const live = context.live.get(record.id)
-  if (live === undefined) throw new TsstackError('FAILED_PRECONDITION', `Cannot list processes of "${record.config.name}": it does not run`)
+  if (live === undefined)
+    throw new TsstackError(
+      'FAILED_PRECONDITION',
+      `Cannot list processes of "${record.config.name}": it does not run`,
+    )
   const uptime = Number(readFileSync('/proc/uptime', 'latin1').split(' ')[0])
   const processes = live.cgroup.processes().flatMap((pid) => {
     const row = processRow(pid, uptime)
@@ -104,7 +121,16 @@ function processRow(pid: number, uptime: number): string[] | undefined {
     const cpuSeconds = (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
     const startedAt = new Date(Date.now() - (uptime - Number(fields[19]) / TICKS_PER_SECOND) * 1000)
     const time = new Date(cpuSeconds * 1000).toISOString().slice(11, 19)
-    return [uid, String(pid), fields[1] ?? '?', '0', startedAt.toTimeString().slice(0, 5), '?', time, command || `[${name}]`]
+    return [
+      uid,
+      String(pid),
+      fields[1] ?? '?',
+      '0',
+      startedAt.toTimeString().slice(0, 5),
+      '?',
+      time,
+      command || `[${name}]`,
+    ]
   } catch {
     return undefined
   }

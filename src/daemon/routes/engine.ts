@@ -1,7 +1,13 @@
 /** What concerns the engine as a whole: version, doctor, events, statistics, images, volumes, networks. */
 import os from 'node:os'
 import type { FastifyInstance } from 'fastify'
-import type { EngineEvent, ImageSummary, NetworkSummary, Version, VolumeSummary } from '../../api/types.ts'
+import type {
+  EngineEvent,
+  ImageSummary,
+  NetworkSummary,
+  Version,
+  VolumeSummary,
+} from '../../api/types.ts'
 import { createStatsReader } from '../../reconciler/container-stats.ts'
 import type { Context } from '../../reconciler/context.ts'
 import { API_VERSION, VERSION } from '../../version.ts'
@@ -33,7 +39,11 @@ export function engineRoutes(app: FastifyInstance, context: Context, stateDir: s
   })
   app.get('/v1/images', (): ImageSummary[] =>
     context.images.list().map(({ reference, image }) => ({
-      id: image.id, reference, layers: image.layers.length, sizeBytes: image.sizeBytes, createdAt: image.created,
+      id: image.id,
+      reference,
+      layers: image.layers.length,
+      sizeBytes: image.sizeBytes,
+      createdAt: image.created,
     })),
   )
   app.get('/v1/volumes', (request): VolumeSummary[] => {
@@ -42,7 +52,11 @@ export function engineRoutes(app: FastifyInstance, context: Context, stateDir: s
       .values()
       .filter((volume) => stack === undefined || volume.stack === stack)
       .map(({ name, stack: owner, labels, createdAt }) => ({
-        name, ...(owner === undefined ? {} : { stack: owner }), mountpoint: context.volumes.dataPath(name), createdAt, labels,
+        name,
+        ...(owner === undefined ? {} : { stack: owner }),
+        mountpoint: context.volumes.dataPath(name),
+        createdAt,
+        labels,
       }))
   })
   app.get('/v1/networks', (request): NetworkSummary[] => {
@@ -51,7 +65,11 @@ export function engineRoutes(app: FastifyInstance, context: Context, stateDir: s
       .documents()
       .filter((network) => stack === undefined || network.stack === stack)
       .map(({ name, stack: owner, bridge, subnets, internal }) => ({
-        name, stack: owner, bridge, subnets: subnets.map(({ subnet }) => subnet), internal,
+        name,
+        stack: owner,
+        bridge,
+        subnets: subnets.map(({ subnet }) => subnet),
+        internal,
       }))
   })
 }
@@ -62,12 +80,21 @@ interface EventsQuery {
   readonly follow?: boolean
 }
 
-async function streamEvents(context: Context, { stack, since, follow }: EventsQuery, sink: LineSink): Promise<void> {
+async function streamEvents(
+  context: Context,
+  { stack, since, follow }: EventsQuery,
+  sink: LineSink,
+): Promise<void> {
   const isWanted = (event: EngineEvent): boolean => stack === undefined || event.stack === stack
-  if (since !== undefined) await sink.write(context.events.history().filter((event) => isWanted(event) && event.time >= since))
+  if (since !== undefined)
+    await sink.write(
+      context.events.history().filter((event) => isWanted(event) && event.time >= since),
+    )
   if (follow !== true) return
   await new Promise<void>((resolve) => {
-    const unsubscribe = context.events.subscribe((event) => { if (isWanted(event)) void sink.write([event]) })
+    const unsubscribe = context.events.subscribe((event) => {
+      if (isWanted(event)) void sink.write([event])
+    })
     sink.signal.addEventListener('abort', () => {
       unsubscribe()
       resolve()
@@ -75,7 +102,11 @@ async function streamEvents(context: Context, { stack, since, follow }: EventsQu
   })
 }
 
-async function streamStats(context: Context, { stack, once }: { readonly stack: string | undefined; readonly once: boolean }, sink: LineSink): Promise<void> {
+async function streamStats(
+  context: Context,
+  { stack, once }: { readonly stack: string | undefined; readonly once: boolean },
+  sink: LineSink,
+): Promise<void> {
   const reader = createStatsReader(context, stack)
   reader.read() // the first reading is what the second is compared with
   do {

@@ -4,7 +4,7 @@ import type { LogRecord } from '../../engine/logs/log-format.ts'
 import { readLog, type ReadLogOptions } from '../../engine/logs/log-reader.ts'
 import { parseDurationMs } from '../../spec/duration.ts'
 import type { Context } from '../../reconciler/context.ts'
-import { ioOptions } from '../../reconciler/launch-container.ts'
+import { ioOptions } from '../../reconciler/container-streams.ts'
 import { containersOf } from '../../reconciler/observe.ts'
 import type { ContainerRecord } from '../../reconciler/records.ts'
 import { TsstackError } from '../../errors.ts'
@@ -22,10 +22,14 @@ interface LogsCall {
  * The logs of a stack's containers: what is there in the order of time, then, with `follow`, as it comes, of containers
  * that start later too.
  */
-export async function streamLogs(context: Context, { stack, query, reply }: LogsCall): Promise<void> {
+export async function streamLogs(
+  context: Context,
+  { stack, query, reply }: LogsCall,
+): Promise<void> {
   const { services, follow, tail, since, until } = parseBody(logsQuery, query)
   const wanted = services === undefined || services === '' ? undefined : services.split(',')
-  const isWanted = (record: ContainerRecord): boolean => wanted?.includes(record.config.service) ?? !record.config.oneoff
+  const isWanted = (record: ContainerRecord): boolean =>
+    wanted?.includes(record.config.service) ?? !record.config.oneoff
   const records = containersOf(context, stack).filter(isWanted)
   const options: ReadLogOptions = {
     ...(tail === undefined || tail === 'all' ? {} : { tail: Number(tail) }),
@@ -33,7 +37,9 @@ export async function streamLogs(context: Context, { stack, query, reply }: Logs
     ...(until === undefined ? {} : { until: toTime(until) }),
   }
   await streamLines(reply, async (sink) => {
-    const readers = records.map((record) => pump(context, record, { options, follow: follow ?? false, sink }))
+    const readers = records.map((record) =>
+      pump(context, record, { options, follow: follow ?? false, sink }),
+    )
     if (follow === true) await followNew(context, { stack, isWanted, sink })
     await Promise.all(readers)
   })
@@ -43,8 +49,15 @@ export async function streamLogs(context: Context, { stack, query, reply }: Logs
 function toTime(text: string): string {
   const isDuration = /^[\d.]+(ns|us|ms|s|m|h|d)/.test(text)
   const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : undefined
-  const milliseconds = isDuration ? Date.now() - parseDurationMs(text) : seconds === undefined ? Date.parse(text) : seconds * 1000
-  if (Number.isNaN(milliseconds)) throw new TsstackError('INVALID_ARGUMENT', `Cannot read time "${text}"`, { hint: 'Use RFC 3339 or a duration such as 10m' })
+  const milliseconds = isDuration
+    ? Date.now() - parseDurationMs(text)
+    : seconds === undefined
+      ? Date.parse(text)
+      : seconds * 1000
+  if (Number.isNaN(milliseconds))
+    throw new TsstackError('INVALID_ARGUMENT', `Cannot read time "${text}"`, {
+      hint: 'Use RFC 3339 or a duration such as 10m',
+    })
   return new Date(milliseconds).toISOString()
 }
 
@@ -54,11 +67,17 @@ interface Pump {
   readonly sink: LineSink
 }
 
-async function pump(context: Context, record: ContainerRecord, { options, follow, sink }: Pump): Promise<void> {
+async function pump(
+  context: Context,
+  record: ContainerRecord,
+  { options, follow, sink }: Pump,
+): Promise<void> {
   const { directory } = ioOptions(context, record)
   const live = follow ? context.live.get(record.id) : undefined
   const ended = new AbortController()
-  const stop = (): void => { ended.abort() }
+  const stop = (): void => {
+    ended.abort()
+  }
   sink.signal.addEventListener('abort', stop)
   void live?.ended.then(stop)
   const following = live === undefined ? {} : { follow: live.io.log, signal: ended.signal }
@@ -70,7 +89,12 @@ async function pump(context: Context, record: ContainerRecord, { options, follow
 
 function toLine({ config }: ContainerRecord, { log, stream, time }: LogRecord): LogLine {
   return {
-    type: 'log', container: config.name, service: config.service, number: config.number, stream, time,
+    type: 'log',
+    container: config.name,
+    service: config.service,
+    number: config.number,
+    stream,
+    time,
     line: log.endsWith('\n') ? log.slice(0, -1) : log,
   }
 }
@@ -91,7 +115,9 @@ function followNew(context: Context, { stack, isWanted, sink }: FollowNew): Prom
       setImmediate(() => {
         const record = context.containers.get(event.id)
         if (record === undefined || !isWanted(record)) return
-        void pump(context, record, { options: { since }, follow: true, sink }).catch(() => undefined)
+        void pump(context, record, { options: { since }, follow: true, sink }).catch(
+          () => undefined,
+        )
       })
     })
     sink.signal.addEventListener('abort', () => {

@@ -1,17 +1,33 @@
 import type { FastifyInstance } from 'fastify'
-import type { DownRequest, LifecycleRequest, PlanResponse, ProgressEvent, RunRequest, StackSummary, UpRequest } from '../../api/types.ts'
+import type {
+  DownRequest,
+  LifecycleRequest,
+  PlanResponse,
+  ProgressEvent,
+  RunRequest,
+  StackSummary,
+  UpRequest,
+} from '../../api/types.ts'
 import { formatPlan } from '../../planner/format-plan.ts'
 import type { Context } from '../../reconciler/context.ts'
 import { containersOf } from '../../reconciler/observe.ts'
 import { createOneOff } from '../../reconciler/one-off.ts'
-import { downStack, lifecycle, planStack, upStack, type Progress } from '../../reconciler/stack-operations.ts'
+import {
+  downStack,
+  lifecycle,
+  planStack,
+  upStack,
+  type Progress,
+} from '../../reconciler/stack-operations.ts'
 import { TsstackError } from '../../errors.ts'
 import { streamLines } from '../ndjson.ts'
 import { downRequest, lifecycleRequest, runRequest, upRequest } from '../request-schemas.ts'
 import { parseBody } from '../validate.ts'
 import { streamLogs } from './logs.ts'
 
-interface StackParams { Params: { stack: string } }
+interface StackParams {
+  Params: { stack: string }
+}
 
 export function stackRoutes(app: FastifyInstance, context: Context): void {
   app.get('/v1/stacks', () => summaries(context))
@@ -26,19 +42,25 @@ export function stackRoutes(app: FastifyInstance, context: Context): void {
   app.post<StackParams>('/v1/stacks/:stack/up', async (request, reply) => {
     const body: UpRequest = parseBody(upRequest, request.body)
     assertSameName(request.params.stack, body)
-    await streamLines(reply, (sink) => withProgress(sink.write, (progress) => upStack(context, body, progress)))
+    await streamLines(reply, (sink) =>
+      withProgress(sink.write, (progress) => upStack(context, body, progress)),
+    )
   })
 
   app.post<StackParams>('/v1/stacks/:stack/down', async (request, reply) => {
     const body: DownRequest = parseBody(downRequest, request.body)
     const target = { stack: request.params.stack, request: body }
-    await streamLines(reply, (sink) => withProgress(sink.write, (progress) => downStack(context, target, progress)))
+    await streamLines(reply, (sink) =>
+      withProgress(sink.write, (progress) => downStack(context, target, progress)),
+    )
   })
 
   app.post<StackParams>('/v1/stacks/:stack/lifecycle', async (request, reply) => {
     const body: LifecycleRequest = parseBody(lifecycleRequest, request.body)
     const target = { stack: request.params.stack, request: body }
-    await streamLines(reply, (sink) => withProgress(sink.write, (progress) => lifecycle(context, target, progress)))
+    await streamLines(reply, (sink) =>
+      withProgress(sink.write, (progress) => lifecycle(context, target, progress)),
+    )
   })
 
   app.post<StackParams>('/v1/stacks/:stack/run', async (request) => {
@@ -53,13 +75,21 @@ export function stackRoutes(app: FastifyInstance, context: Context): void {
 }
 
 /** Progress is told in passing: the work does not wait for a slow reader, its events are few. */
-async function withProgress(write: (items: readonly ProgressEvent[]) => Promise<void>, work: (progress: Progress) => Promise<void>): Promise<void> {
-  await work((event) => { void write([event]) })
+async function withProgress(
+  write: (items: readonly ProgressEvent[]) => Promise<void>,
+  work: (progress: Progress) => Promise<void>,
+): Promise<void> {
+  await work((event) => {
+    void write([event])
+  })
 }
 
 function assertSameName(name: string, body: { readonly stack: { readonly name: string } }): void {
   if (name === body.stack.name) return
-  throw new TsstackError('INVALID_ARGUMENT', `Cannot use stack "${body.stack.name}": the path names "${name}"`)
+  throw new TsstackError(
+    'INVALID_ARGUMENT',
+    `Cannot use stack "${body.stack.name}": the path names "${name}"`,
+  )
 }
 
 function summaries(context: Context): StackSummary[] {
@@ -67,8 +97,12 @@ function summaries(context: Context): StackSummary[] {
     .values()
     .map(({ name, files }) => {
       const counts = new Map<string, number>()
-      for (const { state } of containersOf(context, name)) counts.set(state, (counts.get(state) ?? 0) + 1)
-      const status = [...counts].sort().map(([state, count]) => `${state}(${count})`).join(', ')
+      for (const { state } of containersOf(context, name))
+        counts.set(state, (counts.get(state) ?? 0) + 1)
+      const status = [...counts]
+        .sort()
+        .map(([state, count]) => `${state}(${count})`)
+        .join(', ')
       return { name, status, configFiles: files }
     })
     .sort((a, b) => (a.name < b.name ? -1 : 1))

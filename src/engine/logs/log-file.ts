@@ -4,7 +4,16 @@
  *   <directory>/json.log      being written
  *   <directory>/json.log.1    the one before, and so on; the oldest is dropped
  */
-import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
 import path from 'node:path'
 
 export interface LogBounds {
@@ -21,7 +30,8 @@ export function logPath(directory: string, age: number): string {
 /** All files of a log, oldest first. */
 export function logFiles(directory: string): string[] {
   const files: string[] = []
-  for (let age = 0; existsSync(logPath(directory, age)); age++) files.unshift(logPath(directory, age))
+  for (let age = 0; existsSync(logPath(directory, age)); age++)
+    files.unshift(logPath(directory, age))
   return files
 }
 
@@ -49,7 +59,7 @@ export class LogFile {
   }
 
   append(bytes: Uint8Array): void {
-    for (let offset = 0; offset < bytes.length; ) offset += writeSync(this.#fd, bytes, offset)
+    for (let offset = 0; offset < bytes.length;) offset += writeSync(this.#fd, bytes, offset)
     this.#size += bytes.length
     for (const wake of this.#readers) wake()
   }
@@ -57,7 +67,9 @@ export class LogFile {
   /** Calls back after each append, until the returned function is called. */
   onAppend(wake: () => void): () => void {
     this.#readers.add(wake)
-    return () => { this.#readers.delete(wake) }
+    return () => {
+      this.#readers.delete(wake)
+    }
   }
 
   /** Takes back what was appended after the file had that size: a write that a crash cut short. */
@@ -74,7 +86,8 @@ export class LogFile {
     const oldest = Math.max(1, this.#bounds.maxFiles) - 1
     rmSync(logPath(this.#directory, oldest), { force: true })
     for (let age = oldest - 1; age >= 0; age--) {
-      if (existsSync(logPath(this.#directory, age))) renameSync(logPath(this.#directory, age), logPath(this.#directory, age + 1))
+      if (existsSync(logPath(this.#directory, age)))
+        renameSync(logPath(this.#directory, age), logPath(this.#directory, age + 1))
     }
     this.#fd = openSync(logPath(this.#directory, 0), 'a', 0o640)
     this.#size = fstatSync(this.#fd).size

@@ -41,7 +41,9 @@ export function formatLog(raw: Buffer, stream: LogStream, time: string): Buffer 
 
 function formatCarefully(raw: Buffer, stream: LogStream, time: string): string {
   const parts = raw.toString('utf8').split(/(?<=\n)/)
-  return parts.map((log) => `${JSON.stringify({ log, stream, time } satisfies LogRecord)}\n`).join('')
+  return parts
+    .map((log) => `${JSON.stringify({ log, stream, time } satisfies LogRecord)}\n`)
+    .join('')
 }
 
 /** Reads a line of a log file; undefined for one that is damaged. */
@@ -49,7 +51,9 @@ export function parseLog(line: string): LogRecord | undefined {
   try {
     const record = JSON.parse(line) as Partial<LogRecord>
     const { log, stream, time } = record
-    return log !== undefined && stream !== undefined && time !== undefined ? { log, stream, time } : undefined
+    return log !== undefined && stream !== undefined && time !== undefined
+      ? { log, stream, time }
+      : undefined
   } catch {
     return undefined
   }

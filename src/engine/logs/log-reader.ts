@@ -19,16 +19,21 @@ export interface ReadLogOptions {
 }
 
 /** Yields batches of records; the caller's pace is the reader's, so a slow one costs no memory. */
-export async function* readLog(directory: string, options: ReadLogOptions): AsyncGenerator<LogRecord[]> {
+export async function* readLog(
+  directory: string,
+  options: ReadLogOptions,
+): AsyncGenerator<LogRecord[]> {
   const keep = (record: LogRecord): boolean =>
-    (options.since === undefined || record.time >= options.since) && (options.until === undefined || record.time <= options.until)
+    (options.since === undefined || record.time >= options.since) &&
+    (options.until === undefined || record.time <= options.until)
   const cursor = new LogCursor(directory)
   try {
     if (options.tail !== undefined) {
       const last = await lastRecords(cursor, options.tail, keep)
       if (last.length > 0) yield last
     } else {
-      for (let batch = await cursor.next(); batch !== undefined; batch = await cursor.next()) yield batch.filter(keep)
+      for (let batch = await cursor.next(); batch !== undefined; batch = await cursor.next())
+        yield batch.filter(keep)
     }
     if (options.follow !== undefined) yield* followLog(cursor, options.follow, options.signal)
   } finally {
@@ -37,7 +42,11 @@ export async function* readLog(directory: string, options: ReadLogOptions): Asyn
 }
 
 /** The tail by reading forward, holding no more than twice what is asked for. */
-async function lastRecords(cursor: LogCursor, count: number, keep: (record: LogRecord) => boolean): Promise<LogRecord[]> {
+async function lastRecords(
+  cursor: LogCursor,
+  count: number,
+  keep: (record: LogRecord) => boolean,
+): Promise<LogRecord[]> {
   let last: LogRecord[] = []
   for (let batch = await cursor.next(); batch !== undefined; batch = await cursor.next()) {
     last.push(...batch.filter(keep))
@@ -46,15 +55,26 @@ async function lastRecords(cursor: LogCursor, count: number, keep: (record: LogR
   return count === 0 ? [] : last.slice(-count)
 }
 
-async function* followLog(cursor: LogCursor, log: LogFile, signal?: AbortSignal): AsyncGenerator<LogRecord[]> {
+async function* followLog(
+  cursor: LogCursor,
+  log: LogFile,
+  signal?: AbortSignal,
+): AsyncGenerator<LogRecord[]> {
   let wake: () => void = () => undefined
-  const stop = log.onAppend(() => { wake() })
-  const onAbort = (): void => { wake() }
+  const stop = log.onAppend(() => {
+    wake()
+  })
+  const onAbort = (): void => {
+    wake()
+  }
   signal?.addEventListener('abort', onAbort)
   try {
     for (;;) {
-      const grown = new Promise<void>((resolve) => { wake = resolve })
-      for (let batch = await cursor.next(); batch !== undefined; batch = await cursor.next()) yield batch
+      const grown = new Promise<void>((resolve) => {
+        wake = resolve
+      })
+      for (let batch = await cursor.next(); batch !== undefined; batch = await cursor.next())
+        yield batch
       if (signal?.aborted === true) return
       await grown
     }
@@ -84,7 +104,8 @@ class LogCursor {
       this.#file ??= await this.#openNext()
       if (this.#file === undefined) return undefined
       const { bytesRead } = await this.#file.read(this.#buffer, 0, CHUNK_BYTES)
-      if (bytesRead > 0) return this.#parse(this.#decoder.write(this.#buffer.subarray(0, bytesRead)))
+      if (bytesRead > 0)
+        return this.#parse(this.#decoder.write(this.#buffer.subarray(0, bytesRead)))
       if (!(await this.#isRotated(this.#file))) return undefined
       await this.#file.close()
       this.#file = undefined

@@ -97,13 +97,17 @@ export class PipeLog {
     const left = this.#pump({ final: false })
     if (this.#closed) return
     if (left === 0) {
-      this.#watch ??= watchReadable(this.#fd, () => { this.#onReadable() })
+      this.#watch ??= watchReadable(this.#fd, () => {
+        this.#onReadable()
+      })
       return
     }
     // An unfinished line stays in the pipe, which therefore stays readable: look again after a moment.
     this.#watch?.close()
     this.#watch = undefined
-    this.#timer = setTimeout(() => { this.#onReadable() }, PARTIAL_LINE_DELAY_MS)
+    this.#timer = setTimeout(() => {
+      this.#onReadable()
+    }, PARTIAL_LINE_DELAY_MS)
     this.#timer.unref()
   }
 
@@ -147,7 +151,7 @@ export class PipeLog {
 
   #take(length: number): void {
     devNull ??= openSync('/dev/null', 'w')
-    for (let left = length; left > 0; ) {
+    for (let left = length; left > 0;) {
       const moved = trySyscall('splice', this.#fd, 0, devNull, 0, left, SPLICE_F_NONBLOCK)
       if (moved === -EAGAIN || moved === 0) return
       if (moved < 0) throw new RangeError(`splice: errno ${-moved}`)

@@ -1,0 +1,11 @@
+import type { StackSource } from '../api/types.ts'
+import type { Image } from '../engine/images/image.ts'
+import type { DesiredState } from '../planner/desired-state.ts'
+
+/** A stack with its images and digests looked up. */
+export interface ResolvedStack {
+  readonly desired: DesiredState
+  readonly source: StackSource
+  /** By service. */
+  readonly images: Readonly<Record<string, Image>>
+}
