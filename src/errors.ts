@@ -24,6 +24,8 @@ export interface ErrorOptions {
   readonly cause?: unknown
   /** What the user can do about it: one sentence, imperative. */
   readonly hint?: string
+  /** Where it is not the code's own. */
+  readonly exitCode?: number
 }
 
 /** What crosses the socket: an error without its stack. */
@@ -31,18 +33,23 @@ export interface ErrorBody {
   readonly code: ErrorCode
   readonly message: string
   readonly hint?: string
+  /** Of the command that failed, where it is not the code's own: 126, 127. */
+  readonly exitCode?: number
 }
 
 /** The one error class. Message grammar: `Cannot <verb> <object>: <state>`, no period, values in quotes, no secrets. */
 export class TsstackError extends Error {
   readonly code: ErrorCode
   readonly hint: string | undefined
+  /** What a command that fails with it exits with. */
+  readonly exitCode: number
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = new.target.name
     this.code = code
     this.hint = options.hint
+    this.exitCode = options.exitCode ?? ERROR_CODES[code].exit
   }
 
   toBody(): ErrorBody {
@@ -50,6 +57,7 @@ export class TsstackError extends Error {
       code: this.code,
       message: this.message,
       ...(this.hint === undefined ? {} : { hint: this.hint }),
+      ...(this.exitCode === ERROR_CODES[this.code].exit ? {} : { exitCode: this.exitCode }),
     }
   }
 }

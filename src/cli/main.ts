@@ -1,5 +1,5 @@
 /** The command line's entry: finds the command, reads its flags, runs it, and turns a failure into text and exit code. */
-import { toTsstackError, TsstackError, ERROR_CODES } from '../errors.ts'
+import { toTsstackError, TsstackError } from '../errors.ts'
 import { parseArgs, splitAtCommand } from './args.ts'
 import type { Command, CommandContext } from './command.ts'
 import { COMMANDS } from './command-table.ts'
@@ -115,7 +115,7 @@ async function main(): Promise<void> {
     process.exitCode = await dispatch(process.argv.slice(2), output)
   } catch (thrown) {
     output.note(await explainError(thrown, createStyle(output.errorColor)))
-    process.exitCode = ERROR_CODES[toTsstackError(thrown).code].exit
+    process.exitCode = toTsstackError(thrown).exitCode
   }
 }
 

@@ -44,11 +44,10 @@ function isErrorBody(value: unknown): value is ErrorBody {
 
 function toError(body: unknown, fallback: string): TsstackError {
   if (!isErrorBody(body)) return new TsstackError('INTERNAL', fallback)
-  return new TsstackError(
-    body.code,
-    body.message,
-    typeof body.hint === 'string' ? { hint: body.hint } : {},
-  )
+  return new TsstackError(body.code, body.message, {
+    ...(typeof body.hint === 'string' ? { hint: body.hint } : {}),
+    ...(typeof body.exitCode === 'number' ? { exitCode: body.exitCode } : {}),
+  })
 }
 
 /** What a failed connection means to the user. */

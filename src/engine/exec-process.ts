@@ -23,7 +23,7 @@ export interface ExecRequest {
 /**
  * Runs a program in the container.
  * @returns its pid, as a child of this process
- * @throws {SyscallError} ESRCH when the container has exited, {ExecError} when the program can't be executed
+ * @throws {SyscallError} ESRCH when the container has exited, {FAILED_PRECONDITION} with exit code 126 or 127 when the program can't be executed
  */
 export async function execProcess(request: ExecRequest): Promise<number> {
   const list = new SyscallList()

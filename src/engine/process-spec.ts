@@ -137,26 +137,20 @@ const ENOTDIR = 20
 const EACCES = 13
 const ENOEXEC = 8
 
-/** What Docker's exit codes say: 127 not found, 126 found but not executable. */
-export class ExecError extends TsstackError {
-  readonly exitCode: 126 | 127
-
-  constructor(program: string, errno: number) {
-    const missing = errno === ENOENT || errno === ENOTDIR
-    const why = missing
-      ? 'it is not in the image'
-      : errno === EACCES
-        ? 'permission denied'
-        : errno === ENOEXEC
-          ? 'it is neither a program for this machine nor a script with a "#!" line'
-          : errnoName(errno)
-    super('FAILED_PRECONDITION', `Cannot execute "${program}": ${why}`, {
-      hint: missing
-        ? 'Check the spelling, the PATH, and that the interpreter named in its first line exists'
-        : 'Check the file in the image',
-    })
-    this.exitCode = missing ? 127 : 126
+/** Docker's exit codes: 127 not found, 126 found but not executable. */
+function execError(program: string, errno: number): TsstackError {
+  const missing = errno === ENOENT || errno === ENOTDIR
+  const reasons: Readonly<Record<number, string>> = {
+    [EACCES]: 'permission denied',
+    [ENOEXEC]: 'it is neither a program for this machine nor a script with a "#!" line',
   }
+  const why = missing ? 'it is not in the image' : (reasons[errno] ?? errnoName(errno))
+  return new TsstackError('FAILED_PRECONDITION', `Cannot execute "${program}": ${why}`, {
+    hint: missing
+      ? 'Check the spelling, the PATH, and that the interpreter named in its first line exists'
+      : 'Check the file in the image',
+    exitCode: missing ? 127 : 126,
+  })
 }
 
 /**
@@ -185,7 +179,7 @@ function explainExecFailure(error: unknown, list: SyscallList, attempts: ExecAtt
   if (!(error instanceof SyscallError) || error.call !== 'execve') return error
   const errnos = [...attempts.entries.map((entry) => -list.result(entry)), error.errno]
   const telling = errnos.find((errno) => errno > 0 && errno !== ENOENT && errno !== ENOTDIR)
-  return new ExecError(attempts.program, telling ?? ENOENT)
+  return execError(attempts.program, telling ?? ENOENT)
 }
 
 /** Appends the writing of a short text to a file of the kernel. */

@@ -90,7 +90,7 @@ export interface StartRequest {
 /**
  * Runs the container's first process.
  * @returns its pid, as a child of this process
- * @throws {SyscallError} naming the call that failed inside, {ExecError} when the program can't be executed
+ * @throws {SyscallError} naming the call that failed inside, {FAILED_PRECONDITION} with exit code 126 or 127 when the program can't be executed
  */
 export async function startContainer(request: StartRequest): Promise<number> {
   const list = new SyscallList()

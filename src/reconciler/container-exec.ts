@@ -22,7 +22,7 @@ export interface ContainerExec {
   readonly running?: Pick<LiveContainer, 'process' | 'cgroup'>
 }
 
-/** @throws {FAILED_PRECONDITION} when the container does not run, {ExecError} */
+/** @throws {FAILED_PRECONDITION} when the container does not run or the program can't be executed */
 export async function openContainerExec(
   context: Context,
   id: string,

@@ -27,6 +27,9 @@ import { securityProfile } from './security-profile.ts'
 import { userNamespaceOf } from './stack-user-namespace.ts'
 import type { ContainerRecord } from './records.ts'
 
+/** As Docker: the container could not be started, for a reason other than its program. */
+const START_FAILED_EXIT_CODE = 128
+
 /** Starts a container; nothing to do when it runs. The caller holds the container's lock. */
 export async function launchContainer(context: Context, id: string): Promise<void> {
   const record = requireContainer(context, id)
@@ -36,15 +39,14 @@ export async function launchContainer(context: Context, id: string): Promise<voi
   try {
     await launch(context, record)
   } catch (error) {
-    const { message } = toTsstackError(error)
-    const exitCode =
-      error instanceof Error && 'exitCode' in error ? (error.exitCode as number) : 128
+    const failure = toTsstackError(error)
+    const exitCode = failure.exitCode > 1 ? failure.exitCode : START_FAILED_EXIT_CODE
     const current = requireContainer(context, id)
     context.containers.put(id, {
       ...current,
       state: 'exited',
       exitCode,
-      error: message,
+      error: failure.message,
       finishedAt: new Date().toISOString(),
     })
     throw error
