@@ -144,4 +144,17 @@ describe('openNetworkDriver', () => {
     expect(driver.listBridges()).toEqual([])
     expect(driver.listHostSubnets().map(formatSubnet)).not.toContain('10.9.0.0/24')
   })
+
+  test('attachEndpoints() takes a few milliseconds', () => {
+    driver.ensureNetwork(NETWORK)
+    const times = Array.from({ length: 31 }, (_, index) => {
+      const at = sandbox()
+      const start = performance.now()
+      driver.attachEndpoints(at, [endpoint(index + 2)])
+      return performance.now() - start
+    })
+    const median = times.sort((left, right) => left - right)[15] ?? Infinity
+    process.stdout.write(`attach: ${median.toFixed(2)} ms\n`)
+    expect(median).toBeLessThan(25) // ten times what an idle machine needs
+  })
 })

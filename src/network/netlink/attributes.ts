@@ -15,12 +15,7 @@ export function u8(value: number): Uint8Array {
   return Uint8Array.of(value)
 }
 
-/** An unsigned 16-bit value in the host's byte order (little-endian on both architectures). */
-export function u16(value: number): Uint8Array {
-  return Uint8Array.of(value, value >>> 8)
-}
-
-/** An unsigned 32-bit value in the host's byte order. */
+/** An unsigned 32-bit value in the host's byte order (little-endian on both architectures). */
 export function u32(value: number): Uint8Array {
   return Uint8Array.of(value, value >>> 8, value >>> 16, value >>> 24)
 }
