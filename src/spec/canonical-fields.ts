@@ -47,11 +47,15 @@ export const asText: Convert = (node) => {
 export const asFlag: Convert = (node) => (isTrue(node) ? true : undefined)
 
 /** A boolean where false says something. */
-export const asSetFlag: Convert = (node) => (node.kind === 'scalar' && node.value === null ? undefined : isTrue(node))
+export const asSetFlag: Convert = (node) =>
+  node.kind === 'scalar' && node.value === null ? undefined : isTrue(node)
 
 function isTrue(node: Node): boolean {
   if (node.kind !== 'scalar') return false
-  return node.value === true || (typeof node.value === 'string' && /^(?:true|yes|y|on|1)$/i.test(node.value))
+  return (
+    node.value === true ||
+    (typeof node.value === 'string' && /^(?:true|yes|y|on|1)$/i.test(node.value))
+  )
 }
 
 /** A number, 0 included. */
@@ -107,11 +111,13 @@ export const asTexts: Convert = (node) => textsOf(node)
 export const asUniqueTexts: Convert = (node) => [...new Set(textsOf(node))]
 
 /** As `asUniqueTexts`, empty ones left out. */
-export const asNonEmptyTexts: Convert = (node) => [...new Set(textsOf(node))].filter((text) => text !== '')
+export const asNonEmptyTexts: Convert = (node) =>
+  [...new Set(textsOf(node))].filter((text) => text !== '')
 
 /** The texts of a list, or of a text as a list of itself. */
 export function textsOf(node: Node): string[] {
-  if (node.kind === 'list') return node.items.flatMap((item) => (item.kind === 'scalar' ? [scalarText(item)] : []))
+  if (node.kind === 'list')
+    return node.items.flatMap((item) => (item.kind === 'scalar' ? [scalarText(item)] : []))
   return node.kind === 'scalar' && node.value !== null ? [scalarText(node)] : []
 }
 
@@ -120,7 +126,15 @@ export const asCommand: Convert = (node, at) => {
   if (node.kind === 'list') return textsOf(node)
   if (node.kind !== 'scalar' || node.value === null) return undefined
   const words = splitShellWords(scalarText(node))
-  return words ?? reject(node, at, 'invalid command line string', 'every quote closed, and no backslash at the end')
+  return (
+    words ??
+    reject(
+      node,
+      at,
+      'invalid command line string',
+      'every quote closed, and no backslash at the end',
+    )
+  )
 }
 
 /** `K=V` list or map -> map of texts; a key without value has the empty text. */
@@ -136,7 +150,12 @@ export const asEnvironment: Convert = (node, at) => {
   )
   for (const key of Object.keys(map)) {
     if (key.trim() === key && key !== '') continue
-    reject(node, at, `environment variable "${key}" must not have leading or trailing spaces`, 'a name')
+    reject(
+      node,
+      at,
+      `environment variable "${key}" must not have leading or trailing spaces`,
+      'a name',
+    )
   }
   return unlessEmpty(map)
 }
@@ -146,14 +165,19 @@ export const asArguments: Convert = (node, at) => {
   const map = textMap(node, (key, place) =>
     at.session.resolveEnvironment ? place.source.lookup(key) : null,
   )
-  return unlessEmpty(Object.fromEntries(Object.entries(map).filter(([, value]) => value !== undefined)))
+  return unlessEmpty(
+    Object.fromEntries(Object.entries(map).filter(([, value]) => value !== undefined)),
+  )
 }
 
 function unlessEmpty<T extends object>(map: T): T | undefined {
   return Object.keys(map).length === 0 ? undefined : map
 }
 
-function textMap<T>(node: Node, missing: (key: string, place: Place) => T): Record<string, string | T> {
+function textMap<T>(
+  node: Node,
+  missing: (key: string, place: Place) => T,
+): Record<string, string | T> {
   const pairs = asPairs(node)
   const map: Record<string, string | T> = {}
   if (pairs.kind !== 'map') return map
@@ -214,7 +238,8 @@ export function recordFrom(node: MapNode, fields: Fields, at: At): Record<string
   for (const [key, { value }] of node.entries) {
     const convert = Object.hasOwn(fields, key) ? fields[key] : undefined
     const converted = convert === undefined ? toPlain(value) : convert(value, under(at, key))
-    if (converted !== undefined && (convert === undefined || !isAbsent(value))) setOwn(record, key, converted)
+    if (converted !== undefined && (convert === undefined || !isAbsent(value)))
+      setOwn(record, key, converted)
   }
   return record
 }

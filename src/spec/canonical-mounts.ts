@@ -30,7 +30,11 @@ function uniqueBy(items: readonly Plain[], keyOf: (item: Plain) => string): Plai
   return [...unique.values()]
 }
 
-function convertItems(node: Node, at: At, convert: (item: Node, at: At) => readonly Plain[]): Plain[] {
+function convertItems(
+  node: Node,
+  at: At,
+  convert: (item: Node, at: At) => readonly Plain[],
+): Plain[] {
   if (node.kind !== 'list') return []
   return node.items.flatMap((item, index) => convert(item, under(at, index)))
 }
@@ -42,7 +46,13 @@ const asMode: Convert = (node, at) => {
   if (node.kind !== 'scalar' || node.value === null) return undefined
   if (typeof node.value === 'number') return `0${node.value.toString(8)}`
   const digits = /^(?:0o)?([0-7]{1,6})$/.exec(scalarText(node))?.[1]
-  if (digits === undefined) return reject(node, at, `invalid mode "${scalarText(node)}"`, 'octal permission bits such as 0440')
+  if (digits === undefined)
+    return reject(
+      node,
+      at,
+      `invalid mode "${scalarText(node)}"`,
+      'octal permission bits such as 0440',
+    )
   return `0${parseInt(digits, 8).toString(8)}`
 }
 
@@ -51,7 +61,13 @@ const asModeNumber: Convert = (node, at) => {
   return typeof mode === 'string' ? parseInt(mode, 8) : undefined
 }
 
-const FILE_FIELDS: Fields = { source: asText, target: asText, uid: asText, gid: asText, mode: asMode }
+const FILE_FIELDS: Fields = {
+  source: asText,
+  target: asText,
+  uid: asText,
+  gid: asText,
+  mode: asMode,
+}
 
 /** Configs and secrets of a service or a build; unique by target. */
 export function asFileReferences(directory: string, fillTarget: boolean): Convert {
@@ -60,7 +76,8 @@ export function asFileReferences(directory: string, fillTarget: boolean): Conver
       if (item.kind === 'scalar') return [{ source: scalarText(item) }]
       return item.kind === 'map' ? [recordFrom(item, FILE_FIELDS, itemAt)] : []
     })
-    const targetOf = (file: Plain): string => text(file['target']) || `${directory}/${text(file['source'])}`
+    const targetOf = (file: Plain): string =>
+      text(file['target']) || `${directory}/${text(file['source'])}`
     const unique = uniqueBy(files, targetOf)
     return fillTarget ? unique.map((file) => ({ ...file, target: targetOf(file) })) : unique
   }
@@ -97,10 +114,16 @@ function shortVolume(node: Node, at: At): Plain | undefined {
   if (node.kind !== 'scalar') return undefined
   const volume = parseVolume(scalarText(node))
   if (typeof volume === 'string') {
-    return reject(node, at, volume, '[SOURCE:]TARGET[:OPTIONS], such as data:/var/lib/data or ./src:/app:ro')
+    return reject(
+      node,
+      at,
+      volume,
+      '[SOURCE:]TARGET[:OPTIONS], such as data:/var/lib/data or ./src:/app:ro',
+    )
   }
   const { source } = volume
-  const resolved = volume.type === 'bind' && source !== undefined ? { source: pathOf(node, source, at) } : {}
+  const resolved =
+    volume.type === 'bind' && source !== undefined ? { source: pathOf(node, source, at) } : {}
   return { ...volume, ...resolved, target: cleanPath(volume.target) }
 }
 
@@ -108,7 +131,12 @@ function longVolume(node: MapNode, at: At): Plain | undefined {
   const volume = recordFrom(node, VOLUME_FIELDS, at)
   const source = child(node, 'source')
   if (typeof volume['target'] !== 'string' || volume['target'] === '' || volume['target'] === '.') {
-    return reject(node, at, 'service volume is missing a mount target', 'target: a path in the container')
+    return reject(
+      node,
+      at,
+      'service volume is missing a mount target',
+      'target: a path in the container',
+    )
   }
   if (volume['type'] !== 'bind') return volume
   if (source === undefined || text(volume['source']) === '') {
@@ -119,7 +147,11 @@ function longVolume(node: MapNode, at: At): Plain | undefined {
       'source: a path of the host',
     )
   }
-  return { ...volume, source: pathOf(source, text(volume['source']), at), bind: volume['bind'] ?? {} }
+  return {
+    ...volume,
+    source: pathOf(source, text(volume['source']), at),
+    bind: volume['bind'] ?? {},
+  }
 }
 
 /** Devices; unique by target. */
@@ -127,7 +159,8 @@ export const asDevices: Convert = (node, at) =>
   uniqueBy(
     convertItems(node, at, (item, itemAt) => {
       if (item.kind === 'map') return [device(recordFrom(item, {}, itemAt))]
-      const device_ = item.kind === 'scalar' ? shortDevice(scalarText(item), item, itemAt) : undefined
+      const device_ =
+        item.kind === 'scalar' ? shortDevice(scalarText(item), item, itemAt) : undefined
       return device_ === undefined ? [] : [device_]
     }),
     (entry) => text(entry['target']),
@@ -142,7 +175,12 @@ function shortDevice(spec: string, node: Node, at: At): Plain | undefined {
   const parts = spec.split(':')
   const [source = '', second, third] = parts
   if (parts.length > 3 || parts.includes('')) {
-    return reject(node, at, `confusing device mapping, please use long syntax: ${spec}`, 'HOST[:CONTAINER[:rwm]]')
+    return reject(
+      node,
+      at,
+      `confusing device mapping, please use long syntax: ${spec}`,
+      'HOST[:CONTAINER[:rwm]]',
+    )
   }
   if (third !== undefined) return { source, target: second, permissions: third }
   if (second === undefined) return device({ source })
@@ -162,7 +200,9 @@ const PORT_FIELDS: Fields = {
     const value = node.kind === 'scalar' ? scalarText(node) : ''
     const range = parseRange(value)
     const isPort = range !== undefined && range.first === range.last && range.first > 0
-    return isPort ? range.first : reject(node, at, `invalid target port "${value}"`, 'a port from 1 to 65535')
+    return isPort
+      ? range.first
+      : reject(node, at, `invalid target port "${value}"`, 'a port from 1 to 65535')
   },
 }
 
@@ -173,7 +213,12 @@ export const asPorts: Convert = (node, at) =>
       item.kind === 'map' ? longPort(item, itemAt) : shortPort(item, itemAt),
     ),
     (port) =>
-      [port['host_ip'] ?? '0.0.0.0', port['published'] ?? '', port['target'], port['protocol']].join(' '),
+      [
+        port['host_ip'] ?? '0.0.0.0',
+        port['published'] ?? '',
+        port['target'],
+        port['protocol'],
+      ].join(' '),
   )
 
 const PORT_SYNTAX = '[[IP:]HOST:]CONTAINER[/PROTOCOL], such as 8080:80 or 127.0.0.1:53:53/udp'
@@ -184,7 +229,12 @@ function shortPort(node: Node, at: At): readonly Plain[] {
   if (!at.session.interpolate && spec.includes('$')) return [{ target: spec }]
   const ports = parsePort(spec)
   if (typeof ports !== 'string') return ports.map((port) => ({ ...port }))
-  reject(node, at, ports.startsWith('No port') ? ports : `invalid port "${spec}": ${ports}`, PORT_SYNTAX)
+  reject(
+    node,
+    at,
+    ports.startsWith('No port') ? ports : `invalid port "${spec}": ${ports}`,
+    PORT_SYNTAX,
+  )
   return []
 }
 
@@ -197,12 +247,26 @@ function longPort(node: MapNode, at: At): readonly Plain[] {
     }
     return []
   }
-  if (published !== undefined && text(port['published']) !== '' && parseRange(text(port['published'])) === undefined) {
-    reject(published, under(at, 'published'), `invalid published port "${text(port['published'])}"`, 'a port, or a range')
+  if (
+    published !== undefined &&
+    text(port['published']) !== '' &&
+    parseRange(text(port['published'])) === undefined
+  ) {
+    reject(
+      published,
+      under(at, 'published'),
+      `invalid published port "${text(port['published'])}"`,
+      'a port, or a range',
+    )
   }
   const hostIp = text(port['host_ip'])
   if (hostIp !== '' && !isIPAddress(hostIp)) {
-    reject(child(node, 'host_ip') ?? node, under(at, 'host_ip'), `Invalid ip address: ${hostIp}`, 'an IP address')
+    reject(
+      child(node, 'host_ip') ?? node,
+      under(at, 'host_ip'),
+      `Invalid ip address: ${hostIp}`,
+      'an IP address',
+    )
   }
   return [port]
 }
@@ -224,4 +288,3 @@ export const asHosts: Convert = (node, at) => {
   })
   return [...new Set(hosts)].sort()
 }
-

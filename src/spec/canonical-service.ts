@@ -35,7 +35,9 @@ import { child, scalarText } from './node.ts'
 type Plain = Record<string, unknown>
 
 const asUlimits = mapOf((node, at) =>
-  node.kind === 'map' ? recordFrom(node, { soft: asNumber, hard: asNumber }, at) : asNumber(node, at),
+  node.kind === 'map'
+    ? recordFrom(node, { soft: asNumber, hard: asNumber }, at)
+    : asNumber(node, at),
 )
 
 const REMOTE_CONTEXT = /^(?:https?:\/\/|git:\/\/|ssh:\/\/|github\.com\/|git@)|:\/\/|^service:/
@@ -254,9 +256,7 @@ const HOOK: Fields = {
 }
 const asHooks = listOf(recordOf(HOOK))
 
-const asRates = listOf(
-  recordOf({ path: asText, rate: (node, at) => asBytes(node, at) ?? '0' }),
-)
+const asRates = listOf(recordOf({ path: asText, rate: (node, at) => asBytes(node, at) ?? '0' }))
 
 const asWatch = listOf((node, at) => {
   if (node.kind !== 'map') return undefined
@@ -398,6 +398,10 @@ function checkProbe(node: MapNode, at: At): void {
   if (probe?.kind !== 'map' || probe.entries.size === 1) return
   const kinds = [...probe.entries.keys()].join(', ')
   const inner = { ...at, path: [...at.path, 'x-tsstack', 'probe'] }
-  reject(probe, inner, kinds === '' ? 'the probe is empty' : `the probe has several kinds: ${kinds}`, 'exactly one of http, tcp, unix, file')
+  reject(
+    probe,
+    inner,
+    kinds === '' ? 'the probe is empty' : `the probe has several kinds: ${kinds}`,
+    'exactly one of http, tcp, unix, file',
+  )
 }
-

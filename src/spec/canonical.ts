@@ -34,7 +34,12 @@ export interface CanonicalModel {
   readonly extensions: Plain
 }
 
-const POOL = recordOf({ aux_addresses: asTextMap, gateway: asText, ip_range: asText, subnet: asText })
+const POOL = recordOf({
+  aux_addresses: asTextMap,
+  gateway: asText,
+  ip_range: asText,
+  subnet: asText,
+})
 
 const NETWORK: Fields = {
   attachable: asFlag,
@@ -48,7 +53,12 @@ const NETWORK: Fields = {
   name: asWritten,
 }
 
-const VOLUME: Fields = { driver: asText, driver_opts: asTextMap, labels: asTextMap, name: asWritten }
+const VOLUME: Fields = {
+  driver: asText,
+  driver_opts: asTextMap,
+  labels: asTextMap,
+  name: asWritten,
+}
 
 const FILE: Fields = {
   content: asText,
@@ -74,7 +84,10 @@ function withExternal(node: MapNode, resource: Plain, at: At): Plain {
   if (external?.kind !== 'map') return resource
   const { diagnostics } = at.session
   const path = formatPath(at.path)
-  diagnostics.warn(external, `${path}: external.name is deprecated. Please set name and external: true`)
+  diagnostics.warn(
+    external,
+    `${path}: external.name is deprecated. Please set name and external: true`,
+  )
   const inner = child(external, 'name')
   const name = inner?.kind === 'scalar' ? scalarText(inner) : undefined
   if (name !== undefined && resource['name'] !== undefined && resource['name'] !== name) {

@@ -80,9 +80,7 @@ function reportUnknownKey(key: string, path: Path, { root, diagnostics }: Check)
       path: [...path, key],
       expected: names.length === 0 ? undefined : `one of ${names.join(', ')}`,
       suggestion:
-        near === undefined
-          ? `keys of your own begin with x-: x-${key}`
-          : `did you mean "${near}"?`,
+        near === undefined ? `keys of your own begin with x-: x-${key}` : `did you mean "${near}"?`,
     },
   )
 }
@@ -92,10 +90,14 @@ function reportType(expected: string, path: Path, { root, diagnostics }: Check):
   const node = find(root, path)
   if (node === undefined) {
     const key = String(path.at(-1))
-    diagnostics.error(locate(root, path.slice(0, -1)), `${at.slice(0, at.lastIndexOf('.'))}: missing property '${key}'`, {
-      path,
-      expected: `${key}, ${NOUNS[expected] ?? expected}`,
-    })
+    diagnostics.error(
+      locate(root, path.slice(0, -1)),
+      `${at.slice(0, at.lastIndexOf('.'))}: missing property '${key}'`,
+      {
+        path,
+        expected: `${key}, ${NOUNS[expected] ?? expected}`,
+      },
+    )
     return
   }
   const noun = NOUNS[expected] ?? expected
@@ -128,10 +130,14 @@ function reportValue(values: readonly string[], path: Path, { root, diagnostics 
   const node = find(root, path)
   const at = formatPath(path)
   if (node === undefined) {
-    diagnostics.error(locate(root, path.slice(0, -1)), `missing property '${String(path.at(-1))}'`, {
-      path,
-      expected: `one of ${values.join(', ')}`,
-    })
+    diagnostics.error(
+      locate(root, path.slice(0, -1)),
+      `missing property '${String(path.at(-1))}'`,
+      {
+        path,
+        expected: `one of ${values.join(', ')}`,
+      },
+    )
     return
   }
   const value = node.kind === 'scalar' ? scalarText(node) : `a ${node.kind}`
@@ -166,8 +172,12 @@ function flatten(issue: Issue): Issue {
 
 function isWrongKind(issue: Issue): boolean {
   if (issue.path.length > 0) return false
-  if (issue.code === 'invalid_union') return issue.errors.every((issues) => issues.some(isWrongKind))
-  return issue.code === 'invalid_type' || (issue.code === 'invalid_value' && typeof issue.input !== 'string')
+  if (issue.code === 'invalid_union')
+    return issue.errors.every((issues) => issues.some(isWrongKind))
+  return (
+    issue.code === 'invalid_type' ||
+    (issue.code === 'invalid_value' && typeof issue.input !== 'string')
+  )
 }
 
 /** An `x-*` key is no error. */
@@ -221,8 +231,11 @@ function definitionOf(schema: core.$ZodType): Definition {
 /** The attributes that the schema knows at a path: its candidates for "did you mean". */
 export function attributesAt(path: Path): string[] {
   let schemas: core.$ZodType[] = [stackFileSchema]
-  for (const segment of path) schemas = alternatives(schemas).flatMap((schema) => step(schema, segment))
-  const shapes = alternatives(schemas).flatMap((schema) => Object.keys(definitionOf(schema).shape ?? {}))
+  for (const segment of path)
+    schemas = alternatives(schemas).flatMap((schema) => step(schema, segment))
+  const shapes = alternatives(schemas).flatMap((schema) =>
+    Object.keys(definitionOf(schema).shape ?? {}),
+  )
   return [...new Set(shapes)].sort()
 }
 

@@ -98,7 +98,8 @@ function referenceFindings(name: string, service: Plain, { model }: CheckContext
       {
         path: reference.path,
         message: `service "${name}" refers to undefined ${what} ${reference.name}`,
-        expected: names.length === 0 ? `a ${what} under ${reference.kind}` : `one of ${names.join(', ')}`,
+        expected:
+          names.length === 0 ? `a ${what} under ${reference.kind}` : `one of ${names.join(', ')}`,
         suggestion:
           near === undefined
             ? `define it: under the top-level key ${reference.kind}, write ${reference.name}:`
@@ -167,7 +168,6 @@ function resourceFindings(model: Model): Finding[] {
   return findings
 }
 
-// eslint-disable-next-line max-params -- section, key, definition, and what it may come from
 function sourceFindings(
   kind: string,
   key: string,
@@ -182,7 +182,13 @@ function sourceFindings(
     given.length === 0
       ? `${kind}.${key}: one of ${listed} must be set`
       : `${kind}.${key}: ${listed} attributes are mutually exclusive`
-  return [{ path: [kind, key], message, expected: `exactly one of ${sources.join(', ')}, or external: true` }]
+  return [
+    {
+      path: [kind, key],
+      message,
+      expected: `exactly one of ${sources.join(', ')}, or external: true`,
+    },
+  ]
 }
 
 function containerNameFindings(model: Model): Finding[] {
@@ -226,19 +232,20 @@ function cycleFindings(model: Model): Finding[] {
 /** Whether a build needs what another service builds, which that must then do. */
 function buildContextFindings(model: Model): Finding[] {
   return Object.entries(model.services).flatMap(([name, service]) =>
-    Object.entries(mapIn(mapIn(service, 'build'), 'additional_contexts')).flatMap(([key, context]) => {
-      const needed = typeof context === 'string' ? serviceReference(context) : undefined
-      if (needed === undefined) return []
-      const path = ['services', name, 'build', 'additional_contexts', key]
-      const other = Object.hasOwn(model.services, needed) ? model.services[needed] : undefined
-      if (other === undefined) {
-        const message = `service "${name}" declares unknown service "${needed}" as additional contexts ${key}`
-        return [{ path, message, expected: `one of ${Object.keys(model.services).join(', ')}` }]
-      }
-      if ('build' in other) return []
-      const message = `service "${name}" declares non-buildable service "${needed}" as additional contexts ${key}`
-      return [{ path, message, expected: 'a service with build' }]
-    }),
+    Object.entries(mapIn(mapIn(service, 'build'), 'additional_contexts')).flatMap(
+      ([key, context]) => {
+        const needed = typeof context === 'string' ? serviceReference(context) : undefined
+        if (needed === undefined) return []
+        const path = ['services', name, 'build', 'additional_contexts', key]
+        const other = Object.hasOwn(model.services, needed) ? model.services[needed] : undefined
+        if (other === undefined) {
+          const message = `service "${name}" declares unknown service "${needed}" as additional contexts ${key}`
+          return [{ path, message, expected: `one of ${Object.keys(model.services).join(', ')}` }]
+        }
+        if ('build' in other) return []
+        const message = `service "${name}" declares non-buildable service "${needed}" as additional contexts ${key}`
+        return [{ path, message, expected: 'a service with build' }]
+      },
+    ),
   )
 }
-

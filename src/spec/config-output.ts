@@ -35,5 +35,7 @@ function escapeDollars(value: unknown): unknown {
   if (typeof value === 'string') return value.replaceAll('$', '$$$$')
   if (Array.isArray(value)) return value.map(escapeDollars)
   if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, escapeDollars(inner)]))
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [key, escapeDollars(inner)]),
+  )
 }

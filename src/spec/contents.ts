@@ -64,8 +64,10 @@ function bytesOf(
         : file !== ''
           ? readBytes(session.fs, file)
           : undefined
-  if (typeof found === 'string') return tell(found, variable === '' ? 'a file that is there' : 'the variable to be set')
-  if (found !== undefined && found.length > MAX_BYTES) return tell('it is larger than 1 MiB', 'at most 1 MiB')
+  if (typeof found === 'string')
+    return tell(found, variable === '' ? 'a file that is there' : 'the variable to be set')
+  if (found !== undefined && found.length > MAX_BYTES)
+    return tell('it is larger than 1 MiB', 'at most 1 MiB')
   return found
 }
 

@@ -33,7 +33,9 @@ export function collectDiagnostics(): Diagnostics {
     warn(place, message) {
       if (warnings.has(message) || warnings.size >= MAX_DIAGNOSTICS) return
       const where =
-        place === undefined ? {} : { file: place.source.file, ...positionOf(place.source, place.offset) }
+        place === undefined
+          ? {}
+          : { file: place.source.file, ...positionOf(place.source, place.offset) }
       warnings.set(message, { message, ...where })
     },
     throwIfAny() {

@@ -53,7 +53,8 @@ export function parseDotenv(source: string, lookup: Lookup): Map<string, string>
   while (skipToStatement(cursor)) {
     const start = cursor.at
     const { name, hasValue } = readName(cursor)
-    if (name === '') throw failure(cursor, start, 'unexpected character in variable name: it has no name')
+    if (name === '')
+      throw failure(cursor, start, 'unexpected character in variable name: it has no name')
     const value = hasValue ? readValue(cursor) : lookup(name)
     if (value !== undefined) values.set(name, value)
   }
@@ -73,7 +74,8 @@ export function parseRawEnvironment(source: string, lookup: Lookup): Map<string,
     const equals = line.indexOf('=')
     const name = equals === -1 ? line : line.slice(0, equals)
     if (name === '') throw new DotenvError(index + 1, 0, 'no variable name')
-    if (/\s/.test(name)) throw new DotenvError(index + 1, 0, `variable "${name}" contains whitespaces`)
+    if (/\s/.test(name))
+      throw new DotenvError(index + 1, 0, `variable "${name}" contains whitespaces`)
     const value = equals === -1 ? lookup(name) : line.slice(equals + 1)
     if (value !== undefined) values.set(name, value)
   }
@@ -156,10 +158,13 @@ function readQuoted(cursor: Cursor, quote: '"' | "'"): string {
 }
 
 function unescape(body: string): string {
-  return body.replace(/\\(?:([abfnrtv$"\\])|0(\d{1,3}))/g, (match, letter?: string, octal?: string) => {
-    if (letter !== undefined) return ESCAPES[letter] ?? match
-    return String.fromCharCode(parseInt(octal ?? '0', 8))
-  })
+  return body.replace(
+    /\\(?:([abfnrtv$"\\])|0(\d{1,3}))/g,
+    (match, letter?: string, octal?: string) => {
+      if (letter !== undefined) return ESCAPES[letter] ?? match
+      return String.fromCharCode(parseInt(octal ?? '0', 8))
+    },
+  )
 }
 
 function interpolate(cursor: Cursor, at: number, value: string): string {

@@ -4,8 +4,8 @@ import { TsstackError } from '../errors.ts'
 const NANOS: Readonly<Record<string, number>> = {
   ns: 1,
   us: 1e3,
-  'µs': 1e3,
-  'μs': 1e3,
+  µs: 1e3,
+  μs: 1e3,
   ms: 1e6,
   s: 1e9,
   m: 60e9,
@@ -24,9 +24,13 @@ const MAX_NANOS = 2 ** 63
 export function parseDurationNs(text: string): number {
   const nanos = tryParseDurationNs(text)
   if (nanos === undefined) {
-    throw new TsstackError('INVALID_ARGUMENT', `Cannot read the duration "${text}": not a duration`, {
-      hint: 'Write numbers with units, such as 30s or 1m30s.',
-    })
+    throw new TsstackError(
+      'INVALID_ARGUMENT',
+      `Cannot read the duration "${text}": not a duration`,
+      {
+        hint: 'Write numbers with units, such as 30s or 1m30s.',
+      },
+    )
   }
   return nanos
 }
@@ -65,7 +69,9 @@ export function formatDuration(nanos: number): string {
   if (nanos < 1e6) return `${String(nanos / 1e3)}µs`
   if (nanos < 1e9) return `${String(nanos / 1e6)}ms`
   const wholeSeconds = Math.floor(nanos / 1e9)
-  const fraction = String(nanos % 1e9).padStart(9, '0').replace(/0+$/, '')
+  const fraction = String(nanos % 1e9)
+    .padStart(9, '0')
+    .replace(/0+$/, '')
   const seconds = `${String(wholeSeconds % 60)}${fraction === '' ? '' : `.${fraction}`}s`
   const minutes = Math.floor(wholeSeconds / 60)
   if (minutes === 0) return seconds

@@ -85,9 +85,7 @@ function resolveService(name: string, file: ServiceFile, step: Step): Node | und
 /** `a -> b -> a`, when the last link is there already (or the chain is too long to be meant). */
 function cycleIn(chain: readonly Link[]): string | undefined {
   const last = chain.at(-1)
-  const first = chain.findIndex(
-    (link) => link.file === last?.file && link.service === last.service,
-  )
+  const first = chain.findIndex((link) => link.file === last?.file && link.service === last.service)
   if (first === chain.length - 1 && chain.length <= MAX_DEPTH) return undefined
   return chain
     .slice(Math.max(0, first))
@@ -95,7 +93,6 @@ function cycleIn(chain: readonly Link[]): string | undefined {
     .join(' -> ')
 }
 
-// eslint-disable-next-line max-params -- the service, what it says, where, and the way here
 function baseOf(name: string, extended: Node, file: ServiceFile, step: Step): Node | undefined {
   const { session } = step.resolution
   const path = ['services', name, 'extends']

@@ -25,7 +25,8 @@ export function resolveIncludes(
 ): MapNode | undefined {
   const include = child(document, 'include')
   const { diagnostics } = assembly.session
-  if (include === undefined || (include.kind === 'scalar' && include.value === null)) return undefined
+  if (include === undefined || (include.kind === 'scalar' && include.value === null))
+    return undefined
   if (include.kind !== 'list') {
     diagnostics.error(include, 'include must be a list', {
       path: ['include'],

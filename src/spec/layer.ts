@@ -47,4 +47,3 @@ export interface Assembly {
   /** Makes one tree of layers: `assemble()`, given so that `include` can put together what it reads. */
   readonly assemble: (layers: readonly Layer[], assembly: Assembly) => MapNode | undefined
 }
-

@@ -44,13 +44,17 @@ function completeLayer(source: Source, document: MapNode, assembly: Assembly): C
   const tagged = written.kind === 'map' ? written : document
   const included = resolveIncludes(tagged, source, assembly)
   const own = withoutEntry(tagged, 'include')
-  const full =
-    included === undefined ? own : underneath(included, own, assembly)
-  return { tagged: own, node: stripTags(resolveExtends(full, source, session)) ?? mapAt(own, new Map()) }
+  const full = included === undefined ? own : underneath(included, own, assembly)
+  return {
+    tagged: own,
+    node: stripTags(resolveExtends(full, source, session)) ?? mapAt(own, new Map()),
+  }
 }
 
 /** The document over what it includes; the tags of its services stay, for what they extend. */
 function underneath(included: MapNode, own: MapNode, { session }: Assembly): MapNode {
   const merged = mergeFiles(applyTags(included, own), own, session.diagnostics)
-  return merged.kind === 'map' ? { ...merged, ...(own.tagged === true ? { tagged: true } : {}) } : own
+  return merged.kind === 'map'
+    ? { ...merged, ...(own.tagged === true ? { tagged: true } : {}) }
+    : own
 }

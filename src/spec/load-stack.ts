@@ -72,7 +72,9 @@ function loadTree(options: LoadOptions, project: ProjectFiles, session: Session)
     )
   }
   const named = new Map(project.environment)
-  const layers = project.files.flatMap((file) => layersOf(file, { options, project, session, named }))
+  const layers = project.files.flatMap((file) =>
+    layersOf(file, { options, project, session, named }),
+  )
   diagnostics.throwIfAny()
   const documents = layers.map(({ document }) => document)
   const { environment, workingDir } = project
@@ -80,8 +82,10 @@ function loadTree(options: LoadOptions, project: ProjectFiles, session: Session)
   named.set('COMPOSE_PROJECT_NAME', name)
   const root = assemble(layers, { session, environment: named, including: project.files, assemble })
   diagnostics.throwIfAny()
-  const onlyVersion = root !== undefined && [...root.entries.keys()].every((key) => key === 'version')
-  if (root === undefined || onlyVersion) diagnostics.error(undefined, 'empty compose file: no services')
+  const onlyVersion =
+    root !== undefined && [...root.entries.keys()].every((key) => key === 'version')
+  if (root === undefined || onlyVersion)
+    diagnostics.error(undefined, 'empty compose file: no services')
   diagnostics.throwIfAny()
   return { root: root as MapNode, name, environment: named }
 }
@@ -112,7 +116,10 @@ function completeModel({ root, name, options, session }: Completion): Model {
   const { diagnostics } = session
   const version = root.entries.get('version')
   if (version !== undefined) {
-    diagnostics.warn(version, 'the attribute `version` is obsolete, it will be ignored, please remove it')
+    diagnostics.warn(
+      version,
+      'the attribute `version` is obsolete, it will be ignored, please remove it',
+    )
   }
   checkSchema(root, diagnostics)
   diagnostics.throwIfAny()

@@ -34,15 +34,19 @@ function withoutTaggedItems(base: Extract<Node, { kind: 'list' }>, layer: MapNod
 export function stripTags(node: Node): Node | undefined {
   if (node.tagged !== true) return node
   if (node.tag === 'reset') return undefined
-  const { tag: _tag, tagged: _tagged, ...plain } = node
-  if (plain.kind === 'scalar') return plain
-  if (plain.kind === 'list') {
-    return { ...plain, items: plain.items.flatMap((item) => stripTags(item) ?? []) }
+  const { kind, source, offset } = node
+  if (kind === 'scalar') {
+    const { value, text } = node
+    return { kind, source, offset, value, ...(text === undefined ? {} : { text }) }
+  }
+  if (kind === 'list') {
+    const items = node.items.flatMap((item) => stripTags(item) ?? [])
+    return { kind, source, offset, items }
   }
   const entries = new Map<string, Entry>()
-  for (const [key, entry] of plain.entries) {
+  for (const [key, entry] of node.entries) {
     const value = stripTags(entry.value)
     if (value !== undefined) entries.set(key, { ...entry, value })
   }
-  return { ...plain, entries }
+  return { kind, source, offset, entries }
 }

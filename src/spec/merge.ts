@@ -119,7 +119,8 @@ function mergeMaps(base: MapNode, layer: MapNode, merging: Merging): MapNode {
     const next = { rules: below(rules, key), path: [...merging.path, key], diagnostics }
     const keepsPlace = before !== undefined && isNull(entry.value)
     if (before === undefined || (key.startsWith('x-') && !keepsPlace)) entries.set(key, entry)
-    else if (!keepsPlace) entries.set(key, { ...entry, value: merge(before.value, entry.value, next) })
+    else if (!keepsPlace)
+      entries.set(key, { ...entry, value: merge(before.value, entry.value, next) })
   }
   return { ...base, entries }
 }
@@ -195,8 +196,7 @@ function asBuild(node: Node): Node {
 /** Options of one driver mean nothing to another. */
 function mergeLogging(base: Node, layer: Node, merging: Merging): Node {
   const [from, to] = [child(base, 'driver'), child(layer, 'driver')]
-  const sameDriver =
-    from?.kind !== 'scalar' || to?.kind !== 'scalar' || from.value === to.value
+  const sameDriver = from?.kind !== 'scalar' || to?.kind !== 'scalar' || from.value === to.value
   return sameDriver ? mergeDefault(base, layer, merging) : layer
 }
 

@@ -18,7 +18,9 @@ export type ResourceKind = 'networks' | 'volumes' | 'configs' | 'secrets' | 'mod
 /** A map within a service; empty when it is not there. */
 export function mapIn(object: Plain | null | undefined, key: string): Plain {
   const value = object?.[key]
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Plain) : {}
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Plain)
+    : {}
 }
 
 /** A list within a service; empty when it is not there. */
@@ -29,7 +31,9 @@ export function listIn(object: Plain | null | undefined, key: string): readonly 
 
 /** The maps of a list within a service. */
 export function recordsIn(object: Plain | null | undefined, key: string): readonly Plain[] {
-  return listIn(object, key).filter((item): item is Plain => typeof item === 'object' && item !== null)
+  return listIn(object, key).filter(
+    (item): item is Plain => typeof item === 'object' && item !== null,
+  )
 }
 
 /** The texts of a list within a service. */

@@ -18,7 +18,9 @@ export function normalise(model: Model): Model {
     services[name] = complete
   }
   const networks =
-    usesDefault && !('default' in model.networks) ? { ...model.networks, default: {} } : model.networks
+    usesDefault && !('default' in model.networks)
+      ? { ...model.networks, default: {} }
+      : model.networks
   const named = { ...model, services, networks }
   for (const kind of NAMED) named[kind] = withNames(named[kind], model.name)
   return named
@@ -57,7 +59,11 @@ function impliedDependencies(service: Plain): Plain {
   const declared = mapIn(service, 'depends_on')
   const imply = (name: string, restart: boolean): void => {
     if (name in declared || name in implied) return
-    implied[name] = { condition: 'service_started', required: true, ...(restart ? { restart } : {}) }
+    implied[name] = {
+      condition: 'service_started',
+      required: true,
+      ...(restart ? { restart } : {}),
+    }
   }
   for (const link of textsIn(service, 'links')) imply(link.split(':', 1)[0] ?? link, true)
   for (const namespace of NAMESPACES) {

@@ -38,7 +38,9 @@ interface Composition {
 /** The documents of a source; empty ones are left out. What is wrong with it goes to `diagnostics`. */
 export function parseSource(source: Source, diagnostics: Diagnostics): Node[] {
   if (source.text.length > MAX_TEXT) {
-    diagnostics.error({ source, offset: 0 }, 'the file is too large', { expected: 'at most 16 MiB' })
+    diagnostics.error({ source, offset: 0 }, 'the file is too large', {
+      expected: 'at most 16 MiB',
+    })
     return []
   }
   return composeDocuments(source, diagnostics).flatMap((document) => {
@@ -82,7 +84,9 @@ function reportSyntax(document: Document, source: Source, diagnostics: Diagnosti
     const offset = Math.min(error.pos[0], source.text.length)
     const tab = error.code === 'TAB_AS_INDENT' || /^[ ]*\t/.test(lineAround(source.text, offset))
     diagnostics.error({ source, offset }, `YAML syntax: ${error.message}`, {
-      ...(tab ? { expected: 'indentation by spaces', suggestion: 'replace the tab by spaces' } : {}),
+      ...(tab
+        ? { expected: 'indentation by spaces', suggestion: 'replace the tab by spaces' }
+        : {}),
     })
   }
   return document.errors.length > 0
@@ -233,10 +237,14 @@ function reportDuplicate(
 ): void {
   const before = composition.source.text.slice(0, first?.offset ?? 0)
   const line = before.split('\n').length
-  composition.diagnostics.error(place, `mapping key "${key}" already defined at line ${String(line)}`, {
-    expected: 'each key once',
-    suggestion: 'put what belongs together under one key, or remove one of them',
-  })
+  composition.diagnostics.error(
+    place,
+    `mapping key "${key}" already defined at line ${String(line)}`,
+    {
+      expected: 'each key once',
+      suggestion: 'put what belongs together under one key, or remove one of them',
+    },
+  )
 }
 
 /** `<<`: the keys of the fragments that the map itself lacks; nested values are not merged. */

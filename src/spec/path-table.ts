@@ -36,12 +36,15 @@ function descend<T>(node: Growing<T>, segment: string): Growing<T> {
  * Builds a table from pairs of patterns and a rule; a pattern is `services.*.build.args`, several are parted by spaces.
  * @throws {Error} when a pattern occurs twice (a mistake in the table)
  */
-export function pathTable<T>(rules: readonly (readonly [patterns: string, rule: T])[]): PathTable<T> {
+export function pathTable<T>(
+  rules: readonly (readonly [patterns: string, rule: T])[],
+): PathTable<T> {
   const root = grow<T>()
   for (const [patterns, rule] of rules) {
     for (const pattern of patterns.trim().split(/\s+/)) {
       const node = pattern.split('.').reduce((at, segment) => descend(at, segment), root)
-      if (node.rule !== undefined) throw new Error(`Cannot build a path table: "${pattern}" is there twice`)
+      if (node.rule !== undefined)
+        throw new Error(`Cannot build a path table: "${pattern}" is there twice`)
       node.rule = rule
     }
   }
@@ -49,6 +52,9 @@ export function pathTable<T>(rules: readonly (readonly [patterns: string, rule: 
 }
 
 /** The table below a key or an item. */
-export function below<T>(table: PathTable<T> | undefined, segment: string): PathTable<T> | undefined {
+export function below<T>(
+  table: PathTable<T> | undefined,
+  segment: string,
+): PathTable<T> | undefined {
   return table?.children.get(segment) ?? table?.any
 }

@@ -46,7 +46,10 @@ export function findProject(options: LoadOptions, session: Session): ProjectFile
       ? undefined
       : resolvePath(options.projectDirectory, cwd, session.home)
   const named = absoluteFiles(options.files ?? [], cwd, session)
-  const first = withEnvFiles(base, directory ?? directoryOfFirst(named) ?? cwd, { options, session })
+  const first = withEnvFiles(base, directory ?? directoryOfFirst(named) ?? cwd, {
+    options,
+    session,
+  })
   const files = named.length > 0 ? named : filesOf(first, { cwd, start: directory ?? cwd, session })
   const workingDir = directory ?? directoryOfFirst(files) ?? cwd
   return { files, workingDir, environment: withEnvFiles(first, workingDir, { options, session }) }
@@ -82,7 +85,10 @@ function filesOf(environment: Environment, { cwd, start, session }: Finding): st
     const [file] = found
     if (file !== undefined) {
       if (found.length > 1) {
-        session.diagnostics.warn(undefined, `Found several stack files: ${found.join(', ')}; using ${file}`)
+        session.diagnostics.warn(
+          undefined,
+          `Found several stack files: ${found.join(', ')}; using ${file}`,
+        )
       }
       return [file, ...inDirectory(directory, OVERRIDE_FILES, session).slice(0, 1)]
     }
@@ -146,7 +152,10 @@ function tryParse(
   } catch (error) {
     if (!(error instanceof DotenvError)) throw error
     const source = { file, text, directory: directoryOf(file), lookup }
-    session.diagnostics.error({ source, offset: error.offset }, `failed to read ${file}: ${error.message}`)
+    session.diagnostics.error(
+      { source, offset: error.offset },
+      `failed to read ${file}: ${error.message}`,
+    )
     return new Map()
   }
 }

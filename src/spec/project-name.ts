@@ -38,7 +38,9 @@ export function projectNameOf(sources: NameSources): string {
     }
     return given
   }
-  const named = documents.map((document) => nameIn(document, environment)).filter((name) => name !== '')
+  const named = documents
+    .map((document) => nameIn(document, environment))
+    .filter((name) => name !== '')
   const name = normalizeProjectName(named.at(-1) ?? baseNameOf(workingDir))
   if (name === '') {
     session.diagnostics.error(undefined, 'project name must not be empty', {

@@ -41,7 +41,10 @@ export const command = z.union([text, textList, nothing])
 const extraHost = z.union([text, textList])
 export const extraHosts = z.union([z.record(text, extraHost), textList])
 
-const ulimit = z.union([integerOrText, z.strictObject({ soft: integerOrText, hard: integerOrText })])
+const ulimit = z.union([
+  integerOrText,
+  z.strictObject({ soft: integerOrText, hard: integerOrText }),
+])
 export const ulimits = z.record(text.check(z.regex(/^[a-z]+$/)), ulimit)
 
 export const fileReferences = z.array(

@@ -284,9 +284,7 @@ export const service = z.strictObject({
   env_file: z.optional(z.union([text, z.array(z.union([text, envFile]))])),
   environment: z.optional(listOrMap),
   expose: z.optional(z.array(z.union([text, z.number()]))),
-  extends: z.optional(
-    z.union([text, z.strictObject({ file: z.optional(text), service: text })]),
-  ),
+  extends: z.optional(z.union([text, z.strictObject({ file: z.optional(text), service: text })])),
   external_links: z.optional(uniqueTextList),
   extra_hosts: z.optional(extraHosts),
   gpus: z.optional(gpus),
@@ -337,7 +335,9 @@ export const service = z.strictObject({
   ),
   pull_policy: z.optional(
     text.check(
-      z.regex(/always|never|build|if_not_present|missing|refresh|daily|weekly|every_([0-9]+[wdhms])+/),
+      z.regex(
+        /always|never|build|if_not_present|missing|refresh|daily|weekly|every_([0-9]+[wdhms])+/,
+      ),
     ),
   ),
   pull_refresh_after: z.optional(text),

@@ -9,7 +9,11 @@ import { suggest } from './suggest.ts'
  * The model with the services of active profiles only; naming a service activates its profiles.
  * @throws {INVALID_ARGUMENT} SpecError when a named service is not there
  */
-export function selectProfiles(model: Model, profiles: readonly string[], named: readonly string[]): Model {
+export function selectProfiles(
+  model: Model,
+  profiles: readonly string[],
+  named: readonly string[],
+): Model {
   const active = new Set(profiles)
   for (const name of named) {
     const service = Object.hasOwn(model.services, name) ? model.services[name] : undefined
@@ -84,7 +88,10 @@ export function withoutUnused(model: Model): Model {
   return kept
 }
 
-function keep<T>(map: Readonly<Record<string, T>>, isKept: (name: string, value: T) => boolean): Record<string, T> {
+function keep<T>(
+  map: Readonly<Record<string, T>>,
+  isKept: (name: string, value: T) => boolean,
+): Record<string, T> {
   return Object.fromEntries(Object.entries(map).filter(([name, value]) => isKept(name, value)))
 }
 

@@ -21,10 +21,17 @@ export interface ServiceFilesOptions {
 export function resolveServiceFiles(model: Model, options: ServiceFilesOptions): Model {
   const services: Record<string, Plain> = {}
   for (const [name, service] of Object.entries(model.services)) {
-    const { env_file: _envFile, label_file: _labelFile, ...rest } = service
-    services[name] = { ...rest, ...withEnvFiles(name, service, options), ...withLabelFiles(name, service, options) }
+    services[name] = {
+      ...withoutKeys(service, ['env_file', 'label_file']),
+      ...withEnvFiles(name, service, options),
+      ...withLabelFiles(name, service, options),
+    }
   }
   return { ...model, services }
+}
+
+function withoutKeys(service: Plain, keys: readonly string[]): Plain {
+  return Object.fromEntries(Object.entries(service).filter(([key]) => !keys.includes(key)))
 }
 
 function withEnvFiles(name: string, service: Plain, options: ServiceFilesOptions): Plain {
@@ -32,13 +39,15 @@ function withEnvFiles(name: string, service: Plain, options: ServiceFilesOptions
   if (files.length === 0) return {}
   const own = mapIn(service, 'environment')
   const environment: Plain = {}
-  const lookup: Lookup = (key) => options.lookup(key) ?? textOrUndefined(own[key]) ?? textOrUndefined(environment[key])
+  const lookup: Lookup = (key) =>
+    options.lookup(key) ?? textOrUndefined(own[key]) ?? textOrUndefined(environment[key])
   for (const [index, file] of files.entries()) {
     const path: Path = ['services', name, 'env_file', index]
     const read = { path, file, lookup, options }
     for (const [key, value] of envFileValues(read)) environment[key] = value
   }
-  return { environment: { ...environment, ...own } }
+  const all = { ...environment, ...own }
+  return Object.keys(all).length === 0 ? {} : { environment: all }
 }
 
 function textOrUndefined(value: unknown): string | undefined {
@@ -52,13 +61,21 @@ interface EnvFileRead {
   readonly options: ServiceFilesOptions
 }
 
-function envFileValues({ path, file, lookup, options }: EnvFileRead): Iterable<readonly [string, string]> {
+function envFileValues({
+  path,
+  file,
+  lookup,
+  options,
+}: EnvFileRead): Iterable<readonly [string, string]> {
   const { session, root } = options
   const place = locate(root, path)
   const name = textIn(file, 'path')
   const format = textIn(file, 'format')
   if (format !== '' && format !== 'raw') {
-    session.diagnostics.error(place, `unsupported env_file format "${format}"`, { path, expected: 'raw, or no format' })
+    session.diagnostics.error(place, `unsupported env_file format "${format}"`, {
+      path,
+      expected: 'raw, or no format',
+    })
     return []
   }
   if (!session.fs.exists(name)) {
@@ -93,7 +110,10 @@ interface FileParse {
   readonly parse: (text: string) => ReadonlyMap<string, string>
 }
 
-function parseFile(file: string, { place, session, parse }: FileParse): ReadonlyMap<string, string> {
+function parseFile(
+  file: string,
+  { place, session, parse }: FileParse,
+): ReadonlyMap<string, string> {
   const text = readText(session, file, place)
   if (text === undefined) return new Map()
   try {
@@ -101,7 +121,10 @@ function parseFile(file: string, { place, session, parse }: FileParse): Readonly
   } catch (error) {
     if (!(error instanceof DotenvError)) throw error
     const source = { ...place.source, file, text, origin: { verb: 'included', ...place } as const }
-    session.diagnostics.error({ source, offset: error.offset }, `failed to read ${file}: ${error.message}`)
+    session.diagnostics.error(
+      { source, offset: error.offset },
+      `failed to read ${file}: ${error.message}`,
+    )
     return new Map()
   }
 }

@@ -18,7 +18,8 @@ export interface Stack extends Extensions {
   readonly secrets: Dictionary<FileDefinition>
 }
 
-export type DependencyCondition = 'service_started' | 'service_healthy' | 'service_completed_successfully'
+export type DependencyCondition =
+  'service_started' | 'service_healthy' | 'service_completed_successfully'
 
 export interface Dependency {
   readonly condition: DependencyCondition
@@ -60,7 +61,11 @@ export interface ServiceVolume extends Extensions {
     readonly recursive?: string
     readonly selinux?: string
   }
-  readonly volume?: { readonly nocopy?: boolean; readonly subpath?: string; readonly labels?: Dictionary<string> }
+  readonly volume?: {
+    readonly nocopy?: boolean
+    readonly subpath?: string
+    readonly labels?: Dictionary<string>
+  }
   readonly tmpfs?: { readonly size?: string; readonly mode?: number }
   readonly image?: { readonly subpath?: string }
 }
@@ -188,7 +193,11 @@ export interface Service extends Extensions {
   readonly deploy?: Deploy
   readonly develop?: unknown
   readonly device_cgroup_rules?: readonly string[]
-  readonly devices?: readonly { readonly source: string; readonly target?: string; readonly permissions?: string }[]
+  readonly devices?: readonly {
+    readonly source: string
+    readonly target?: string
+    readonly permissions?: string
+  }[]
   readonly dns?: readonly string[]
   readonly dns_opt?: readonly string[]
   readonly dns_search?: readonly string[]

@@ -46,7 +46,9 @@ export function substitute(
   lookup: Lookup,
   onUnset?: (name: string) => void,
 ): string {
-  return template.includes('$') ? expand(template, { lookup, onUnset, depth: 0, base: 0 }) : template
+  return template.includes('$')
+    ? expand(template, { lookup, onUnset, depth: 0, base: 0 })
+    : template
 }
 
 interface Context {
@@ -73,7 +75,11 @@ function expand(text: string, context: Context): string {
       const end = closingBrace(text, dollar)
       const inner = readExpression(text, dollar, end, context.base)
       const operandAt = context.base + end - inner.operand.length
-      result += evaluate(inner, { ...context, depth: context.depth + 1, base: operandAt }, context.base + dollar)
+      result += evaluate(
+        inner,
+        { ...context, depth: context.depth + 1, base: operandAt },
+        context.base + dollar,
+      )
       at = end + 1
     } else {
       const name = nameAt(text, dollar + 1)

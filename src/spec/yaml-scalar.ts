@@ -38,7 +38,8 @@ const WORDS: Readonly<Record<string, Scalar>> = {
 
 const INTEGER = /^([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|(0|[1-9][0-9]*))$/
 const FLOAT = /^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$/
-const DATE = /^(\d{4})-(\d\d?)-(\d\d?)(?:(?:[Tt]|[ \t]+)(\d\d?):(\d\d?):(\d\d?)(?:\.(\d+))?(?:[ \t]*(?:[Zz]))?)?$/
+const DATE =
+  /^(\d{4})-(\d\d?)-(\d\d?)(?:(?:[Tt]|[ \t]+)(\d\d?):(\d\d?):(\d\d?)(?:\.(\d+))?(?:[ \t]*(?:[Zz]))?)?$/
 const MAX_NUMBER_LENGTH = 64
 
 /** The value of a plain (unquoted) scalar. */
@@ -78,7 +79,9 @@ function resolveNumber(source: string): ResolvedScalar | undefined {
 function resolveDate(source: string): ResolvedScalar | undefined {
   const match = DATE.exec(source)
   if (match === null) return undefined
-  const [year, month, day, hour, minute, second] = match.slice(1, 7).map((part) => Number(part || 0))
+  const [year, month, day, hour, minute, second] = match
+    .slice(1, 7)
+    .map((part) => Number(part || 0))
   const time = new Date(Date.UTC(year ?? 0, (month ?? 1) - 1, day, hour, minute, second))
   if (time.getUTCDate() !== day || time.getUTCMonth() + 1 !== month) return undefined
   const [date, clock] = time.toISOString().split('T')

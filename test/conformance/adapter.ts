@@ -24,8 +24,7 @@ export interface ConformanceCase {
 }
 
 export type ConformanceResult =
-  | { readonly ok: true; readonly model: unknown }
-  | { readonly ok: false; readonly error: string }
+  { readonly ok: true; readonly model: unknown } | { readonly ok: false; readonly error: string }
 
 export const nodeFiles: FileAccess = {
   readFile: (path) => readFileSync(path),
@@ -65,7 +64,10 @@ export function template(text: string, env: Readonly<Record<string, string>>): s
   return substitute(text, (name) => env[name])
 }
 
-export function dotenv(text: string, env: Readonly<Record<string, string>>): Record<string, string> {
+export function dotenv(
+  text: string,
+  env: Readonly<Record<string, string>>,
+): Record<string, string> {
   return Object.fromEntries(parseDotenv(text, (name) => env[name]))
 }
 
