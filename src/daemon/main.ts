@@ -10,6 +10,7 @@ import { openCgroupDriver } from '../engine/cgroup/open-cgroup-driver.ts'
 import { openImageStore } from '../engine/images/image-store.ts'
 import { openSnapshotter } from '../engine/images/open-snapshotter.ts'
 import { lockFile } from '../kernel/file-lock.ts'
+import { routineAddress } from '../kernel/syscall-list.ts'
 import { forbidDumping } from '../kernel/process.ts'
 import { adoptContainers } from '../reconciler/adopt.ts'
 import type { Context } from '../reconciler/context.ts'
@@ -17,6 +18,7 @@ import { openEventLog } from '../reconciler/event-log.ts'
 import { openKeptDescriptors } from '../reconciler/kept-descriptors.ts'
 import { createLocks } from '../reconciler/locks.ts'
 import type { StackRecord, ContainerRecord, VolumeRecord } from '../reconciler/records.ts'
+import { securityProfile } from '../reconciler/security-profile.ts'
 import { openStackNetworks } from '../reconciler/stack-networks.ts'
 import { openStateStore } from '../state/state-store.ts'
 import { openVolumeStore } from '../volumes/volume-store.ts'
@@ -47,6 +49,7 @@ async function serve(settings: Settings): Promise<void> {
   await server.listen({ path: socket })
   if (socketGroup !== undefined) chownSync(socket, 0, socketGroup)
   chmodSync(socket, socketGroup === undefined ? 0o600 : 0o660)
+  setImmediate(prepareFirstStart)
   log.info('daemon is ready', { socket, pid: process.pid })
   const leave = (): void => {
     rmSync(socket, { force: true })
@@ -91,4 +94,16 @@ function buildContext({ stateDir, storageDriver, cgroupParent }: Settings): Cont
     userNamespaces: new Map(),
     restartTimers: new Map(),
   }
+}
+
+/** What the first start would wait for: the compiled system call filter and the machine code. */
+function prepareFirstStart(): void {
+  securityProfile({
+    capAdd: [],
+    capDrop: [],
+    privileged: false,
+    noNewPrivileges: false,
+    seccomp: 'default',
+  })
+  routineAddress()
 }

@@ -1,8 +1,9 @@
 /** Each operation of a plan as calls of the rooms below. */
 import type { Operation } from '../planner/plan.ts'
-import { volumeConfigHash } from '../planner/config-hash.ts'
 import { TsstackError, toTsstackError } from '../errors.ts'
+import { describeWarnings } from './cgroup-warnings.ts'
 import { createContainer } from './create-container.ts'
+import { createVolume } from './create-volume.ts'
 import type { Context } from './context.ts'
 import type { ResolvedStack } from './resolved-stack.ts'
 import type { OperationDriver } from './execute-plan.ts'
@@ -50,7 +51,8 @@ async function drive(
       context.networks.remove(operation.network)
       return undefined
     case 'create-volume':
-      return createVolume(context, operation.volume, resolvedOf(options))
+      await createVolume(context, operation.volume, resolvedOf(options))
+      return undefined
     case 'remove-volume':
       await context.volumes.remove(operation.volume)
       context.volumeRecords.delete(operation.volume)
@@ -78,14 +80,7 @@ async function drive(
     case 'start-container':
       return start(context, operation.containerId ?? findByName(context, operation.container))
     case 'stop-container':
-      return context.locks.run(operation.containerId, async () => {
-        await stopContainer(
-          context,
-          operation.containerId,
-          options.graceMs === undefined ? {} : { graceMs: options.graceMs },
-        )
-        return undefined
-      })
+      return stop(context, operation.containerId, options)
     case 'remove-container':
       return context.locks.run(operation.containerId, async () => {
         await removeContainer(context, operation.containerId, {
@@ -106,60 +101,25 @@ function resolvedOf(options: DriveOptions): ResolvedStack {
   )
 }
 
-async function createVolume(
-  context: Context,
-  name: string,
-  resolved: ResolvedStack,
-): Promise<undefined> {
-  const { stack } = resolved.desired
-  const [key, definition] =
-    Object.entries(stack.volumes).find(([, volume]) => volume.name === name) ?? []
-  if (key === undefined || definition === undefined)
-    throw new TsstackError(
-      'NOT_FOUND',
-      `Cannot create volume "${name}": the stack has none of that name`,
-    )
-  if (definition.driver !== undefined && definition.driver !== 'local') {
-    throw new TsstackError(
-      'UNIMPLEMENTED',
-      `Cannot create volume "${name}": there is no driver "${definition.driver}"`,
-    )
-  }
-  await context.volumes.create(name)
-  context.volumeRecords.put(name, {
-    name,
-    stack: stack.name,
-    key,
-    configHash: volumeConfigHash(definition),
-    labels: {
-      ...definition.labels,
-      'com.docker.compose.project': stack.name,
-      'com.docker.compose.volume': key,
-    },
-    createdAt: new Date().toISOString(),
-  })
-  context.events.emit({
-    type: 'volume',
-    action: 'create',
-    stack: stack.name,
-    id: name,
-    attributes: {},
-  })
-  return undefined
-}
-
 function findByName(context: Context, name: string): string {
   const record = context.containers.values().find((candidate) => candidate.config.name === name)
   if (record !== undefined) return record.id
   throw new TsstackError('NOT_FOUND', `Cannot start container "${name}": it does not exist`)
 }
 
-async function start(context: Context, id: string): Promise<undefined> {
+async function stop(context: Context, id: string, { graceMs }: Driving): Promise<undefined> {
+  return context.locks.run(id, async () => {
+    await stopContainer(context, id, graceMs === undefined ? {} : { graceMs })
+    return undefined
+  })
+}
+
+async function start(context: Context, id: string): Promise<string | undefined> {
   return context.locks.run(id, async () => {
     const record = requireContainer(context, id)
     context.containers.put(id, { ...record, wanted: 'running', restartCount: 0 })
     await launchContainer(context, id)
-    return undefined
+    return describeWarnings(record.config.name, context.live.get(id)?.cgroup.warnings ?? [])
   })
 }
 

@@ -1,12 +1,17 @@
 /** `tsstack run`: a container of a service, for one command, beside those that the stack wants. */
 import { randomBytes } from 'node:crypto'
+import path from 'node:path'
 import type { RunRequest } from '../api/types.ts'
 import { dependencyGraph, selectServices } from '../planner/dependency-graph.ts'
-import type { Service } from '../spec/stack.ts'
+import { parsePort } from '../spec/ports.ts'
+import type { Service, ServiceVolume } from '../spec/stack.ts'
+import { parseVolume } from '../spec/volume-syntax.ts'
 import { TsstackError } from '../errors.ts'
 import type { Context } from './context.ts'
 import { createContainer } from './create-container.ts'
+import { createVolume } from './create-volume.ts'
 import { resolveStack } from './desired-state-of.ts'
+import type { ResolvedStack } from './resolved-stack.ts'
 import { rememberStack, upStack } from './stack-operations.ts'
 
 /**
@@ -64,22 +69,34 @@ async function startDependencies(
 
 async function ensureResources(
   context: Context,
-  {
-    resolved,
-    definition,
-  }: { readonly resolved: Awaited<ReturnType<typeof resolveStack>>; readonly definition: Service },
+  { resolved, definition }: { readonly resolved: ResolvedStack; readonly definition: Service },
 ): Promise<void> {
   const { stack } = resolved.desired
-  for (const key of Object.keys(definition.networks ?? {})) {
-    const network = stack.networks[key]
-    if (network !== undefined && network.external !== true)
-      await context.networks.create(resolved, network.name)
+  const networks = Object.keys(definition.networks ?? {}).flatMap(
+    (key) => stack.networks[key] ?? [],
+  )
+  for (const { name, external } of networks) {
+    if (external !== true) await context.networks.create(resolved, name)
+  }
+  const sources = (definition.volumes ?? []).flatMap(({ type, source }) =>
+    type === 'volume' && source !== undefined ? [source] : [],
+  )
+  const volumes = sources.flatMap((key) => stack.volumes[key] ?? [])
+  for (const { name, external } of volumes) {
+    if (external !== true) await createVolume(context, name, resolved)
   }
 }
 
 /** The service as the command line changes it; its own published ports only when asked for, as Compose has it. */
 function overridden(service: Service, request: RunRequest): Service {
-  const ports = request.servicePorts === true ? (service.ports ?? []) : []
+  const own = request.servicePorts === true ? (service.ports ?? []) : []
+  const ports = [
+    ...own,
+    ...(request.publish ?? []).flatMap((text) =>
+      valid('port', text, parsePort(text)).map((port) => ({ ...port })),
+    ),
+  ]
+  const mounts = (request.volumes ?? []).map((text) => mountOf(text, request.workingDir))
   const { healthcheck, container_name, 'x-tsstack': extension, ...rest } = service
   return {
     ...rest,
@@ -93,7 +110,20 @@ function overridden(service: Service, request: RunRequest): Service {
     ...(request.workdir === undefined ? {} : { working_dir: request.workdir }),
     environment: { ...service.environment, ...request.environment },
     labels: { ...service.labels, ...request.labels },
+    volumes: [...(service.volumes ?? []), ...mounts],
     cap_add: [...(service.cap_add ?? []), ...(request.capAdd ?? [])],
     cap_drop: [...(service.cap_drop ?? []), ...(request.capDrop ?? [])],
   }
+}
+
+function mountOf(text: string, workingDir: string): ServiceVolume {
+  const mount = valid('volume', text, parseVolume(text))
+  if (mount.type !== 'bind') return { ...mount }
+  return { ...mount, source: path.resolve(workingDir, mount.source ?? '') }
+}
+
+/** @throws {INVALID_ARGUMENT} when the grammar gave the reason instead of a value */
+function valid<T extends object>(what: string, text: string, parsed: T | string): T {
+  if (typeof parsed !== 'string') return parsed
+  throw new TsstackError('INVALID_ARGUMENT', `Cannot use ${what} "${text}": ${parsed}`)
 }

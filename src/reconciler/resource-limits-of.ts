@@ -1,4 +1,5 @@
 /** `deploy.resources` and the older service attributes as numbers; where both are there, they agree (checked by spec). */
+import { ALL_DEVICES } from '../engine/cgroup/device-rules.ts'
 import type { BlkioLimits, ResourceLimits } from '../engine/cgroup/resource-limits.ts'
 import { parseBytes } from '../spec/bytes.ts'
 import type { BlkioRate, Service } from '../spec/stack.ts'
@@ -30,6 +31,7 @@ export function resourceLimitsOf(service: Service): ResourceLimits {
   set('cpusetCpus', service.cpuset)
   set('pids', limits?.pids ?? service.pids_limit)
   set('blkio', blkioOf(service))
+  set('devices', service.privileged === true ? ALL_DEVICES : undefined)
   return result
 }
 

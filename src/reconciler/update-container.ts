@@ -5,6 +5,7 @@ import { emitContainerEvent } from './container-event.ts'
 import type { Context } from './context.ts'
 import { conversionInputOf } from './create-container.ts'
 import type { ResolvedStack } from './resolved-stack.ts'
+import { describeWarnings } from './cgroup-warnings.ts'
 import { requireContainer } from './find-container.ts'
 
 /** @returns a warning when the host can't set a limit */
@@ -41,7 +42,5 @@ export function updateContainer(
     context.containers.put(id, { ...current, publishedPorts: context.networks.publish(current) })
   }
   emitContainerEvent(context, before, 'update')
-  return warnings.length === 0
-    ? undefined
-    : `container "${config.name}": ${warnings.map(({ limit, reason }) => `${limit}: ${reason}`).join('; ')}`
+  return describeWarnings(config.name, warnings)
 }
