@@ -1,6 +1,6 @@
 /** Network namespaces for tests: a host of its own and containers in it, so that the machine's interfaces stay untouched. */
 import { once } from 'node:events'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { createConnection, createServer, type Server } from 'node:net'
 import { Clone } from '../../src/kernel/constants.ts'
 import { syscall } from '../../src/kernel/libc.ts'
@@ -39,6 +39,9 @@ export function enterTestHost(): { readonly netnsFd: number; leave(): void } {
   const home = openSync(OWN, 'r')
   syscall('unshare', Clone.NEWNET)
   const netnsFd = openSync(OWN, 'r')
+  // A new namespace inherits these from the machine, where a daemon may have turned them on.
+  for (const path of ['ipv4/ip_forward', 'ipv6/conf/all/forwarding'])
+    writeFileSync(`/proc/sys/net/${path}`, '0')
   return {
     netnsFd,
     leave: () => {
