@@ -24,8 +24,13 @@ export function under(at: At, key: string | number): At {
   return { session: at.session, path: [...at.path, key] }
 }
 
-/** Tells of a value that cannot be read. */
-export function reject(node: Place, at: At, message: string, expected?: string): undefined {
+/** Tells of a value that cannot be read; gives nothing, for a converter to return. */
+export function reject(
+  node: Place,
+  at: At,
+  message: string,
+  expected?: string,
+): Record<string, unknown> | undefined {
   const path = formatPath(at.path)
   at.session.diagnostics.error(node, `${path}: ${message}`, { path: at.path, expected })
   return undefined

@@ -28,6 +28,7 @@ import {
 } from './canonical-fields.ts'
 import type { At, Convert, Fields } from './canonical-fields.ts'
 import { asDevices, asFileReferences, asHosts, asPorts, asVolumes } from './canonical-mounts.ts'
+import type { FileAccess } from './load-options.ts'
 import { asDependencies, asPairs } from './merge.ts'
 import type { MapNode, Node } from './node.ts'
 import { child, scalarText } from './node.ts'
@@ -211,11 +212,12 @@ const asEnvFiles: Convert = (node, at) => {
   const items = node.kind === 'list' ? node.items : [node]
   const files = new Map<string, Plain>()
   for (const item of items) {
-    const file =
+    const file: Plain =
       item.kind === 'map'
         ? recordFrom(item, { path: asPath, required: asSetFlag, format: asText }, at)
         : { path: asPath(item, at) }
-    if (file['path'] !== undefined) files.set(String(file['path']), { required: true, ...file })
+    const { path } = file
+    if (typeof path === 'string') files.set(path, { required: true, ...file })
   }
   return [...files.values()]
 }
@@ -260,16 +262,16 @@ const asRates = listOf(recordOf({ path: asText, rate: (node, at) => asBytes(node
 
 const asWatch = listOf((node, at) => {
   if (node.kind !== 'map') return undefined
-  const { realpath } = at.session.fs
   const rule = recordFrom(node, WATCH, at)
-  const path = rule['path']
-  if (realpath === undefined || typeof path !== 'string' || !at.session.resolvePaths) return rule
-  return { ...rule, path: followed(path, realpath) }
+  const { path } = rule
+  if (typeof path !== 'string' || !at.session.resolvePaths) return rule
+  return { ...rule, path: followed(path, at.session.fs) }
 })
 
-function followed(path: string, realpath: (path: string) => string): string {
+/** The path that symbolic links lead to; the path itself where there is nothing yet. */
+function followed(path: string, fs: FileAccess): string {
   try {
-    return realpath(path)
+    return fs.realpath?.(path) ?? path
   } catch {
     return path
   }

@@ -48,7 +48,12 @@ function report(issue: Issue, base: Path, check: Check): void {
       reportValue(values, path, check)
       return
     }
-    default:
+    case 'invalid_format':
+    case 'too_small':
+    case 'too_big':
+    case 'not_multiple_of':
+    case 'invalid_element':
+    case 'custom':
       diagnostics.error(locate(root, path), `${formatPath(path)}: ${issue.message}`, {
         path,
         expected: expectedOf(issue),
@@ -57,16 +62,10 @@ function report(issue: Issue, base: Path, check: Check): void {
 }
 
 function expectedOf(issue: Issue): string | undefined {
-  switch (issue.code) {
-    case 'invalid_format':
-      return issue.pattern === undefined ? undefined : `text like ${issue.pattern}`
-    case 'too_small':
-      return `at least ${String(issue.minimum)}`
-    case 'too_big':
-      return `at most ${String(issue.maximum)}`
-    default:
-      return undefined
-  }
+  if (issue.code === 'invalid_format') return issue.pattern && `text like ${issue.pattern}`
+  if (issue.code === 'too_small') return `at least ${String(issue.minimum)}`
+  if (issue.code === 'too_big') return `at most ${String(issue.maximum)}`
+  return undefined
 }
 
 function reportUnknownKey(key: string, path: Path, { root, diagnostics }: Check): void {
@@ -154,8 +153,7 @@ function reportValue(values: readonly string[], path: Path, { root, diagnostics 
  * within it is told. When none is, all kinds are what was expected.
  */
 function reportUnion(issue: core.$ZodIssueInvalidUnion, path: Path, check: Check): void {
-  const options = issue.errors.map((issues) => issues.map((inner) => flatten(inner)))
-  const meant = issue.errors.filter((_, index) => !(options[index] ?? []).some(isWrongKind))
+  const meant = issue.errors.filter((issues) => !issues.some(isWrongKind))
   const remaining = meant.map((issues) => issues.filter(isSerious))
   if (remaining.some((issues) => issues.length === 0)) return
   const [best] = remaining.sort((a, b) => a.length - b.length)
@@ -164,10 +162,6 @@ function reportUnion(issue: core.$ZodIssueInvalidUnion, path: Path, check: Check
     return
   }
   reportKinds(issue, path, check)
-}
-
-function flatten(issue: Issue): Issue {
-  return issue
 }
 
 function isWrongKind(issue: Issue): boolean {

@@ -49,9 +49,8 @@ function bytesOf(
 ): Uint8Array | undefined {
   const [kind, key] = path
   const place = locate(root, path)
-  const tell = (message: string, expected: string): undefined => {
+  const tell = (message: string, expected: string): void => {
     session.diagnostics.error(place, `cannot read ${kind}.${key}: ${message}`, { path, expected })
-    return undefined
   }
   if (definition['external'] === true) return undefined
   const variable = textIn(definition, 'environment')
@@ -64,10 +63,14 @@ function bytesOf(
         : file !== ''
           ? readBytes(session.fs, file)
           : undefined
-  if (typeof found === 'string')
-    return tell(found, variable === '' ? 'a file that is there' : 'the variable to be set')
-  if (found !== undefined && found.length > MAX_BYTES)
-    return tell('it is larger than 1 MiB', 'at most 1 MiB')
+  if (typeof found === 'string') {
+    tell(found, variable === '' ? 'a file that is there' : 'the variable to be set')
+    return undefined
+  }
+  if (found !== undefined && found.length > MAX_BYTES) {
+    tell('it is larger than 1 MiB', 'at most 1 MiB')
+    return undefined
+  }
   return found
 }
 

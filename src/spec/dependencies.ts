@@ -33,22 +33,23 @@ interface Walk {
 }
 
 function walk(start: string, { graph, done, cycles }: Walk): void {
-  const path: string[] = [start]
+  const path = [start]
   const onPath = new Set(path)
-  const pending: Iterator<string>[] = [(graph.get(start) ?? []).values()]
-  for (let edges = pending.at(-1); edges !== undefined; edges = pending.at(-1)) {
-    const { value: next, done: isLast } = edges.next()
-    if (isLast === true) {
+  // For each node of the path: its edges, and how many have been followed.
+  const pending = [{ edges: graph.get(start) ?? [], next: 0 }]
+  for (let top = pending.at(-1); top !== undefined; top = pending.at(-1)) {
+    const target = top.edges[top.next++]
+    if (target === undefined) {
       pending.pop()
       const left = path.pop() ?? ''
       onPath.delete(left)
       done.add(left)
-    } else if (onPath.has(next)) {
-      cycles.push([...path.slice(path.indexOf(next)), next])
-    } else if (!done.has(next) && graph.has(next)) {
-      path.push(next)
-      onPath.add(next)
-      pending.push((graph.get(next) ?? []).values())
+    } else if (onPath.has(target)) {
+      cycles.push([...path.slice(path.indexOf(target)), target])
+    } else if (!done.has(target) && graph.has(target)) {
+      path.push(target)
+      onPath.add(target)
+      pending.push({ edges: graph.get(target) ?? [], next: 0 })
     }
   }
 }

@@ -90,26 +90,25 @@ function visitCollection(
   context: Visit,
 ): Node {
   const { path } = context
-  let changed = false
-  if (node.kind === 'list') {
-    const items = node.items.map((item, index) => {
-      path.push(index)
-      const value = visit(item, below(casts, '*'), context)
-      path.pop()
-      changed ||= value !== item
-      return value
-    })
-    return changed ? { ...node, items } : node
-  }
-  const entries = new Map<string, Entry>()
-  for (const [key, entry] of node.entries) {
+  const visitChild = (value: Node, key: string | number): Node => {
     path.push(key)
-    const value = visit(entry.value, below(casts, key), context)
+    const result = visit(value, below(casts, typeof key === 'number' ? '*' : key), context)
     path.pop()
-    entries.set(key, value === entry.value ? entry : { ...entry, value })
-    changed ||= value !== entry.value
+    return result
   }
-  return changed ? { ...node, entries } : node
+  if (node.kind === 'list') {
+    const items = node.items.map(visitChild)
+    return items.every((item, index) => item === node.items[index]) ? node : { ...node, items }
+  }
+  const changed = new Map<string, Entry>()
+  for (const [key, entry] of node.entries) {
+    const value = visitChild(entry.value, key)
+    if (value !== entry.value) changed.set(key, { ...entry, value })
+  }
+  if (changed.size === 0) return node
+  const entries = new Map(node.entries)
+  for (const [key, entry] of changed) entries.set(key, entry)
+  return { ...node, entries }
 }
 
 function visitScalar(node: ScalarNode, cast: Cast | undefined, context: Visit): ScalarNode {

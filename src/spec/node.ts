@@ -132,10 +132,9 @@ export function setOwn(target: Record<string, unknown>, key: string, value: unkn
  */
 export function locate(root: Node, path: Path): Place {
   let place: Place = root
-  let node: Node | undefined = root
+  let node = root
   for (const segment of path) {
-    if (node === undefined) break
-    const next: { place: Place; node: Node } | undefined = step(node, segment)
+    const next = step(node, segment)
     if (next === undefined) break
     ;({ place, node } = next)
   }

@@ -53,7 +53,7 @@ export function parseSource(source: Source, diagnostics: Diagnostics): Node[] {
       aliased: 0,
       refused: false,
     }
-    const root = convert(document.contents as YamlNode, composition, 0)
+    const root = convert(document.contents, composition, 0)
     return root.kind === 'scalar' && root.value === null ? [] : [root]
   })
 }
@@ -161,7 +161,7 @@ function resolveAlias(name: string, offset: number, composition: Composition): N
 }
 
 function convertScalar(yaml: YamlScalar, source: Source, offset: number): ScalarNode {
-  const text = typeof yaml.value === 'string' ? yaml.value : String(yaml.value ?? '')
+  const text = typeof yaml.value === 'string' ? yaml.value : ''
   if (yaml.tag === '!!binary' || yaml.tag === 'tag:yaml.org,2002:binary') {
     return scalar(source, offset, atob(text.replace(/\s/g, '')))
   }
@@ -250,7 +250,7 @@ function reportDuplicate(
 /** `<<`: the keys of the fragments that the map itself lacks; nested values are not merged. */
 function mergeKeys(map: MapNode, fragments: readonly Node[], composition: Composition): MapNode {
   const entries = new Map<string, Entry>()
-  let tagged = false
+  const taken: Node[] = []
   const take = (fragment: Node): void => {
     if (fragment.kind !== 'map') {
       composition.diagnostics.error(fragment, 'cannot merge with "<<": the value is no map', {
@@ -258,7 +258,7 @@ function mergeKeys(map: MapNode, fragments: readonly Node[], composition: Compos
       })
       return
     }
-    tagged ||= fragment.tagged === true
+    taken.push(fragment)
     for (const [key, entry] of fragment.entries) {
       if (!map.entries.has(key) && !entries.has(key)) entries.set(key, entry)
     }
@@ -269,5 +269,5 @@ function mergeKeys(map: MapNode, fragments: readonly Node[], composition: Compos
   }
   for (const [key, entry] of map.entries) entries.set(key, entry)
   const full: MapNode = { ...map, entries }
-  return tagged ? { ...full, tagged: true } : full
+  return taken.some((fragment) => fragment.tagged === true) ? { ...full, tagged: true } : full
 }

@@ -174,16 +174,16 @@ export function templateVariables(template: string): TemplateVariable[] {
 
 function collect(text: string, found: TemplateVariable[], depth: number): void {
   let at = 0
-  for (let dollar = text.indexOf('$'); dollar !== -1; dollar = text.indexOf('$', at)) {
-    at = dollar + 2
+  for (let dollar = text.indexOf('$', at); dollar !== -1; dollar = text.indexOf('$', at)) {
     const next = text.charAt(dollar + 1)
-    if (next === '$') continue
     const end = next === '{' ? closingBrace(text, dollar) : -1
     const expression = end === -1 ? undefined : tryReadExpression(text, dollar, end)
     if (expression !== undefined) {
       found.push(variableOf(expression))
       if (depth < MAX_DEPTH) collect(expression.operand, found, depth + 1)
       at = end + 1
+    } else if (next === '$') {
+      at = dollar + 2
     } else {
       const name = nameAt(text, dollar + 1)
       if (name !== undefined) found.push(variableOf({ name, operator: '', operand: '' }))

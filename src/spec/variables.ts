@@ -15,14 +15,9 @@ export function stackVariables(options: LoadOptions): Record<string, TemplateVar
   const session = openSession(options)
   const project = findProject(options, session)
   const context = { directory: project.workingDir, environment: project.environment }
-  const found: Record<string, TemplateVariable> = {}
-  for (const file of project.files) {
-    for (const { document } of readLayers(file, context, session)) {
-      for (const { text } of textsOf(document)) {
-        for (const variable of templateVariables(text)) found[variable.name] = variable
-      }
-    }
-  }
+  const layers = project.files.flatMap((file) => readLayers(file, context, session))
   session.diagnostics.throwIfAny()
-  return found
+  const texts = layers.flatMap(({ document }) => [...textsOf(document)])
+  const variables = texts.flatMap(({ text }) => templateVariables(text))
+  return Object.fromEntries(variables.map((variable) => [variable.name, variable]))
 }
