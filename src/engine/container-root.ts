@@ -67,18 +67,30 @@ function makeEntry(root: ContainerRoot, entry: string, kind: 'directory' | 'file
   const parent = openConfined(root.creationFd, path.posix.dirname(entry), how)
   try {
     const name = path.posix.basename(entry)
-    if (kind === 'directory') {
-      const made = trySyscall('mkdirat', parent, name, 0o755)
-      if (made < 0 && made !== -EEXIST) throw new SyscallError('mkdirat', -made, entry)
-    } else {
-      const flags = Open.CREAT | Open.EXCL | Open.WRONLY | Open.CLOEXEC
-      closeSync(syscall('openat', parent, name, flags, 0o644))
+    const made = kind === 'directory' ? makeDirectory(parent, name, entry) : makeFile(parent, name)
+    try {
+      syscall('fchmod', made, kind === 'directory' ? 0o755 : 0o644) // whatever the umask is
+      syscall('fchown', made, root.owner, root.owner)
+    } finally {
+      closeSync(made)
     }
-    const noFollow = 0x100 // AT_SYMLINK_NOFOLLOW
-    syscall('fchownat', parent, name, root.owner, root.owner, noFollow)
   } finally {
     closeSync(parent)
   }
+}
+
+/** @returns the directory, opened; never what a symlink that was put in its place leads to */
+function makeDirectory(parent: number, name: string, entry: string): number {
+  const made = trySyscall('mkdirat', parent, name, 0o755)
+  if (made < 0 && made !== -EEXIST) throw new SyscallError('mkdirat', -made, entry)
+  return openConfined(parent, name, {
+    flags: Open.RDONLY | O_DIRECTORY,
+    resolve: RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS,
+  })
+}
+
+function makeFile(parent: number, name: string): number {
+  return syscall('openat', parent, name, Open.CREAT | Open.EXCL | Open.WRONLY | Open.CLOEXEC, 0o644)
 }
 
 /**

@@ -142,23 +142,16 @@ class RootBuilder {
   }
 
   addKernelFileSystems(): void {
-    const { config, userns } = this.#request
+    const { config } = this.#request
     this.#stageFd = this.#target('/proc', 'directory') // free until proc is mounted
-    this.#innerMounts.push({ type: 'proc', target: this.#stageFd, flags: SAFE })
-    // A user namespace may mount sysfs only for a network namespace of its own.
-    const ownsNetwork =
-      config.networkMode.kind === 'endpoints' || config.networkMode.kind === 'none'
-    const readOnly = config.privileged ? 0 : MountFlag.RDONLY
-    if (ownsNetwork || userns === undefined) {
-      this.#innerMounts.push({
-        type: 'sysfs',
-        target: this.#target('/sys', 'directory'),
-        flags: SAFE | readOnly,
-      })
-      this.#addCgroupView()
-    } else {
-      this.#attach('/sys', this.#cloneHost('/sys', { readOnly: true }))
-    }
+    this.#addKernelView('proc', { isHosts: config.pid.kind === 'host', flags: SAFE })
+    // A container's network may belong to another user namespace than its own: then the host's view stays.
+    const isHosts = config.networkMode.kind === 'host' || config.networkMode.kind === 'container'
+    this.#addKernelView('sys', {
+      isHosts,
+      flags: SAFE | (config.privileged ? 0 : MountFlag.RDONLY),
+    })
+    this.#addCgroupView()
     const dev = createDeviceTree(this.#owner, this.#scope)
     this.#attach('/dev', dev)
     this.#devptsFd = createTerminals(this.#owner, this.#scope)
@@ -171,6 +164,27 @@ class RootBuilder {
       flags: SAFE,
       ignoreError: true,
     })
+  }
+
+  /**
+   * proc and sysfs show namespaces, and only who owns those may mount them. Where the container's user namespace does
+   * not, the host's own mount is shown, as rootless engines do.
+   */
+  #addKernelView(
+    name: 'proc' | 'sys',
+    { isHosts, flags }: { readonly isHosts: boolean; readonly flags: number },
+  ): void {
+    const target = this.#target(`/${name}`, 'directory')
+    const isForeign = isHosts && this.#request.userns !== undefined
+    if (isForeign) {
+      const fd = this.#scope.add(cloneTree(`/${name}`, { recursive: false }))
+      changeMount(fd, {
+        set: name === 'sys' ? SAFE_ATTRIBUTES | MountAttribute.RDONLY : SAFE_ATTRIBUTES,
+      })
+      this.#attachments.push({ mountFd: fd, targetFd: target })
+    }
+    const type = name === 'sys' ? 'sysfs' : name
+    this.#innerMounts.push({ type, target, flags, ...(isForeign ? { ignoreError: true } : {}) })
   }
 
   #addSharedMemory(): void {
@@ -208,6 +222,7 @@ class RootBuilder {
       SAFE_ATTRIBUTES,
     )
     for (const name of hierarchies) syscall('mkdirat', tree, name, 0o755)
+    changeMount(tree, { set: MountAttribute.RDONLY })
     this.#lateAttachments.push({ mountFd: tree, path: '/sys/fs/cgroup' })
     for (const name of hierarchies) {
       const target = `/sys/fs/cgroup/${name}`

@@ -13,13 +13,15 @@ import {
 import path from 'node:path'
 
 const RANGE = 65_536
+/** A directory that is given by its descriptor; what lies below it has an ordinary path. */
+const DESCRIPTOR = /^\/proc\/self\/fd\/\d+$/
 
 /**
  * Copies a directory tree with ids, modes and times; symlinks stay symlinks, devices, sockets and fifos are left out.
  * @param idOffset subtracted from ids within offset..offset+65535, so that shifted ids become plain ones
  */
 export async function copyTree(source: string, target: string, idOffset: number): Promise<void> {
-  const stat = await lstat(source + (source.startsWith('/proc/self/fd/') ? '/.' : ''))
+  const stat = await lstat(DESCRIPTOR.test(source) ? `${source}/.` : source)
   if (stat.isDirectory()) {
     await mkdir(target)
     for (const name of await readdir(source))

@@ -1,5 +1,5 @@
 /** Directories of cgroups: making with parents, removing with empty parents, listing. */
-import { mkdirSync, readdirSync, rmdirSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs'
 import { TsstackError } from '../../errors.ts'
 import { errnoOf } from './cgroup-file.ts'
 
@@ -24,6 +24,7 @@ export function makeDirectory(path: string, made: (path: string) => void): void 
     makeDirectory(path.slice(0, path.lastIndexOf('/')), made)
     mkdirSync(path)
   }
+  chmodSync(path, 0o755) // whatever the umask is: a container reads its own limits
   made(path)
 }
 
