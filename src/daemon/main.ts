@@ -22,7 +22,7 @@ import { securityProfile } from '../reconciler/security-profile.ts'
 import { openStackNetworks } from '../reconciler/stack-networks.ts'
 import { openStateStore } from '../state/state-store.ts'
 import { openVolumeStore } from '../volumes/volume-store.ts'
-import { log } from '../log.ts'
+import { log, setLogLevel } from '../log.ts'
 import { readSettings, type Settings } from './settings.ts'
 import { createServer } from './server.ts'
 
@@ -33,6 +33,7 @@ await serve(readSettings(process.env))
 
 async function serve(settings: Settings): Promise<void> {
   const { stateDir, runDir, socket, socketGroup } = settings
+  setLogLevel(settings.logLevel)
   mkdirSync(runDir, { recursive: true, mode: 0o755 })
   mkdirSync(stateDir, { recursive: true, mode: 0o711 })
   if (

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
+import type { LogLevel } from '../log.ts'
 import { TsstackError } from '../errors.ts'
 
 /** What the environment says about the daemon. */
@@ -14,6 +15,8 @@ export interface Settings {
   readonly socketGroup: number | undefined
   /** `TSSTACK_CGROUP_PARENT`: the control group below which all of ours are. Two daemons need two. Default: `tsstack`. */
   readonly cgroupParent: string
+  /** `TSSTACK_LOG_LEVEL`: `debug`, `info`, `warn` or `error`. Default: `info`. */
+  readonly logLevel: LogLevel
   /** `TSSTACK_STORAGE_DRIVER`: `overlay` or `vfs`. Default: `overlay`. */
   readonly storageDriver: 'overlay' | 'vfs'
 }
@@ -45,6 +48,7 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     socket: host.slice('unix://'.length),
     socketGroup: group === undefined || group === '' ? undefined : groupId(group),
     cgroupParent: value('TSSTACK_CGROUP_PARENT', 'tsstack'),
+    logLevel: logLevel(value('TSSTACK_LOG_LEVEL', 'info')),
     storageDriver,
   }
 }
@@ -57,4 +61,12 @@ function groupId(name: string): number {
   if (line === undefined)
     throw new TsstackError('NOT_FOUND', `Cannot find group "${name}": it is not in /etc/group`)
   return Number(line.split(':')[2])
+}
+
+function logLevel(text: string): LogLevel {
+  if (text === 'debug' || text === 'info' || text === 'warn' || text === 'error') return text
+  throw new TsstackError(
+    'INVALID_ARGUMENT',
+    `Cannot use TSSTACK_LOG_LEVEL="${text}": expected debug, info, warn or error`,
+  )
 }

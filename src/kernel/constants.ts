@@ -32,9 +32,8 @@ export const Open = {
   CLOEXEC: 0o2000000,
   PATH: 0o10000000,
 } as const
-/** These two differ between the architectures. */
+/** This one differs between the architectures. */
 export const O_DIRECTORY = process.arch === 'arm64' ? 0o40000 : 0o200000
-export const O_NOFOLLOW = process.arch === 'arm64' ? 0o100000 : 0o400000
 
 export const AT_FDCWD = -100
 export const AT_EMPTY_PATH = 0x1000
@@ -69,9 +68,6 @@ export const MOVE_MOUNT_F_EMPTY_PATH = 4
 export const MOVE_MOUNT_T_EMPTY_PATH = 0x40
 export const FsConfig = { SET_FLAG: 0, SET_STRING: 1, CREATE: 6 } as const
 
-/** include/uapi/linux/openat2.h */
-export const Resolve = { NO_MAGICLINKS: 2, NO_SYMLINKS: 4, BENEATH: 8, IN_ROOT: 0x10 } as const
-
 /** include/uapi/linux/prctl.h */
 export const Prctl = {
   SET_PDEATHSIG: 1,
@@ -94,8 +90,3 @@ export const Ioctl = {
   TIOCSPTLCK: 0x4004_5431,
   TIOCGPTPEER: 0x5441,
 } as const
-
-/** include/linux/kdev_t.h: the 64-bit device number of a major and minor below 256 */
-export function deviceNumber(major: number, minor: number): number {
-  return (major << 8) | minor
-}

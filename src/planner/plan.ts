@@ -83,8 +83,6 @@ export type Operation = Base &
   )
 
 export type OperationKind = Operation['kind']
-/** The operations of one kind. */
-export type OperationOf<K extends OperationKind> = Extract<Operation, { kind: K }>
 
 export interface Plan {
   readonly stack: string
