@@ -241,6 +241,24 @@ function attachEndpoints(host: Host, sandbox: Sandbox, endpoints: readonly Endpo
     )
   })
   transact(inside, [bringUp(LOOPBACK_INDEX), ...placed.flatMap(configureInside)])
+  settle(host.connection, inside, endpoints)
+}
+
+/**
+ * A port that came up carries nothing until the kernel's link watch has run, some milliseconds later: the first ARP
+ * request would be lost, and the container's first connection take a second. Asking for an interface makes the kernel
+ * run it now (rtnl_getlink, Linux 6.9; before that the question is harmless). First the
+ * container's end (IPv6 waits for it too), then the ports, then the bridges, whose own carrier follows from theirs.
+ */
+function settle(
+  outside: NetlinkConnection,
+  inside: NetlinkConnection,
+  endpoints: readonly EndpointRecord[],
+): void {
+  for (const { interfaceName } of endpoints) findLink(inside, interfaceName)
+  const ports = endpoints.map(({ hostInterface }) => hostInterface)
+  const bridges = new Set(endpoints.map(({ bridge }) => bridge))
+  for (const name of [...ports, ...bridges]) findLink(outside, name)
 }
 
 interface PlacedEndpoint {

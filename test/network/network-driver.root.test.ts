@@ -69,6 +69,23 @@ describe('openNetworkDriver', () => {
     }
   })
 
+  test('attachEndpoints() leaves nothing to wait for: the first connection of 20 pairs takes no second', async () => {
+    for (let round = 0; round < 20; round++) {
+      driver.ensureNetwork(NETWORK)
+      const [a, b] = [sandbox(), sandbox()]
+      driver.attachEndpoints(a, [endpoint(2)])
+      driver.attachEndpoints(b, [endpoint(3)])
+      const server = await listen(b.netnsFd, 80)
+      try {
+        expect(await ask(a.netnsFd, '10.9.0.3', 80)).toBe('hello 10.9.0.2')
+      } finally {
+        server.close()
+      }
+      driver.removeNetwork(NETWORK.bridge)
+      for (const done of sandboxes.splice(0)) done.close()
+    }
+  })
+
   test('ensureNetwork() can be repeated and gives the same interface', () => {
     const index = driver.ensureNetwork(NETWORK)
     expect(driver.ensureNetwork(NETWORK)).toBe(index)
