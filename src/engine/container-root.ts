@@ -5,7 +5,7 @@
  */
 import { closeSync, fstatSync, readSync } from 'node:fs'
 import path from 'node:path'
-import { AT_SYMLINK_NOFOLLOW, O_DIRECTORY, Open } from '../kernel/constants.ts'
+import { O_DIRECTORY, Open } from '../kernel/constants.ts'
 import { openConfined, RESOLVE, tryOpenConfined } from '../kernel/file-calls.ts'
 import { syscall, SyscallError, trySyscall } from '../kernel/libc.ts'
 import type { FdScope } from '../kernel/fd-scope.ts'

@@ -38,7 +38,6 @@ export const O_DIRECTORY = process.arch === 'arm64' ? 0o40000 : 0o200000
 export const AT_FDCWD = -100
 export const AT_EMPTY_PATH = 0x1000
 export const AT_RECURSIVE = 0x8000
-export const AT_SYMLINK_NOFOLLOW = 0x100
 
 /** include/uapi/linux/mount.h: mount(2) */
 export const MountFlag = {
