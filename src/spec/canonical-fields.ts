@@ -24,17 +24,38 @@ export function under(at: At, key: string | number): At {
   return { session: at.session, path: [...at.path, key] }
 }
 
+/** What may stand there, and what to write. */
+export interface Advice {
+  readonly expected: string
+  readonly suggestion: string
+}
+
 /** Tells of a value that cannot be read; gives nothing, for a converter to return. */
 export function reject(
   node: Place,
   at: At,
   message: string,
-  expected?: string,
+  advice: Advice,
 ): Record<string, unknown> | undefined {
   const path = formatPath(at.path)
-  at.session.diagnostics.error(node, `${path}: ${message}`, { path: at.path, expected })
+  at.session.diagnostics.error(node, `${path}: ${message}`, { path: at.path, ...advice })
   return undefined
 }
+
+const NUMBER: Advice = { expected: 'a number', suggestion: 'write digits, without a unit' }
+const BYTES: Advice = {
+  expected: 'a byte size such as 512m or 1.5g',
+  suggestion: 'write a number and one of the units b, k, m, g, t, p',
+}
+const DURATION: Advice = {
+  expected: 'a duration such as 30s or 1m30s',
+  suggestion: 'write a number and one of the units ns, us, ms, s, m, h, d, w',
+}
+const COMMAND: Advice = {
+  expected: 'every quote closed, and no backslash at the end',
+  suggestion: 'write the command as a list: ["sh", "-c", "…"]',
+}
+const VARIABLE: Advice = { expected: 'a name', suggestion: 'remove the spaces around the name' }
 
 /** The value as it is. */
 export const asIs: Convert = (node) => toPlain(node)
@@ -70,7 +91,7 @@ export const asNumber: Convert = (node, at) => {
   const text = scalarText(node)
   if (!at.session.interpolate && text.includes('$')) return text
   const value = text.trim() === '' ? NaN : Number(text)
-  return Number.isFinite(value) ? value : reject(node, at, `"${text}" is not a number`, 'a number')
+  return Number.isFinite(value) ? value : reject(node, at, `"${text}" is not a number`, NUMBER)
 }
 
 /** A number where 0 is the same as nothing. */
@@ -86,7 +107,7 @@ export const asBytes: Convert = (node, at) => {
   if (!at.session.interpolate && text.includes('$')) return text
   const bytes = typeof node.value === 'number' ? Math.trunc(node.value) : tryParseBytes(text)
   if (bytes === undefined) {
-    return reject(node, at, `invalid size: '${text}'`, 'a byte size such as 512m or 1.5g')
+    return reject(node, at, `invalid size: '${text}'`, BYTES)
   }
   return bytes === 0 ? undefined : String(bytes)
 }
@@ -98,7 +119,7 @@ export const asDuration: Convert = (node, at) => {
   if (!at.session.interpolate && text.includes('$')) return text
   const nanos = tryParseDurationNs(text)
   if (nanos === undefined) {
-    return reject(node, at, `invalid duration: "${text}"`, 'a duration such as 30s or 1m30s')
+    return reject(node, at, `invalid duration: "${text}"`, DURATION)
   }
   return formatDuration(nanos)
 }
@@ -131,15 +152,7 @@ export const asCommand: Convert = (node, at) => {
   if (node.kind === 'list') return textsOf(node)
   if (node.kind !== 'scalar' || node.value === null) return undefined
   const words = splitShellWords(scalarText(node))
-  return (
-    words ??
-    reject(
-      node,
-      at,
-      'invalid command line string',
-      'every quote closed, and no backslash at the end',
-    )
-  )
+  return words ?? reject(node, at, 'invalid command line string', COMMAND)
 }
 
 /** `K=V` list or map -> map of texts; a key without value has the empty text. */
@@ -159,7 +172,7 @@ export const asEnvironment: Convert = (node, at) => {
       node,
       at,
       `environment variable "${key}" must not have leading or trailing spaces`,
-      'a name',
+      VARIABLE,
     )
   }
   return unlessEmpty(map)

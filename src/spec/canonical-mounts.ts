@@ -47,12 +47,10 @@ const asMode: Convert = (node, at) => {
   if (typeof node.value === 'number') return `0${node.value.toString(8)}`
   const digits = /^(?:0o)?([0-7]{1,6})$/.exec(scalarText(node))?.[1]
   if (digits === undefined)
-    return reject(
-      node,
-      at,
-      `invalid mode "${scalarText(node)}"`,
-      'octal permission bits such as 0440',
-    )
+    return reject(node, at, `invalid mode "${scalarText(node)}"`, {
+      expected: 'octal permission bits such as 0440',
+      suggestion: 'write four octal digits in quotes: "0440"',
+    })
   return `0${parseInt(digits, 8).toString(8)}`
 }
 
@@ -114,12 +112,10 @@ function shortVolume(node: Node, at: At): Plain | undefined {
   if (node.kind !== 'scalar') return undefined
   const volume = parseVolume(scalarText(node))
   if (typeof volume === 'string') {
-    return reject(
-      node,
-      at,
-      volume,
-      '[SOURCE:]TARGET[:OPTIONS], such as data:/var/lib/data or ./src:/app:ro',
-    )
+    return reject(node, at, volume, {
+      expected: '[SOURCE:]TARGET[:OPTIONS], such as data:/var/lib/data or ./src:/app:ro',
+      suggestion: 'use the long syntax: type, source and target',
+    })
   }
   const { source } = volume
   const resolved =
@@ -131,12 +127,10 @@ function longVolume(node: MapNode, at: At): Plain | undefined {
   const volume = recordFrom(node, VOLUME_FIELDS, at)
   const source = child(node, 'source')
   if (typeof volume['target'] !== 'string' || volume['target'] === '' || volume['target'] === '.') {
-    return reject(
-      node,
-      at,
-      'service volume is missing a mount target',
-      'target: a path in the container',
-    )
+    return reject(node, at, 'service volume is missing a mount target', {
+      expected: 'target: a path in the container',
+      suggestion: 'add target: /path',
+    })
   }
   if (volume['type'] !== 'bind') return volume
   if (source === undefined || text(volume['source']) === '') {
@@ -144,7 +138,7 @@ function longVolume(node: MapNode, at: At): Plain | undefined {
       node,
       at,
       'invalid mount config for type "bind": field Source must not be empty',
-      'source: a path of the host',
+      { expected: 'source: a path of the host', suggestion: 'add source: ./path' },
     )
   }
   return {
@@ -175,12 +169,10 @@ function shortDevice(spec: string, node: Node, at: At): Plain | undefined {
   const parts = spec.split(':')
   const [source = '', second, third] = parts
   if (parts.length > 3 || parts.includes('')) {
-    return reject(
-      node,
-      at,
-      `confusing device mapping, please use long syntax: ${spec}`,
-      'HOST[:CONTAINER[:rwm]]',
-    )
+    return reject(node, at, `confusing device mapping, please use long syntax: ${spec}`, {
+      expected: 'HOST[:CONTAINER[:rwm]]',
+      suggestion: 'use the long syntax: source, target and permissions',
+    })
   }
   if (third !== undefined) return { source, target: second, permissions: third }
   if (second === undefined) return device({ source })
@@ -202,7 +194,10 @@ const PORT_FIELDS: Fields = {
     const isPort = range !== undefined && range.first === range.last && range.first > 0
     return isPort
       ? range.first
-      : reject(node, at, `invalid target port "${value}"`, 'a port from 1 to 65535')
+      : reject(node, at, `invalid target port "${value}"`, {
+          expected: 'a port from 1 to 65535',
+          suggestion: 'write the port that the container listens on',
+        })
   },
 }
 
@@ -221,7 +216,10 @@ export const asPorts: Convert = (node, at) =>
       ].join(' '),
   )
 
-const PORT_SYNTAX = '[[IP:]HOST:]CONTAINER[/PROTOCOL], such as 8080:80 or 127.0.0.1:53:53/udp'
+const PORT_SYNTAX = {
+  expected: '[[IP:]HOST:]CONTAINER[/PROTOCOL], such as 8080:80 or 127.0.0.1:53:53/udp',
+  suggestion: 'write the port of the host, a colon, and the port of the container',
+}
 
 function shortPort(node: Node, at: At): readonly Plain[] {
   if (node.kind !== 'scalar') return []
@@ -243,7 +241,10 @@ function longPort(node: MapNode, at: At): readonly Plain[] {
   const published = child(node, 'published')
   if (!('target' in port)) {
     if (child(node, 'target') === undefined) {
-      reject(node, at, 'service port is missing a target port', 'target: a port of the container')
+      reject(node, at, 'service port is missing a target port', {
+        expected: 'target: a port of the container',
+        suggestion: 'add target: 80',
+      })
     }
     return []
   }
@@ -256,17 +257,18 @@ function longPort(node: MapNode, at: At): readonly Plain[] {
       published,
       under(at, 'published'),
       `invalid published port "${text(port['published'])}"`,
-      'a port, or a range',
+      {
+        expected: 'a port, or a range',
+        suggestion: 'write a number, or two with a hyphen between',
+      },
     )
   }
   const hostIp = text(port['host_ip'])
   if (hostIp !== '' && !isIPAddress(hostIp)) {
-    reject(
-      child(node, 'host_ip') ?? node,
-      under(at, 'host_ip'),
-      `Invalid ip address: ${hostIp}`,
-      'an IP address',
-    )
+    reject(child(node, 'host_ip') ?? node, under(at, 'host_ip'), `Invalid ip address: ${hostIp}`, {
+      expected: 'an IP address',
+      suggestion: 'write an address of this host, such as 127.0.0.1',
+    })
   }
   return [port]
 }
@@ -281,7 +283,10 @@ export const asHosts: Convert = (node, at) => {
     const [, host = '', addresses = ''] = match ?? []
     if (match === null || host === '' || addresses === '') {
       const message = match === null ? `bad host "${spec}"` : `bad host name '${host}' in "${spec}"`
-      reject(item, under(at, index), message, 'HOST=ADDRESS')
+      reject(item, under(at, index), message, {
+        expected: 'HOST=ADDRESS',
+        suggestion: 'write a name, an equals sign and an address: db=10.0.0.5',
+      })
       return []
     }
     return addresses.split(',').map((address) => `${host}=${address.replace(/^\[(.*)\]$/, '$1')}`)

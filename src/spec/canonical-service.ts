@@ -68,7 +68,10 @@ const asSsh: Convert = (node, at) => {
     const match = /^([^=]*?)(?:=|: )(.*)$/s.exec(text)
     if (match === null) {
       if (text === 'default' || !at.session.interpolate) return text
-      return reject(item, at, `invalid ssh key "${text}"`, '"default" or id=path')
+      return reject(item, at, `invalid ssh key "${text}"`, {
+        expected: '"default" or id=path',
+        suggestion: 'write default, or id=./path/to/key',
+      })
     }
     return `${match[1] ?? ''}: ${pathOf(item, match[2] ?? '', at)}`
   })
@@ -241,7 +244,10 @@ const HEALTHCHECK: Fields = {
       node.kind === 'list' ? (node.items[0] ?? node) : node,
       at,
       `healthcheck test must begin with NONE, CMD or CMD-SHELL, not "${test[0]}"`,
-      `["CMD", ${test.map((word) => JSON.stringify(word)).join(', ')}], or the command as one string`,
+      {
+        expected: 'a list that begins with NONE, CMD or CMD-SHELL, or a string',
+        suggestion: `write ${JSON.stringify(['CMD', ...test])}`,
+      },
     )
   },
   timeout: asDuration,
@@ -404,6 +410,6 @@ function checkProbe(node: MapNode, at: At): void {
     probe,
     inner,
     kinds === '' ? 'the probe is empty' : `the probe has several kinds: ${kinds}`,
-    'exactly one of http, tcp, unix, file',
+    { expected: 'exactly one of http, tcp, unix, file', suggestion: 'keep one of them' },
   )
 }

@@ -3,7 +3,7 @@ import { config, safeParse } from 'zod/mini'
 import type { core } from 'zod/mini'
 import type { Diagnostics } from './diagnostics.ts'
 import { find, formatPath, locate, locateKey, scalarText, toPlain } from './node.ts'
-import type { MapNode, Path } from './node.ts'
+import type { MapNode, Node, Path } from './node.ts'
 import { stackFileSchema } from './schema.ts'
 import { suggest } from './suggest.ts'
 
@@ -38,6 +38,7 @@ function report(issue: Issue, base: Path, check: Check): void {
       diagnostics.error(locateKey(root, path), `"${String(path.at(-1))}" is no valid name`, {
         path,
         expected: 'letters, digits, dots, hyphens and underscores',
+        suggestion: `write ${String(path.at(-1)).replace(/[^a-zA-Z0-9._-]+/g, '-')}`,
       })
       return
     case 'invalid_type':
@@ -57,6 +58,7 @@ function report(issue: Issue, base: Path, check: Check): void {
       diagnostics.error(locate(root, path), `${formatPath(path)}: ${issue.message}`, {
         path,
         expected: expectedOf(issue),
+        suggestion: issue.code === 'custom' ? 'remove one of them' : undefined,
       })
   }
 }
@@ -65,7 +67,15 @@ function expectedOf(issue: Issue): string | undefined {
   if (issue.code === 'invalid_format') return issue.pattern && `text like ${issue.pattern}`
   if (issue.code === 'too_small') return `at least ${String(issue.minimum)}`
   if (issue.code === 'too_big') return `at most ${String(issue.maximum)}`
-  return undefined
+  return issue.code === 'custom' ? 'each item once' : undefined
+}
+
+const MAX_LISTED = 20
+
+function listed(names: readonly string[]): string | undefined {
+  if (names.length === 0) return undefined
+  if (names.length <= MAX_LISTED) return `one of ${names.join(', ')}`
+  return `one of the ${String(names.length)} attributes of a service, such as image, command, environment, ports, volumes`
 }
 
 function reportUnknownKey(key: string, path: Path, { root, diagnostics }: Check): void {
@@ -77,42 +87,64 @@ function reportUnknownKey(key: string, path: Path, { root, diagnostics }: Check)
     `additional properties '${key}' not allowed ${where}`,
     {
       path: [...path, key],
-      expected: names.length === 0 ? undefined : `one of ${names.join(', ')}`,
+      expected: listed(names),
       suggestion:
         near === undefined ? `keys of your own begin with x-: x-${key}` : `did you mean "${near}"?`,
     },
   )
 }
 
-function reportType(expected: string, path: Path, { root, diagnostics }: Check): void {
-  const at = formatPath(path)
+function reportType(expected: string, path: Path, check: Check): void {
+  reportKind(path, [NOUNS[expected] ?? expected], check)
+}
+
+/** Tells that a value of another kind should stand at a path, or that one should. */
+function reportKind(path: Path, nouns: readonly string[], { root, diagnostics }: Check): void {
   const node = find(root, path)
+  const at = formatPath(path)
+  const last = nouns.at(-1) ?? 'something else'
+  const noun = nouns.length > 1 ? `${nouns.slice(0, -1).join(', ')} or ${last}` : last
   if (node === undefined) {
     const key = String(path.at(-1))
-    diagnostics.error(
-      locate(root, path.slice(0, -1)),
-      `${at.slice(0, at.lastIndexOf('.'))}: missing property '${key}'`,
-      {
-        path,
-        expected: `${key}, ${NOUNS[expected] ?? expected}`,
-      },
-    )
+    const owner = path.slice(0, -1)
+    diagnostics.error(locate(root, owner), `${formatPath(owner)}: missing property '${key}'`, {
+      path,
+      expected: noun,
+      suggestion: `add ${key}:`,
+    })
     return
   }
-  const noun = NOUNS[expected] ?? expected
   diagnostics.error(locate(root, path), `${at === '' ? 'the file' : at} must be ${noun}`, {
     path,
     expected: noun,
-    suggestion: quoteHint(expected, path, { root, diagnostics }),
+    suggestion: rewriteHint(node, path, nouns),
   })
 }
 
-/** A number or a boolean where text is wanted: quotes make it text. */
-function quoteHint(expected: string, path: Path, { root }: Check): string | undefined {
-  const node = find(root, path)
-  if (expected !== 'string' || node?.kind !== 'scalar' || node.value === null) return undefined
-  return `quote it: "${scalarText(node)}"`
+/** How to write what stands there as what is wanted. */
+function rewriteHint(node: Node, path: Path, nouns: readonly string[]): string {
+  const text = node.kind === 'scalar' ? scalarText(node) : ''
+  const isValue = node.kind === 'scalar' && node.value !== null
+  if (isValue && DURATIONS.has(String(path.at(-1)))) return `write a unit: ${text}s`
+  if (isValue && nouns.includes('a string')) return `quote it: "${text}"`
+  if (isValue && nouns.includes('a list')) return `write it as an item of a list: ["${text}"]`
+  if (!isValue && node.kind === 'scalar')
+    return `write ${nouns[0] ?? 'a value'} below it, indented, or remove it`
+  if (node.kind === 'list' && nouns.includes('a mapping'))
+    return 'write key: value, without the dashes'
+  return `write ${nouns[0] ?? 'another value'} here`
 }
+
+const DURATIONS = new Set([
+  'interval',
+  'timeout',
+  'start_period',
+  'start_interval',
+  'stop_grace_period',
+  'delay',
+  'monitor',
+  'window',
+])
 
 const NOUNS: Readonly<Record<string, string>> = {
   string: 'a string',
@@ -144,7 +176,7 @@ function reportValue(values: readonly string[], path: Path, { root, diagnostics 
   diagnostics.error(locate(root, path), `${at}: "${value}" is not allowed`, {
     path,
     expected: values.length === 1 ? (values[0] ?? '') : `one of ${values.join(', ')}`,
-    suggestion: near === undefined ? undefined : `did you mean "${near}"?`,
+    suggestion: near === undefined ? `write ${values[0] ?? ''}` : `did you mean "${near}"?`,
   })
 }
 
@@ -161,7 +193,7 @@ function reportUnion(issue: core.$ZodIssueInvalidUnion, path: Path, check: Check
     for (const inner of best) report(inner, path, check)
     return
   }
-  reportKinds(issue, path, check)
+  reportKind(path, [...new Set(kindsOf(issue))], check)
 }
 
 function isWrongKind(issue: Issue): boolean {
@@ -177,26 +209,6 @@ function isWrongKind(issue: Issue): boolean {
 /** An `x-*` key is no error. */
 function isSerious(issue: Issue): boolean {
   return issue.code !== 'unrecognized_keys' || issue.keys.some((key) => !key.startsWith('x-'))
-}
-
-function reportKinds(
-  issue: core.$ZodIssueInvalidUnion,
-  path: Path,
-  { root, diagnostics }: Check,
-): void {
-  const kinds = [...new Set(kindsOf(issue))]
-  const node = find(root, path)
-  const last = kinds.at(-1) ?? 'something else'
-  const noun = kinds.length > 1 ? `${kinds.slice(0, -1).join(', ')} or ${last}` : last
-  if (node === undefined) {
-    const message = `missing property '${String(path.at(-1))}'`
-    diagnostics.error(locate(root, path.slice(0, -1)), message, { path, expected: noun })
-    return
-  }
-  diagnostics.error(locate(root, path), `${formatPath(path)} must be ${noun}`, {
-    path,
-    expected: noun,
-  })
 }
 
 function kindsOf(issue: core.$ZodIssueInvalidUnion): string[] {

@@ -121,11 +121,13 @@ function dependencyFindings(name: string, service: Plain, context: CheckContext)
     findings.push({
       path: ['services', name, attribute ?? 'depends_on', ...rest],
       message: `service "${name}" depends on ${isInactive ? `service ${needed}, whose profiles are not active: undefined service` : 'undefined service'} "${needed}"`,
-      expected: isInactive ? undefined : `one of ${Object.keys(model.services).join(', ')}`,
+      expected: isInactive
+        ? 'a service that is active'
+        : `one of ${Object.keys(model.services).join(', ')}`,
       suggestion: isInactive
         ? `activate a profile of it (${profiles}), or write required: false`
         : near === undefined
-          ? undefined
+          ? `define a service ${needed}, or remove this`
           : `did you mean "${near}"?`,
     })
   }
@@ -155,6 +157,7 @@ function resourceFindings(model: Model): Finding[] {
         path: ['volumes', key, attribute],
         message: `volumes.${key}: conflicting parameters "external" and "${attribute}" specified`,
         expected: 'only a name beside external: true',
+        suggestion: `remove ${attribute}, or external`,
       })
     }
   }
@@ -187,6 +190,10 @@ function sourceFindings(
       path: [kind, key],
       message,
       expected: `exactly one of ${sources.join(', ')}, or external: true`,
+      suggestion:
+        given.length === 0
+          ? `add ${sources[0] ?? 'file'}: …`
+          : `remove all but one of ${given.join(', ')}`,
     },
   ]
 }
@@ -240,11 +247,14 @@ function buildContextFindings(model: Model): Finding[] {
         const other = Object.hasOwn(model.services, needed) ? model.services[needed] : undefined
         if (other === undefined) {
           const message = `service "${name}" declares unknown service "${needed}" as additional contexts ${key}`
-          return [{ path, message, expected: `one of ${Object.keys(model.services).join(', ')}` }]
+          const expected = `one of ${Object.keys(model.services).join(', ')}`
+          return [{ path, message, expected, suggestion: `define a service ${needed}` }]
         }
         if ('build' in other) return []
         const message = `service "${name}" declares non-buildable service "${needed}" as additional contexts ${key}`
-        return [{ path, message, expected: 'a service with build' }]
+        return [
+          { path, message, expected: 'a service with build', suggestion: `give ${needed} a build` },
+        ]
       },
     ),
   )

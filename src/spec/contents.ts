@@ -50,7 +50,11 @@ function bytesOf(
   const [kind, key] = path
   const place = locate(root, path)
   const tell = (message: string, expected: string): void => {
-    session.diagnostics.error(place, `cannot read ${kind}.${key}: ${message}`, { path, expected })
+    session.diagnostics.error(place, `cannot read ${kind}.${key}: ${message}`, {
+      path,
+      expected,
+      suggestion: 'create it, or name another source',
+    })
   }
   if (definition['external'] === true) return undefined
   const variable = textIn(definition, 'environment')

@@ -68,6 +68,7 @@ function resolveService(name: string, file: ServiceFile, step: Step): Node | und
   if (cycle !== undefined) {
     diagnostics.error(extended, `circular reference: services extend each other: ${cycle}`, {
       path: ['services', name, 'extends'],
+      expected: 'services that do not extend each other in a circle',
       suggestion: 'remove one of these extends',
     })
     return plain
@@ -101,6 +102,7 @@ function baseOf(name: string, extended: Node, file: ServiceFile, step: Step): No
     session.diagnostics.error(extended, `extends.${name}.service is required`, {
       path,
       expected: 'the name of a service, or a map with service and file',
+      suggestion: 'add service: name',
     })
     return undefined
   }
@@ -127,7 +129,11 @@ function reportMissing({ name, service, place, target, session }: Missing): void
   const subject = `cannot extend service "${name}" in ${target.source.file}`
   const path = ['services', name, 'extends']
   if (target.services === undefined) {
-    session.diagnostics.error(place, `${subject}: no services section`, { path })
+    session.diagnostics.error(place, `${subject}: no services section`, {
+      path,
+      expected: 'a file with services',
+      suggestion: 'name another file',
+    })
     return
   }
   const names = [...target.services.entries.keys()]
@@ -135,7 +141,7 @@ function reportMissing({ name, service, place, target, session }: Missing): void
   session.diagnostics.error(place, `${subject}: service "${service}" not found`, {
     path,
     expected: `one of the services ${names.join(', ')}`,
-    ...(near === undefined ? {} : { suggestion: `did you mean "${near}"?` }),
+    suggestion: near === undefined ? 'name a service of that file' : `did you mean "${near}"?`,
   })
 }
 

@@ -31,6 +31,7 @@ export function resolveIncludes(
     diagnostics.error(include, 'include must be a list', {
       path: ['include'],
       expected: 'a list of paths, or of maps with path, project_directory and env_file',
+      suggestion: 'write each path as an item: - ./other.yaml',
     })
     return undefined
   }
@@ -58,6 +59,7 @@ function includeEntry(entry: Node, source: Source, assembly: Assembly): MapNode 
     diagnostics.error(entry, 'include entry has no path', {
       path: ['include'],
       expected: 'a path, or a map with path, project_directory and env_file',
+      suggestion: 'add path: ./other.yaml',
     })
     return undefined
   }
@@ -67,6 +69,7 @@ function includeEntry(entry: Node, source: Source, assembly: Assembly): MapNode 
     const chain = [...including, repeated ?? first].join(' -> ')
     diagnostics.error(entry, `include cycle detected: ${chain}`, {
       path: ['include'],
+      expected: 'files that do not include each other in a circle',
       suggestion: 'remove one of these includes',
     })
     return undefined

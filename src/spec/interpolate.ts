@@ -130,7 +130,10 @@ function substituted(node: ScalarNode, template: string, context: Visit): string
     diagnostics.error(placeWithin(node, error.offset), error.message, {
       path: [...path],
       ...(error.kind === 'required'
-        ? { expected: 'the variable in the environment or in an environment file' }
+        ? {
+            expected: 'the variable in the environment or in an environment file',
+            suggestion: 'set it in .env, or give it a default: ${NAME:-value}',
+          }
         : {
             expected: '$NAME or ${NAME} with a default such as ${NAME:-value}',
             suggestion: 'write $$ for a dollar sign that begins no variable',
@@ -165,6 +168,7 @@ function castScalar(node: ScalarNode, text: string, { cast, context }: CastOptio
     context.diagnostics.error(node, `cannot cast ${shown}: "${text}" is not ${EXPECTED[cast]}`, {
       path,
       expected: EXPECTED[cast],
+      suggestion: 'set the variable to one, or correct its default',
     })
     return node
   }

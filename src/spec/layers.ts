@@ -20,6 +20,7 @@ export function assemble(layers: readonly Layer[], assembly: Assembly): MapNode 
     if (document.kind !== 'map') {
       diagnostics.error(document, 'top-level object must be a mapping', {
         expected: 'a map of services, networks, volumes, configs, secrets',
+        suggestion: 'begin with services:',
       })
       continue
     }

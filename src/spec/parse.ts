@@ -74,6 +74,7 @@ function composeDocuments(source: Source, diagnostics: Diagnostics): Document[] 
     if (!(error instanceof RangeError)) throw error
     diagnostics.error({ source, offset: 0 }, 'the YAML is nested too deeply', {
       expected: `at most ${String(MAX_DEPTH)} levels`,
+      suggestion: 'flatten it',
     })
     return []
   }
@@ -81,15 +82,33 @@ function composeDocuments(source: Source, diagnostics: Diagnostics): Document[] 
 
 function reportSyntax(document: Document, source: Source, diagnostics: Diagnostics): boolean {
   for (const error of document.errors.slice(0, MAX_SYNTAX_ERRORS)) {
-    const offset = Math.min(error.pos[0], source.text.length)
-    const tab = error.code === 'TAB_AS_INDENT' || /^[ ]*\t/.test(lineAround(source.text, offset))
-    diagnostics.error({ source, offset }, `YAML syntax: ${error.message}`, {
-      ...(tab
-        ? { expected: 'indentation by spaces', suggestion: 'replace the tab by spaces' }
-        : {}),
-    })
+    const offset = offsetOf(error, source.text)
+    const hasTab = /^[ ]*\t/.test(lineAround(source.text, offset))
+    const advice = hasTab ? TAB : /quote/.test(error.message) ? QUOTE : SYNTAX
+    diagnostics.error({ source, offset }, `YAML syntax: ${error.message}`, advice)
   }
   return document.errors.length > 0
+}
+
+const TAB = { expected: 'indentation by spaces', suggestion: 'replace the tab by spaces' }
+const QUOTE = { expected: 'a closing quote', suggestion: 'close the quote that begins here' }
+const SYNTAX = {
+  expected: 'YAML 1.2',
+  suggestion:
+    'compare the indentation with the lines above, and quote text that has ": " or " #" in it',
+}
+
+/** Where a mistake is seen: at the quote that is not closed, at the text of a line rather than its margin. */
+function offsetOf(
+  error: { readonly pos: [number, number]; readonly message: string },
+  text: string,
+): number {
+  const offset = Math.min(error.pos[0], text.length)
+  const quote = /^Missing closing (["'])/.exec(error.message)?.[1]
+  if (quote !== undefined) return Math.max(0, text.lastIndexOf(quote, offset))
+  const isMargin = offset === 0 || text[offset - 1] === '\n'
+  const margin = isMargin ? /^ */.exec(text.slice(offset, offset + 200))?.[0].length : 0
+  return offset + (margin ?? 0)
 }
 
 function lineAround(text: string, offset: number): string {
@@ -135,7 +154,12 @@ function withTag(node: Node, tag: string | undefined): Node {
 /** Tells once that a bound is passed; what follows is made nothing of, so that it ends soon. */
 function refuse(composition: Composition, offset: number, message: string): ScalarNode {
   const place = { source: composition.source, offset }
-  if (!composition.refused) composition.diagnostics.error(place, message)
+  if (!composition.refused) {
+    composition.diagnostics.error(place, message, {
+      expected: `at most ${String(MAX_DEPTH)} levels, and ${String(MAX_ALIASED_NODES)} nodes by aliases`,
+      suggestion: 'refer to fewer or to smaller anchors',
+    })
+  }
   composition.refused = true
   return scalar(composition.source, offset, null)
 }
@@ -149,6 +173,7 @@ function resolveAlias(name: string, offset: number, composition: Composition): N
       : `unknown anchor "${name}"`
     diagnostics.error({ source, offset }, message, {
       expected: 'the name of an anchor that stands before',
+      suggestion: `write &${name} before the value that is meant`,
     })
     return scalar(source, offset, null)
   }
@@ -189,7 +214,7 @@ function convertList(yaml: YAMLSeq, composition: Composition, depth: number): Li
 function convertMap(yaml: YAMLMap, composition: Composition, depth: number): MapNode {
   const { source } = composition
   const entries = new Map<string, Entry>()
-  const merged: Node[] = []
+  const merged: Fragment[] = []
   let tagged = false
   for (const pair of yaml.items as Pair<YamlNode, YamlNode | null>[]) {
     if (composition.refused) break
@@ -199,7 +224,7 @@ function convertMap(yaml: YAMLMap, composition: Composition, depth: number): Map
         ? scalar(source, offset, null)
         : convert(pair.value, composition, depth + 1)
     if (isMergeKey(pair.key)) {
-      merged.push(value)
+      merged.push({ value, place: { source, offset } })
       continue
     }
     const key = readKey(pair.key, composition)
@@ -224,7 +249,7 @@ function readKey(yaml: YamlNode, composition: Composition): string | undefined {
   const shown = node.kind === 'scalar' ? String(node.value) : `a ${node.kind}`
   diagnostics.error({ source, offset: yaml.range?.[0] ?? 0 }, `non-string key: ${shown}`, {
     expected: 'a key that is text',
-    ...(node.kind === 'scalar' ? { suggestion: `quote it: "${shown}"` } : {}),
+    suggestion: node.kind === 'scalar' ? `quote it: "${shown}"` : 'write a name for it',
   })
   return undefined
 }
@@ -247,14 +272,27 @@ function reportDuplicate(
   )
 }
 
+/** What a `<<` names, and where it stands. */
+interface Fragment {
+  readonly value: Node
+  readonly place: Place
+}
+
 /** `<<`: the keys of the fragments that the map itself lacks; nested values are not merged. */
-function mergeKeys(map: MapNode, fragments: readonly Node[], composition: Composition): MapNode {
+function mergeKeys(
+  map: MapNode,
+  fragments: readonly Fragment[],
+  composition: Composition,
+): MapNode {
   const entries = new Map<string, Entry>()
   const taken: Node[] = []
-  const take = (fragment: Node): void => {
+  const take = (fragment: Node, place: Place): void => {
     if (fragment.kind !== 'map') {
-      composition.diagnostics.error(fragment, 'cannot merge with "<<": the value is no map', {
-        expected: 'a map, or a list of maps (an alias such as *defaults)',
+      const isMissing = fragment.kind === 'scalar' && fragment.value === null
+      if (isMissing) return
+      composition.diagnostics.error(place, 'cannot merge with "<<": the value is no map', {
+        expected: 'a map, or a list of maps',
+        suggestion: 'write an alias of a map, such as *defaults',
       })
       return
     }
@@ -263,9 +301,8 @@ function mergeKeys(map: MapNode, fragments: readonly Node[], composition: Compos
       if (!map.entries.has(key) && !entries.has(key)) entries.set(key, entry)
     }
   }
-  for (const fragment of fragments) {
-    if (fragment.kind === 'list') fragment.items.forEach(take)
-    else take(fragment)
+  for (const { value, place } of fragments) {
+    for (const fragment of value.kind === 'list' ? value.items : [value]) take(fragment, place)
   }
   for (const [key, entry] of map.entries) entries.set(key, entry)
   const full: MapNode = { ...map, entries }

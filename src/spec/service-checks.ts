@@ -3,6 +3,7 @@ import type { Finding } from './checks.ts'
 import type { Plain } from './model.ts'
 import { listIn, mapIn, recordsIn, textIn, textsIn } from './model.ts'
 import type { Path } from './node.ts'
+import { suggest } from './suggest.ts'
 
 type ServiceCheck = (name: string, service: Plain) => readonly Finding[]
 
@@ -28,6 +29,7 @@ const checkBuild: ServiceCheck = (name, service) => {
       path: at(name, 'build', 'dockerfile_inline'),
       message: `service "${name}" declares mutually exclusive dockerfile and dockerfile_inline`,
       expected: 'one of the two',
+      suggestion: 'remove dockerfile, or dockerfile_inline',
     })
   }
   const platforms = textsIn(build, 'platforms')
@@ -37,6 +39,7 @@ const checkBuild: ServiceCheck = (name, service) => {
       path: at(name, 'platform'),
       message: `service "${name}": build.platforms must include service.platform "${platform}"`,
       expected: `one of ${platforms.join(', ')}`,
+      suggestion: `add ${platform} to build.platforms`,
     })
   }
   return findings
@@ -66,13 +69,14 @@ const checkScale: ServiceCheck = (name, service) => {
     if (typeof value !== 'number' || value >= 0) continue
     const path = key === 'scale' ? at(name, 'scale') : at(name, 'deploy', 'replicas')
     const message = `${path.join('.')}: must be greater than or equal to 0`
-    findings.push({ path, message, expected: '0 or more' })
+    findings.push({ path, message, expected: '0 or more', suggestion: 'write 0 to run none' })
   }
   if (typeof scale === 'number' && typeof replicas === 'number' && scale !== replicas) {
     findings.push({
       path: at(name, 'scale'),
       message: `services.${name}: can't set distinct values on 'scale' (${String(scale)}) and 'deploy.replicas' (${String(replicas)})`,
       expected: 'the same number, or one of the two',
+      suggestion: 'remove scale: deploy.replicas says the same',
     })
   }
   const count = Math.max(Number(scale ?? 1), Number(replicas ?? 1))
@@ -81,6 +85,7 @@ const checkScale: ServiceCheck = (name, service) => {
       path: at(name, 'container_name'),
       message: `services.${name}: can't set container_name and ${scale === undefined ? 'deploy.replicas' : 'scale'} of ${String(count)}: container name must be unique`,
       expected: 'no container_name where there are several containers',
+      suggestion: 'remove container_name',
     })
   }
   return findings
@@ -105,6 +110,7 @@ const checkLimits: ServiceCheck = (name, service) => {
         path: at(name, attribute),
         message: `services.${name}: can't set distinct values on '${attribute}' and 'deploy.resources.${section}.${field}'`,
         expected: 'the same value, or one of the two',
+        suggestion: `remove ${attribute}`,
       },
     ]
   })
@@ -130,6 +136,7 @@ const checkMounts: ServiceCheck = (name, service) => {
         path,
         message: `${shown}: target ${target} already mounted as ${owner}`,
         expected: 'one mount for each target',
+        suggestion: 'remove one of the two mounts',
       },
     ]
   })
@@ -152,6 +159,7 @@ const checkDevices: ServiceCheck = (name, service) => {
           path: [...path, index],
           message: `services.${name}: "count" and "device_ids" attributes are exclusive`,
           expected: 'one of the two',
+          suggestion: 'remove count, or device_ids',
         },
       ]
     }),
@@ -165,15 +173,26 @@ const checkWatch: ServiceCheck = (name, service) =>
     const findings: Finding[] = []
     if (action.startsWith('sync') && textIn(rule, 'target') === '') {
       const message = `services.${name}.develop.watch: target is required for ${action} action`
-      findings.push({ path, message, expected: 'target: a path in the container' })
+      findings.push({
+        path,
+        message,
+        expected: 'target: a path in the container',
+        suggestion: 'add target: /path',
+      })
     }
     if (action === 'sync+exec' && listIn(mapIn(rule, 'exec'), 'command').length === 0) {
       const message = `services.${name}.develop.watch: exec.command is required for ${action} action`
-      findings.push({ path, message, expected: 'exec with a command' })
+      findings.push({
+        path,
+        message,
+        expected: 'exec with a command',
+        suggestion: 'add exec: {command: …}',
+      })
     }
     return findings
   })
 
+const POLICIES = ['no', 'always', 'on-failure', 'unless-stopped']
 const RESTART = /^(?:no|always|on-failure(?::\d+)?|unless-stopped)$/
 
 /** The schema lets any text through; the engine would not know what to do with it. */
@@ -185,6 +204,7 @@ const checkRestart: ServiceCheck = (name, service) => {
       path: at(name, 'restart'),
       message: `services.${name}.restart: invalid restart policy "${restart}"`,
       expected: 'no, always, on-failure, on-failure:N or unless-stopped',
+      suggestion: `write ${suggest(restart, POLICIES) ?? 'unless-stopped'}`,
     },
   ]
 }

@@ -75,6 +75,7 @@ function envFileValues({
     session.diagnostics.error(place, `unsupported env_file format "${format}"`, {
       path,
       expected: 'raw, or no format',
+      suggestion: 'remove format, or write format: raw',
     })
     return []
   }

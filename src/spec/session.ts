@@ -47,6 +47,7 @@ export function readText(session: Session, path: string, place?: Place): string 
   if (typeof bytes === 'string') {
     session.diagnostics.error(place, `cannot read ${path}: ${bytes}`, {
       expected: 'the path of a file that is there',
+      suggestion: 'create it, or correct the path',
     })
     return undefined
   }

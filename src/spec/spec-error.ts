@@ -82,8 +82,17 @@ function placeFields(place: Place): Partial<Diagnostic> {
 function summaryOf(diagnostic: Diagnostic): string {
   const { file, line, column, path, message } = diagnostic
   const where = file === undefined ? '' : `${file}:${String(line ?? 1)}:${String(column ?? 1)}: `
-  const at = path === undefined || message.includes(path) ? '' : `${path}: `
+  const isNamed = path === undefined || message.includes(path) || startsWithin(path, message)
+  const at = isNamed ? '' : `${path}: `
   return `${where}${at}${message}`
+}
+
+/** A message that begins with `services.web:` already says where it is. */
+function startsWithin(path: string, message: string): boolean {
+  const start = message.slice(0, message.indexOf(':'))
+  return (
+    start !== '' && (path === start || path.startsWith(`${start}.`) || path.startsWith(`${start}[`))
+  )
 }
 
 const MAX_LINE = 160
