@@ -65,8 +65,8 @@ const COMMON: BuildOptions = {
   // koffi loads its native part from beside itself.
   external: ['koffi'],
   plugins: [importMeta],
-  minifySyntax: true,
-  minifyWhitespace: true,
+  // Every kilobyte of source is read, decoded and hashed on each start.
+  minify: true,
   legalComments: 'none',
   logLevel: 'error',
 }

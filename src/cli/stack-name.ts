@@ -6,18 +6,22 @@ import { existsSync, readFileSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import type { CommandContext } from './command.ts'
 
-/** Names that are looked for, in order (Compose Specification, "Compose file"). */
-export const DEFAULT_FILES = [
+/** Names that are looked for, in order; a test holds them against the loader's. */
+const DEFAULT_FILES = [
+  'stack.yaml',
+  'stack.yml',
   'compose.yaml',
   'compose.yml',
-  'docker-compose.yaml',
   'docker-compose.yml',
-] as const
+  'docker-compose.yaml',
+]
 const OVERRIDES = [
-  'compose.override.yaml',
+  'stack.override.yaml',
+  'stack.override.yml',
   'compose.override.yml',
-  'docker-compose.override.yaml',
+  'compose.override.yaml',
   'docker-compose.override.yml',
+  'docker-compose.override.yaml',
 ]
 
 /** Docker Compose's form of a directory's name: lower case, `[a-z0-9_-]`, not beginning with `_` or `-`. */
@@ -39,15 +43,21 @@ const NAME_LINE = /^name:[ \t]+([a-z0-9][a-z0-9_-]*)[ \t]*(?:#.*)?$/
 /** Reads the top-level `name:` of a stack file without parsing YAML. */
 export function plainName(text: string): PlainName {
   let found: PlainName = { kind: 'none' }
+  let afterName = false
   for (const line of text.split('\n')) {
     const trimmed = line.trimEnd()
-    if (/^[ \t#]/.test(trimmed) || trimmed === '') continue
+    if (trimmed === '' || trimmed.startsWith('#')) continue
+    // An indented line may go on with the name.
+    if (/^[ \t]/.test(trimmed) && afterName) return { kind: 'unclear' }
+    afterName = false
+    if (/^[ \t]/.test(trimmed)) continue
     // A flow mapping, quotes, an explicit key, a merge, a directive or a document mark at top level.
     if (/^(?:[{"'?&*!%<\ufeff]|---|\.\.\.)/.test(trimmed)) return { kind: 'unclear' }
     if (!/^name\s*:/.test(trimmed)) continue
     const name = NAME_LINE.exec(trimmed)?.[1]
     if (name === undefined || found.kind === 'name') return { kind: 'unclear' }
     found = { kind: 'name', name }
+    afterName = true
   }
   return found
 }
@@ -69,7 +79,9 @@ function findDefaultFiles(from: string): readonly string[] {
 }
 
 /** @returns undefined when only the full loader can tell */
-function quickName(context: CommandContext): string | undefined {
+export function quickName(
+  context: Pick<CommandContext, 'global' | 'env' | 'cwd'>,
+): string | undefined {
   const { global, env, cwd } = context
   const files =
     global.files.length > 0 ? global.files.map((file) => resolve(cwd, file)) : findDefaultFiles(cwd)

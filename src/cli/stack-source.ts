@@ -57,10 +57,7 @@ export async function loadSource(
   context: CommandContext,
   change: Partial<LoadOptions> = {},
 ): Promise<LoadedStack> {
-  const loader = '../spec/load-stack.ts'
-  const { loadStack } = (await import(loader)) as {
-    loadStack: (options: LoadOptions) => LoadedStack
-  }
+  const { loadStack } = await import('../spec/load-stack.ts')
   const loaded = loadStack({ ...toLoadOptions(context), ...change })
   for (const warning of loaded.warnings) context.output.note(warningText(warning))
   return loaded

@@ -4,6 +4,7 @@
  */
 import { request as httpRequest } from 'node:http'
 import type { ClientRequest, IncomingMessage } from 'node:http'
+import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { ERROR_CODES, toTsstackError, TsstackError } from '../errors.ts'
 import type { ErrorBody, ErrorCode } from '../errors.ts'
@@ -123,10 +124,10 @@ function parseJson(text: string): unknown {
 function send(options: TransportOptions, call: Call): ClientRequest {
   const body = call.body === undefined ? undefined : JSON.stringify(call.body)
   const request = httpRequest({
-    socketPath: options.socket,
+    // Without an agent: one connection a call, and none of what an agent does for names and addresses.
+    createConnection: () => connect(options.socket),
     method: call.method,
     path: call.path,
-    agent: false,
     headers: {
       host: 'tsstack',
       ...(body === undefined

@@ -197,6 +197,7 @@ test.each([
   ['---\nname: shop\n', { kind: 'unclear' }],
   ['<<: *x\n', { kind: 'unclear' }],
   ['name: a\nname: b\n', { kind: 'unclear' }],
+  ['name: a\n  b\n', { kind: 'unclear' }],
   ['', { kind: 'none' }],
 ])('plainName(%j) is %j', (text, name) => {
   expect(plainName(text)).toEqual(name)
