@@ -161,14 +161,13 @@ function reportValue(values: readonly string[], path: Path, { root, diagnostics 
   const node = find(root, path)
   const at = formatPath(path)
   if (node === undefined) {
-    diagnostics.error(
-      locate(root, path.slice(0, -1)),
-      `missing property '${String(path.at(-1))}'`,
-      {
-        path,
-        expected: `one of ${values.join(', ')}`,
-      },
-    )
+    const key = String(path.at(-1))
+    const owner = path.slice(0, -1)
+    diagnostics.error(locate(root, owner), `${formatPath(owner)}: missing property '${key}'`, {
+      path,
+      expected: `one of ${values.join(', ')}`,
+      suggestion: `add ${key}: ${values[0] ?? ''}`,
+    })
     return
   }
   const value = node.kind === 'scalar' ? scalarText(node) : `a ${node.kind}`

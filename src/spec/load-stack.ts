@@ -26,6 +26,7 @@ import { selectProfiles, selectServices, withoutUnused } from './selection.ts'
 import { resolveServiceFiles } from './service-files.ts'
 import type { Session } from './session.ts'
 import { openSession } from './session.ts'
+import { SpecError, diagnosticAt } from './spec-error.ts'
 import type { Stack } from './stack.ts'
 
 /**
@@ -84,10 +85,18 @@ function loadTree(options: LoadOptions, project: ProjectFiles, session: Session)
   diagnostics.throwIfAny()
   const onlyVersion =
     root !== undefined && [...root.entries.keys()].every((key) => key === 'version')
-  if (root === undefined || onlyVersion)
-    diagnostics.error(undefined, 'empty compose file: no services')
-  diagnostics.throwIfAny()
-  return { root: root as MapNode, name, environment: named }
+  if (root === undefined || onlyVersion) throw emptyFile(project)
+  return { root, name, environment: named }
+}
+
+function emptyFile({ files, workingDir, environment }: ProjectFiles): SpecError {
+  const source = sourceOf(files[0] ?? '-', '', { directory: workingDir, environment })
+  return new SpecError([
+    diagnosticAt({ source, offset: 0 }, 'empty compose file: no services', {
+      expected: 'services with at least one service',
+      suggestion: 'write services:, and below it a name with an image',
+    }),
+  ])
 }
 
 interface LayerOptions {
