@@ -154,7 +154,8 @@ function gatesOf(service: string, context: StartContext, waits: Map<string, Plan
     const containers = (context.nodes.get(dependency.service) ?? []).filter(({ steps }) =>
       remains(steps),
     )
-    const starts = containers.flatMap(({ start }) => start ?? [])
+    // An update may be what makes the condition possible: a health check that is new.
+    const starts = containers.flatMap(({ start, update }) => start ?? update ?? [])
     const fulfilled = containers.every(({ steps }) => isFulfilled(steps, dependency.condition))
     if (fulfilled) continue
     const isWaitedFor = context.scope.has(dependency.service)

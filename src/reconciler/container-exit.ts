@@ -31,7 +31,7 @@ export async function handleExit(
   { live, status, launch }: EndedRun,
 ): Promise<void> {
   const { id } = live
-  live.health?.close()
+  context.live.get(id)?.health?.close() // not that of the start: an update may have replaced it
   live.io.close()
   context.networks.unpublish(id)
   const oomKilled = live.cgroup.oomKills() > live.oomKillsBefore

@@ -31,7 +31,9 @@ export interface PortPublisher {
 
 const ANY_IPV4 = '0.0.0.0'
 const ANY_IPV6 = '::'
+/** Keys of the settings, by what needed them. */
 const FORWARDING = 'forwarding'
+const FORWARDING_IPV6 = 'forwarding IPv6'
 
 interface HeldPort {
   readonly port: PublishedPort
@@ -41,7 +43,8 @@ interface HeldPort {
 /** What leads to one container. */
 interface Holding {
   readonly ports: readonly HeldPort[]
-  readonly proxies: readonly Promise<TcpProxy | undefined>[]
+  /** By published port. */
+  readonly proxies: ReadonlyMap<number, Promise<TcpProxy | undefined>>
 }
 
 export function openPortPublisher(view: NetworkView, state: StateStore): PortPublisher {
@@ -98,17 +101,20 @@ class Publisher implements PortPublisher {
     const networks = this.#view.documents()
     if (networks.length === 0) {
       this.#firewall.remove()
-      restoreForwarding(this.#settings.get(FORWARDING) ?? [])
-      this.#settings.delete(FORWARDING)
+      for (const key of [FORWARDING_IPV6, FORWARDING]) {
+        restoreForwarding(this.#settings.get(key) ?? [])
+        this.#settings.delete(key)
+      }
       return
     }
-    if (this.#settings.get(FORWARDING) === undefined) {
-      const ipv6 = networks.some(({ subnets }) =>
-        subnets.some(({ subnet }) => subnet.includes(':')),
-      )
-      this.#settings.put(FORWARDING, enableForwarding({ ipv6 }))
-    }
+    const ipv6 = networks.some(({ subnets }) => subnets.some(({ subnet }) => subnet.includes(':')))
+    this.#enable(FORWARDING, { ipv6: false })
+    if (ipv6) this.#enable(FORWARDING_IPV6, { ipv6 })
     this.#sync()
+  }
+
+  #enable(key: string, families: { readonly ipv6: boolean }): void {
+    if (this.#settings.get(key) === undefined) this.#settings.put(key, enableForwarding(families))
   }
 
   close(): void {
@@ -119,23 +125,43 @@ class Publisher implements PortPublisher {
     this.#firewall.close()
   }
 
-  /** Keeps what the container has, takes what is new; on failure gives the new ones back. */
+  /**
+   * Keeps what the container has, gives back what it does not want any more (the same port may be wanted on another
+   * address), takes what is new. On failure all is as before.
+   */
   #reserve(record: ContainerRecord, held: readonly HeldPort[]): HeldPort[] {
     const available = [...held]
+    const kept = record.config.ports.map((mapping) => {
+      const index = available.findIndex(({ port }) => fits(port, mapping))
+      return index < 0 ? undefined : available.splice(index, 1)[0]
+    })
+    for (const { reservation } of available) reservation.release()
     const taken: HeldPort[] = []
     try {
-      return record.config.ports.map((mapping) => {
-        const index = available.findIndex(({ port }) => fits(port, mapping))
-        const [kept] = index < 0 ? [] : available.splice(index, 1)
-        if (kept !== undefined) return kept
+      return record.config.ports.map((mapping, index) => {
+        const same = kept[index]
+        if (same !== undefined) return same
         const made = reserve(mapping, preferred(record, mapping))
         taken.push(made)
         return made
       })
     } catch (error) {
       for (const { reservation } of taken) reservation.release()
+      this.#takeBack(record.id, available)
       throw error
     }
+  }
+
+  #takeBack(containerId: string, released: readonly HeldPort[]): void {
+    const holding = this.#holdings.get(containerId)
+    if (holding === undefined || released.length === 0) return
+    const ports = holding.ports.map((held) => {
+      const { hostIp, published: from, target, protocol } = held.port
+      return released.includes(held)
+        ? reserve({ hostIp, target, protocol }, { from, to: from })
+        : held
+    })
+    this.#holdings.set(containerId, { ...holding, ports })
   }
 
   #releaseBut(holding: Holding | undefined, kept: readonly HeldPort[]): void {
@@ -151,11 +177,16 @@ class Publisher implements PortPublisher {
     before: Holding | undefined,
   ): Holding['proxies'] {
     const { ipv4, ipv6 } = this.#addresses(record.id)
-    if (before !== undefined) closeProxies(before)
-    if (ipv4 === undefined || ipv6 !== undefined) return []
-    return ports
-      .filter(({ port }) => port.protocol === 'tcp' && port.hostIp === ANY_IPV4)
-      .map(({ port }) => openProxy(port, { address: ipv4, port: port.target }))
+    const wanted = ports.filter(({ port }) => port.protocol === 'tcp' && port.hostIp === ANY_IPV4)
+    const proxies = new Map<number, Promise<TcpProxy | undefined>>()
+    for (const { port } of ipv4 === undefined || ipv6 !== undefined ? [] : wanted) {
+      const target = { address: ipv4 ?? '', port: port.target }
+      const known = before?.proxies.get(port.published)
+      void known?.then((open) => open?.retarget(target))
+      proxies.set(port.published, known ?? openProxy(port, target))
+    }
+    for (const [port, proxy] of before?.proxies ?? []) if (!proxies.has(port)) closeProxy(proxy)
+    return proxies
   }
 
   #addresses(containerId: string): { ipv4: string | undefined; ipv6: string | undefined } {
@@ -206,10 +237,11 @@ class Publisher implements PortPublisher {
 }
 
 function closeProxies({ proxies }: Holding): void {
-  for (const proxy of proxies)
-    void proxy.then((open) => {
-      open?.close()
-    })
+  for (const proxy of proxies.values()) closeProxy(proxy)
+}
+
+function closeProxy(proxy: Promise<TcpProxy | undefined>): void {
+  void proxy.then((open) => open?.close())
 }
 
 function openProxy(port: PublishedPort, target: ProxyTarget): Promise<TcpProxy | undefined> {

@@ -2,7 +2,9 @@
 import { serviceConfiguration } from '../planner/service-fields.ts'
 import { containerConfigOf } from './container-config-of.ts'
 import { emitContainerEvent } from './container-event.ts'
-import type { Context } from './context.ts'
+import type { HealthCheck } from '../engine/container-config.ts'
+import { monitorHealth } from './container-health.ts'
+import type { Context, LiveContainer } from './context.ts'
 import { conversionInputOf } from './create-container.ts'
 import type { ResolvedStack } from './resolved-stack.ts'
 import { describeWarnings } from './cgroup-warnings.ts'
@@ -37,10 +39,20 @@ export function updateContainer(
   })
   if (live !== undefined) {
     live.io.log.bounds = wanted.logging
-    if (wanted.health !== undefined) live.health?.update(wanted.health)
+    updateHealth(context, live, wanted.health)
     const current = requireContainer(context, id)
     context.containers.put(id, { ...current, publishedPorts: context.networks.publish(current) })
   }
   emitContainerEvent(context, before, 'update')
   return describeWarnings(config.name, warnings)
+}
+
+/** A check that changes goes on; one that is new begins, one that is gone ends. */
+function updateHealth(context: Context, live: LiveContainer, check: HealthCheck | undefined): void {
+  if (check !== undefined && live.health !== undefined) live.health.update(check)
+  else {
+    live.health?.close()
+    const health = monitorHealth(context, live.id, { ...live, isNew: true })
+    context.live.set(live.id, { ...live, health })
+  }
 }

@@ -15,7 +15,9 @@ const server = createServer(async (request, response) => {
 })
 
 function fail(response, error) {
-  response.writeHead(502, { 'content-type': 'text/plain' }).end(`no replica answers: ${error.message}\n`)
+  response
+    .writeHead(502, { 'content-type': 'text/plain' })
+    .end(`no replica answers: ${error.message}\n`)
 }
 
 server.listen(8080, () => console.log('front listens on 8080'))
