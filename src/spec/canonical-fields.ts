@@ -57,9 +57,6 @@ const COMMAND: Advice = {
 }
 const VARIABLE: Advice = { expected: 'a name', suggestion: 'remove the spaces around the name' }
 
-/** The value as it is. */
-export const asIs: Convert = (node) => toPlain(node)
-
 /** Text, empty text too: it keeps a default from being filled in. */
 export const asWritten: Convert = (node) => (node.kind === 'scalar' ? scalarText(node) : undefined)
 

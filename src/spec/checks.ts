@@ -1,4 +1,5 @@
 /** Consistency: what the schema cannot say. Each check looks at the whole model and tells all that it finds. */
+import type { Finding } from './finding.ts'
 import { dependenciesOf, findCycles } from './dependencies.ts'
 import type { Diagnostics } from './diagnostics.ts'
 import type { Model, Plain, ResourceKind } from './model.ts'
@@ -16,14 +17,6 @@ export interface CheckContext {
   /** As written: for places. */
   readonly root: MapNode
   readonly diagnostics: Diagnostics
-}
-
-/** What is wrong at a path of the model. */
-export interface Finding {
-  readonly path: Path
-  readonly message: string
-  readonly expected?: string | undefined
-  readonly suggestion?: string | undefined
 }
 
 /** Tells the diagnostics of everything that is inconsistent. */

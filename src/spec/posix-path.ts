@@ -19,10 +19,6 @@ export function resolvePath(path: string, directory: string, home?: string): str
   return posix.isAbsolute(expanded) ? expanded : posix.join(directory, expanded)
 }
 
-export function isAbsolutePath(path: string): boolean {
-  return posix.isAbsolute(path)
-}
-
 /** `/a/../b/` -> `/b`. */
 export function cleanPath(path: string): string {
   const clean = posix.normalize(path)

@@ -1,7 +1,7 @@
 /** Which services are active: profiles, the services asked for, and what they depend on (compose-spec 15-profiles.md). */
 import { dependenciesOf } from './dependencies.ts'
 import type { Model, Plain, ResourceKind } from './model.ts'
-import { mapIn, recordsIn, serviceReference, textIn, textsIn } from './model.ts'
+import { mapIn, recordsIn, textIn, textsIn } from './model.ts'
 import { SpecError } from './spec-error.ts'
 import { suggest } from './suggest.ts'
 
@@ -93,12 +93,4 @@ function keep<T>(
   isKept: (name: string, value: T) => boolean,
 ): Record<string, T> {
   return Object.fromEntries(Object.entries(map).filter(([name, value]) => isKept(name, value)))
-}
-
-/** The services whose image or build another service's build needs: `service:x` among its contexts. */
-export function buildDependenciesOf(service: Plain): string[] {
-  const contexts = Object.values(mapIn(mapIn(service, 'build'), 'additional_contexts'))
-  return contexts.flatMap((context) =>
-    typeof context === 'string' ? (serviceReference(context) ?? []) : [],
-  )
 }

@@ -1,5 +1,5 @@
 /** Consistency within one service (compose-go `loader/validate.go`, `validation/`). */
-import type { Finding } from './checks.ts'
+import type { Finding } from './finding.ts'
 import type { Plain } from './model.ts'
 import { listIn, mapIn, recordsIn, textIn, textsIn } from './model.ts'
 import type { Path } from './node.ts'

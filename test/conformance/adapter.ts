@@ -52,6 +52,7 @@ function loadOptionsOf(one: ConformanceCase): LoadOptions {
   }
 }
 
+/** @public for the runner */
 export function config(one: ConformanceCase): ConformanceResult {
   try {
     return { ok: true, model: toConfigModel(loadStack(loadOptionsOf(one)).stack) }
@@ -60,10 +61,12 @@ export function config(one: ConformanceCase): ConformanceResult {
   }
 }
 
+/** @public for the runner */
 export function template(text: string, env: Readonly<Record<string, string>>): string {
   return substitute(text, (name) => env[name])
 }
 
+/** @public for the runner */
 export function dotenv(
   text: string,
   env: Readonly<Record<string, string>>,
@@ -71,6 +74,7 @@ export function dotenv(
   return Object.fromEntries(parseDotenv(text, (name) => env[name]))
 }
 
+/** @public for the runner */
 export function variables(one: ConformanceCase): unknown {
   return stackVariables(loadOptionsOf(one))
 }
