@@ -26,6 +26,9 @@ import { log, setLogLevel } from '../log.ts'
 import { readSettings, type Settings } from './settings.ts'
 import { createServer } from './server.ts'
 
+/** Not while the first clients wait. */
+const PRUNE_DELAY_MS = 30_000
+
 forbidDumping() // before anything else: see kernel/process.ts
 process.umask(0o077)
 
@@ -51,6 +54,9 @@ async function serve(settings: Settings): Promise<void> {
   if (socketGroup !== undefined) chownSync(socket, 0, socketGroup)
   chmodSync(socket, socketGroup === undefined ? 0o600 : 0o660)
   setImmediate(prepareFirstStart)
+  setTimeout(() => {
+    pruneImages(context)
+  }, PRUNE_DELAY_MS).unref()
   log.info('daemon is ready', { socket, pid: process.pid })
   const leave = (): void => {
     rmSync(socket, { force: true })
@@ -107,4 +113,12 @@ function prepareFirstStart(): void {
     seccomp: 'default',
   })
   routineAddress()
+}
+
+/** Images that were replaced (programs of the host changed) and that no container uses any more. */
+function pruneImages(context: Context): void {
+  const inUse = new Set(context.containers.values().map(({ config }) => config.image.id))
+  context.images.prune({ inUse }).catch((error: unknown) => {
+    log.warn('images could not be pruned', { error })
+  })
 }
