@@ -1,7 +1,6 @@
 /** The part that start and exec share: from "inside the container" to execve. */
 import { AT_FDCWD, Ioctl, Open, Prctl } from '../kernel/constants.ts'
 import { SyscallError, errnoName } from '../kernel/libc.ts'
-import { reap } from '../kernel/process.ts'
 import type { BlockedSignals } from '../kernel/signal-mask.ts'
 import type { Entry, SyscallList } from '../kernel/syscall-list.ts'
 import { TsstackError } from '../errors.ts'
@@ -38,7 +37,7 @@ const CLOSE_RANGE_CLOEXEC = 4 // include/uapi/linux/close_range.h, Linux 5.11
 const RLIM_INFINITY = 0xffff_ffff_ffff_ffffn
 
 /** Where execve was tried, in order. */
-interface ExecAttempts {
+export interface ExecAttempts {
   readonly entries: readonly Entry[]
   readonly program: string
 }
@@ -153,29 +152,12 @@ function execError(program: string, errno: number): TsstackError {
   })
 }
 
-/**
- * Runs a list with two legs (start-container.ts draws them) and reaps the outer one.
- * @returns the pid of the inner leg, now the program
- */
-export async function launch(
-  list: SyscallList,
-  inner: Entry,
-  attempts: ExecAttempts,
-): Promise<number> {
-  try {
-    await list.run()
-    return list.result(inner)
-  } catch (error) {
-    if (list.result(inner) > 0) reap(list.result(inner), { block: true })
-    throw explainExecFailure(error, list, attempts)
-  } finally {
-    if (list.forkedPid() > 0) reap(list.forkedPid(), { block: true })
-    list.free()
-  }
-}
-
 /** Makes a failed execve readable; other failures stay as they are. */
-function explainExecFailure(error: unknown, list: SyscallList, attempts: ExecAttempts): unknown {
+export function explainExecFailure(
+  error: unknown,
+  list: SyscallList,
+  attempts: ExecAttempts,
+): unknown {
   if (!(error instanceof SyscallError) || error.call !== 'execve') return error
   const errnos = [...attempts.entries.map((entry) => -list.result(entry)), error.errno]
   const telling = errnos.find((errno) => errno > 0 && errno !== ENOENT && errno !== ENOTDIR)

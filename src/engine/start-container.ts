@@ -1,13 +1,6 @@
 /**
- * Starting a container: everything that has to happen in its process, as one list of system calls (DESIGN: a start is
- * data). Two legs, because a pid namespace needs a new process after the user namespace has been entered:
- *
- *   daemon ──clone3(VM|VFORK)──▶ outer leg                      joins cgroups and given namespaces,
- *                                   │                           then the user namespace
- *                                   └──clone(PARENT|VM|VFORK|NEW…)──▶ inner leg: pid 1 of the container
- *                                                                mounts, pivot_root, hostname, limits, execve
- *
- * The outer leg leaves as soon as the inner one has executed its program; the inner one is the daemon's own child.
+ * Starting a container: everything that has to happen in its process, as one list of system calls (docs/decisions/0001). The outer leg joins cgroups and given namespaces, then the user namespace; the inner one is pid 1 of the
+ * container: mounts, pivot_root, hostname, limits, execve. See two-legs.ts.
  */
 import {
   AT_FDCWD,
@@ -19,16 +12,9 @@ import {
   OPEN_TREE_CLONE,
   Open,
 } from '../kernel/constants.ts'
-import { blockSignals, cloneArguments, CLONE_ARGUMENTS_BYTES } from '../kernel/signal-mask.ts'
-import { SyscallList, type Entry } from '../kernel/syscall-list.ts'
-import {
-  appendBecomeRoot,
-  appendExec,
-  appendStdio,
-  appendWrite,
-  launch,
-  type ProcessSpec,
-} from './process-spec.ts'
+import type { Entry, SyscallList } from '../kernel/syscall-list.ts'
+import { appendBecomeRoot, appendWrite, type ProcessSpec } from './process-spec.ts'
+import { runTwoLegs } from './two-legs.ts'
 
 /** A namespace to enter instead of making a new one; kind is the CLONE_NEW… flag. */
 export interface JoinedNamespace {
@@ -93,23 +79,19 @@ export interface StartRequest {
  * @throws {SyscallError} naming the call that failed inside, {FAILED_PRECONDITION} with exit code 126 or 127 when the program can't be executed
  */
 export async function startContainer(request: StartRequest): Promise<number> {
-  const list = new SyscallList()
-  const signals = blockSignals(list)
-  const outer = Clone.VM | Clone.VFORK | Clone.CLEAR_SIGHAND
-  const fork = list.fork('clone3', [cloneArguments(list, outer), CLONE_ARGUMENTS_BYTES])
-  appendOuterLeg(list, request)
-  const inner = Clone.PARENT | Clone.VM | Clone.VFORK | Clone.NEWNS | request.newNamespaces
-  const pid = list.call('clone', [inner, 0, 0, 0, 0], { leaveParent: true, target: 'namespaces' })
-  if (request.usernsFd !== undefined) appendBecomeRoot(list)
-  appendMounts(list, request)
-  appendPivot(list, request)
-  appendIdentity(list, request)
-  appendStdio(list, request.process)
-  const attempts = appendExec(list, request.process, signals)
-  list.parent(fork, () => {
-    signals.restore()
+  return runTwoLegs({
+    outer: (list) => {
+      appendOuterLeg(list, request)
+    },
+    newNamespaces: Clone.NEWNS | request.newNamespaces,
+    inner: (list) => {
+      if (request.usernsFd !== undefined) appendBecomeRoot(list)
+      appendMounts(list, request)
+      appendPivot(list, request)
+      appendIdentity(list, request)
+    },
+    process: request.process,
   })
-  return launch(list, pid, attempts)
 }
 
 function appendOuterLeg(list: SyscallList, request: StartRequest): void {
