@@ -2,7 +2,10 @@
 import koffi from 'koffi'
 
 export interface Watch {
-  /** Stops watching; safe to call twice. Does not close the descriptor. */
+  /**
+   * Stops watching; safe to call twice. Does not close the descriptor. Called from within the callback, the descriptor
+   * must stay open until the turn of the event loop is over (setImmediate).
+   */
   close(): void
 }
 
@@ -11,19 +14,27 @@ export interface Watch {
  * the watch). Does not keep the process alive.
  */
 export function watchReadable(fd: number, onReadable: () => void): Watch {
+  let open = true
+  let isCalling = false
   const handle = koffi.node.poll(fd, { readable: true }, () => {
-    if (open) onReadable()
+    if (!open) return
+    isCalling = true
+    try {
+      onReadable()
+    } finally {
+      isCalling = false
+    }
   })
   handle.unref()
-  let open = true
   return {
     close() {
       if (!open) return
       open = false
       handle.stop()
-      setImmediate(() => {
-        handle.close()
-      }) // not within its own callback: koffi frees it at once
+      // Not within its own callback: koffi frees it at once. Otherwise now: libuv forgets the descriptor by its number,
+      // which may be another one's a moment later, whose watcher would then never be called.
+      if (isCalling) setImmediate(() => handle.close())
+      else handle.close()
     },
   }
 }
