@@ -5,6 +5,7 @@
  */
 const NUMBERS = {
   read: [0, 63],
+  readv: [19, 65],
   write: [1, 64],
   close: [3, 57],
   lseek: [8, 62],

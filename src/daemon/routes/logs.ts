@@ -58,7 +58,7 @@ function toTime(text: string): string {
     throw new TsstackError('INVALID_ARGUMENT', `Cannot read time "${text}"`, {
       hint: 'Use RFC 3339 or a duration such as 10m',
     })
-  return new Date(milliseconds).toISOString()
+  return `${new Date(milliseconds).toISOString().slice(0, -1)}000000Z` // the log has nanoseconds
 }
 
 interface Pump {

@@ -10,6 +10,7 @@ import {
   fstatSync,
   ftruncateSync,
   openSync,
+  readdirSync,
   renameSync,
   rmSync,
   writeSync,
@@ -27,12 +28,19 @@ export function logPath(directory: string, age: number): string {
   return path.join(directory, age === 0 ? 'json.log' : `json.log.${age}`)
 }
 
-/** All files of a log, oldest first. */
+/** The ages of a log's files, youngest first. A rotation that was cut short leaves one out. */
+function logAges(directory: string): number[] {
+  const names = existsSync(directory) ? readdirSync(directory) : []
+  const ages = names.flatMap((name) => {
+    const [found, age = '0'] = /^json\.log(?:\.([1-9]\d*))?$/.exec(name) ?? []
+    return found === undefined ? [] : [Number(age)]
+  })
+  return ages.sort((a, b) => a - b)
+}
+
+/** All files of a log, youngest first: opened in this order a rotation in between can show one twice, but hide none. */
 export function logFiles(directory: string): string[] {
-  const files: string[] = []
-  for (let age = 0; existsSync(logPath(directory, age)); age++)
-    files.unshift(logPath(directory, age))
-  return files
+  return logAges(directory).map((age) => logPath(directory, age))
 }
 
 /** Appends to a log and rotates it. */
@@ -58,8 +66,14 @@ export class LogFile {
     this.#bounds = bounds
   }
 
+  /** @throws {Error} when the disk is full; nothing of it stays in the file then */
   append(bytes: Uint8Array): void {
-    for (let offset = 0; offset < bytes.length;) offset += writeSync(this.#fd, bytes, offset)
+    try {
+      for (let offset = 0; offset < bytes.length;) offset += writeSync(this.#fd, bytes, offset)
+    } catch (error) {
+      ftruncateSync(this.#fd, this.#size)
+      throw error
+    }
     this.#size += bytes.length
     for (const wake of this.#readers) wake()
   }
@@ -82,15 +96,23 @@ export class LogFile {
   /** Starts a new file when this one is full. */
   rotateIfFull(): void {
     if (this.#size < this.#bounds.maxBytes) return
-    closeSync(this.#fd)
-    const oldest = Math.max(1, this.#bounds.maxFiles) - 1
-    rmSync(logPath(this.#directory, oldest), { force: true })
-    for (let age = oldest - 1; age >= 0; age--) {
-      if (existsSync(logPath(this.#directory, age)))
-        renameSync(logPath(this.#directory, age), logPath(this.#directory, age + 1))
+    const maxFiles = Math.max(1, this.#bounds.maxFiles)
+    const ages = logAges(this.#directory)
+    // Where a crash has left a gap the files beyond it have moved already.
+    const gap = ages.findIndex((age, index) => age !== index)
+    const moving = ages.slice(0, gap === -1 ? ages.length : gap).reverse()
+    for (const age of ages.filter((candidate) => candidate >= maxFiles)) this.#drop(age)
+    for (const age of moving.filter((candidate) => candidate < maxFiles)) {
+      if (age === maxFiles - 1) this.#drop(age)
+      else renameSync(logPath(this.#directory, age), logPath(this.#directory, age + 1))
     }
+    closeSync(this.#fd)
     this.#fd = openSync(logPath(this.#directory, 0), 'a', 0o640)
     this.#size = fstatSync(this.#fd).size
+  }
+
+  #drop(age: number): void {
+    rmSync(logPath(this.#directory, age), { force: true })
   }
 
   close(): void {

@@ -17,9 +17,18 @@ export interface LogRecord {
 // eslint-disable-next-line no-control-regex -- control characters are what it looks for
 const NEEDS_CARE = /["\\\x00-\x09\x0b-\x1f\x7f-\xff]/
 
+/** The clock of the machine may be set; how far it may be off before it is looked at anew. */
+const MAX_DRIFT_MS = 2
+let origin = performance.timeOrigin
+
 /** The time of now with nanoseconds. */
 export function timestamp(): string {
-  const milliseconds = performance.timeOrigin + performance.now()
+  let milliseconds = origin + performance.now()
+  const wall = Date.now()
+  if (Math.abs(wall - milliseconds) > MAX_DRIFT_MS) {
+    origin = wall - performance.now()
+    milliseconds = wall
+  }
   const nanos = Math.floor((milliseconds % 1) * 1e6)
   return `${new Date(milliseconds).toISOString().slice(0, -1)}${String(nanos).padStart(6, '0')}Z`
 }

@@ -4,27 +4,39 @@
  * The pipe is a fifo in the container's directory, so that the next daemon finds it again. Output is looked at without
  * taking it (tee), formatted, appended, and only then taken. A small shared page says how far that went:
  *
- *   idle ──▶ WRITING (log size before, bytes) ──append──▶ TAKING ──splice to /dev/null──▶ idle
+ *   idle ──▶ WRITING (log size before) ──append──▶ TAKING (bytes; mark := not the first byte) ──readv──▶ idle
  *
  * After a crash in WRITING the log is cut back to its size before, and the same bytes are still in the pipe. After one in
- * TAKING they are in the log; whether they were also taken shows in the pipe: it holds fewer bytes, or others.
+ * TAKING they are in the log. Whether they were also taken says the mark: taking is one readv, whose first byte goes into
+ * the shared page and the rest nowhere, and which a signal can't cut since all its bytes are there (man 7 pipe).
+ *
+ *   shared page   0 phase | 8 log size | 16 bytes | 24 mark | 25 what the mark becomes
  */
 import { closeSync, ftruncateSync, openSync, readSync } from 'node:fs'
-import { memoryAt, syscall, trySyscall } from '../../kernel/libc.ts'
+import { addressOf, memoryAt, syscall, trySyscall } from '../../kernel/libc.ts'
 import { Open } from '../../kernel/constants.ts'
 import { watchReadable, type Watch } from '../../kernel/poll.ts'
 import type { LogFile } from './log-file.ts'
 import { formatLog, timestamp, type LogStream } from './log-format.ts'
+import { log } from '../../log.ts'
 
 const PIPE_BYTES = 1 << 20
 const MAX_LINE_BYTES = 16_384 // as Docker: longer lines are cut into pieces
-const PARTIAL_LINE_DELAY_MS = 20
+/** In one turn of the event loop: a flood of short lines must not hold up the daemon for more than some milliseconds. */
+const TURN_BYTES = 1 << 16
+/** An unfinished line is looked at again after this time, then after twice as long, … */
+const FIRST_PAUSE_MS = 1
+const LONGEST_PAUSE_MS = 320
+const FULL_DISK_PAUSE_MS = 1000
+/** What `close` takes at most, since somebody may go on writing: twice what fits into the pipe. */
+const MAX_FINAL_ROUNDS = (2 * PIPE_BYTES) / TURN_BYTES
 const F_SETPIPE_SZ = 1031
 const SPLICE_F_NONBLOCK = 2
-const EAGAIN = 11
 const PROT_READ_WRITE = 3
 const MAP_SHARED = 1
 const PAGE = 4096
+const MARK = 24
+const MARK_AFTER = 25
 const Phase = { Idle: 0, Writing: 1, Taking: 2 } as const
 
 export interface PipeLogOptions {
@@ -39,8 +51,7 @@ export interface PipeLogOptions {
 
 /** Shared by all pipes of the process: what is read goes on in the same turn of the event loop. */
 let scratchPipe: readonly [read: number, write: number] | undefined
-let devNull: number | undefined
-const buffer = Buffer.allocUnsafeSlow(PIPE_BYTES)
+const buffer = Buffer.allocUnsafeSlow(TURN_BYTES)
 
 function scratch(): readonly [read: number, write: number] {
   if (scratchPipe === undefined) {
@@ -59,8 +70,13 @@ export class PipeLog {
   readonly #cursorAddress: number
   #watch: Watch | undefined
   #timer: NodeJS.Timeout | undefined
+  #next: NodeJS.Immediate | undefined
   /** Bytes at the head of the pipe that were shown to onOutput but not yet taken. */
   #shown = 0
+  /** Bytes that ever came. */
+  #seen = 0
+  #pauseMs = FIRST_PAUSE_MS
+  #isDiskFull = false
   #closed = false
 
   /** Opens both ends, so that the pipe lives as long as the daemon and never reports its end. */
@@ -85,18 +101,21 @@ export class PipeLog {
   /** Takes what is left, an unfinished last line included, and lets go. Safe to call twice. */
   close(): void {
     if (this.#closed) return
-    while (this.#pump({ final: true }) > 0);
+    for (let round = 0; round < MAX_FINAL_ROUNDS && this.#pump({ final: true }) > 0;) round++
     this.#closed = true
     this.#watch?.close()
     clearTimeout(this.#timer)
+    clearImmediate(this.#next)
     closeSync(this.#fd)
     syscall('munmap', this.#cursorAddress, PAGE)
   }
 
   #onReadable(): void {
+    const before = this.#seen
     const left = this.#pump({ final: false })
     if (this.#closed) return
     if (left === 0) {
+      this.#pauseMs = FIRST_PAUSE_MS
       this.#watch ??= watchReadable(this.#fd, () => {
         this.#onReadable()
       })
@@ -105,10 +124,17 @@ export class PipeLog {
     // An unfinished line stays in the pipe, which therefore stays readable: look again after a moment.
     this.#watch?.close()
     this.#watch = undefined
-    this.#timer = setTimeout(() => {
-      this.#onReadable()
-    }, PARTIAL_LINE_DELAY_MS)
-    this.#timer.unref()
+    const isNew = this.#seen !== before
+    this.#pauseMs = isNew ? FIRST_PAUSE_MS : Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS)
+    const pauseMs = this.#isDiskFull ? FULL_DISK_PAUSE_MS : this.#pauseMs
+    if (isNew && !this.#isDiskFull)
+      this.#next = setImmediate(() => {
+        this.#onReadable()
+      })
+    else
+      this.#timer = setTimeout(() => {
+        this.#onReadable()
+      }, pauseMs).unref()
   }
 
   /** @returns bytes of an unfinished line left in the pipe */
@@ -118,60 +144,89 @@ export class PipeLog {
     if (available.length === 0) return 0
     if (available.length > this.#shown) {
       this.#options.onOutput?.(Buffer.from(available.subarray(this.#shown)))
+      this.#seen += available.length - this.#shown
       this.#shown = available.length
     }
-    const lastNewline = available.lastIndexOf(10)
-    const isTooLong = lastNewline < 0 && available.length >= MAX_LINE_BYTES
-    const take = final || isTooLong ? available.length : lastNewline + 1
-    if (take > 0) this.#log(available.subarray(0, take))
+    const lines = available.lastIndexOf(10) + 1
+    const isTooLong = lines === 0 && available.length >= MAX_LINE_BYTES
+    const take = lines === 0 && (final || isTooLong) ? wholeCharacters(available) : lines
+    if (take > 0 && !this.#log(available.subarray(0, take))) return final ? 0 : available.length
     return final ? take : available.length - take
   }
 
-  /** What is in the pipe, without taking it. */
+  /** The head of what is in the pipe, without taking it. */
   #peek(): Buffer {
     const [readEnd, writeEnd] = scratch()
-    const copied = trySyscall('tee', this.#fd, writeEnd, PIPE_BYTES, SPLICE_F_NONBLOCK)
+    const copied = trySyscall('tee', this.#fd, writeEnd, TURN_BYTES, SPLICE_F_NONBLOCK)
     if (copied <= 0) return buffer.subarray(0, 0)
     let length = 0
     while (length < copied) length += readSync(readEnd, buffer, length, copied - length, null)
     return buffer.subarray(0, length)
   }
 
-  #log(raw: Buffer): void {
-    const { log, stream } = this.#options
-    const record = formatLog(raw, stream, timestamp())
-    this.#mark(Phase.Writing, log.size, raw.length)
-    log.append(record)
-    this.#mark(Phase.Taking, log.size, raw.length)
+  /** @returns false when the disk is full: then all is as before */
+  #log(raw: Buffer): boolean {
+    const record = formatLog(raw, this.#options.stream, timestamp())
+    this.#mark(Phase.Writing, this.#options.log.size, 0)
+    if (!this.#append(record)) {
+      this.#mark(Phase.Idle, 0, 0)
+      return false
+    }
+    this.#cursor[MARK_AFTER] = raw[0] ?? 0
+    this.#cursor[MARK] = ~(raw[0] ?? 0)
+    this.#mark(Phase.Taking, 0, raw.length)
     this.#take(raw.length)
     this.#mark(Phase.Idle, 0, 0)
     this.#shown = Math.max(0, this.#shown - raw.length)
-    log.rotateIfFull()
+    this.#options.log.rotateIfFull()
+    return true
+  }
+
+  #append(record: Buffer): boolean {
+    try {
+      this.#options.log.append(record)
+      this.#isDiskFull = false
+    } catch (error) {
+      if (!this.#isDiskFull)
+        log.warn('output is not logged for now', { file: this.#options.fifo, error })
+      this.#isDiskFull = true // the program waits once its pipe is full, as with any full disk
+    }
+    return !this.#isDiskFull
   }
 
   #take(length: number): void {
-    devNull ??= openSync('/dev/null', 'w')
-    for (let left = length; left > 0;) {
-      const moved = trySyscall('splice', this.#fd, 0, devNull, 0, left, SPLICE_F_NONBLOCK)
-      if (moved === -EAGAIN || moved === 0) return
-      if (moved < 0) throw new RangeError(`splice: errno ${-moved}`)
-      left -= moved
-    }
+    const vector = Buffer.alloc(32) // struct iovec[2]
+    vector.writeBigUInt64LE(BigInt(this.#cursorAddress + MARK), 0)
+    vector.writeBigUInt64LE(1n, 8)
+    vector.writeBigUInt64LE(BigInt(addressOf(buffer)), 16)
+    vector.writeBigUInt64LE(BigInt(length - 1), 24)
+    syscall('readv', this.#fd, vector, 2)
   }
 
   #mark(phase: number, logSize: number, length: number): void {
     this.#cursor.writeDoubleLE(logSize, 8)
     this.#cursor.writeDoubleLE(length, 16)
-    this.#cursor.writeUInt32LE(phase, 0) // last: it makes the other two valid
+    this.#cursor.writeUInt32LE(phase, 0) // last: it makes the others valid
   }
 
   #recover(): void {
     const phase = this.#cursor.readUInt32LE(0)
-    const logSize = this.#cursor.readDoubleLE(8)
+    if (phase === Phase.Writing) this.#options.log.truncate(this.#cursor.readDoubleLE(8))
     const length = this.#cursor.readDoubleLE(16)
-    if (phase === Phase.Writing) this.#options.log.truncate(logSize)
-    // The window between the two steps is a few microseconds; full pipes refill, so fewer bytes prove that they were taken.
-    if (phase === Phase.Taking && this.#peek().length >= length) this.#take(length)
+    const isTaken = this.#cursor[MARK] === this.#cursor[MARK_AFTER]
+    // The pipe is empty when it, too, is gone: after a reboot.
+    if (phase === Phase.Taking && !isTaken && this.#peek().length >= length) this.#take(length)
     this.#mark(Phase.Idle, 0, 0)
   }
+}
+
+/** The length without a UTF-8 character that is cut at the end (RFC 3629); 1 at least. */
+function wholeCharacters(bytes: Buffer): number {
+  for (let back = 1; back <= 3 && back < bytes.length; back++) {
+    const byte = bytes[bytes.length - back] ?? 0
+    if ((byte & 0xc0) === 0x80) continue // within a character
+    const needed = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1
+    return needed > back ? bytes.length - back : bytes.length
+  }
+  return bytes.length
 }
