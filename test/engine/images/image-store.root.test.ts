@@ -136,15 +136,17 @@ describe('host: images', () => {
     expect(large.layers).toEqual(expect.arrayContaining([...small.layers]))
   })
 
-  test('resolve() of an unchanged image takes under 2 ms', async () => {
+  test('resolve() of an unchanged image costs a small part of assembling it', async () => {
+    const startCold = performance.now()
     await store.resolve('host:sh,coreutils')
+    const cold = performance.now() - startCold
     const times: number[] = []
     for (let round = 0; round < 20; round++) {
       const start = performance.now()
       await store.resolve('host:sh,coreutils')
       times.push(performance.now() - start)
     }
-    expect(Math.min(...times)).toBeLessThan(2)
+    expect(cold / Math.min(...times)).toBeGreaterThan(10)
   })
 
   test('resolve() notices that a file has changed, and only then makes another image', async () => {
