@@ -8,7 +8,7 @@
  * `close` brings every stack down, ends the daemon, and fails when anything is left: a process, a mount, a cgroup, an
  * interface, a file. Whatever it finds it removes nevertheless.
  */
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import {
   closeSync,
   existsSync,
@@ -23,6 +23,7 @@ import {
 } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { createClient, type Client } from '../src/client/client.ts'
 import type { Session } from '../src/client/session.ts'
 import type { ContainerSummary, ExecRequest, ProgressEvent, UpRequest } from '../src/api/types.ts'
@@ -75,11 +76,17 @@ export interface DaemonFixture {
   second(): Promise<{ readonly exitCode: number | null; readonly log: string }>
   /** What the daemons have logged. */
   log(): string
+  /** Processes of the daemon's namespaces beside it and its containers: what keeps descriptors for it. */
+  others(): readonly { readonly pid: number; readonly command: string }[]
   /** `up`; gives the events, throws the first failure. */
   up(name: string, parts: StackParts, options?: UpRequest['options']): Promise<ProgressEvent[]>
   down(
     name: string,
-    options?: { readonly volumes?: boolean; readonly timeoutSeconds?: number },
+    options?: {
+      readonly volumes?: boolean
+      readonly removeOrphans?: boolean
+      readonly timeoutSeconds?: number
+    },
   ): Promise<ProgressEvent[]>
   /** The only container of a service, whatever its state. */
   container(stack: string, service: string): Promise<ContainerSummary>
@@ -213,6 +220,13 @@ class Fixture implements DaemonFixture {
     return this.#log
   }
 
+  others(): { pid: number; command: string }[] {
+    const contained = new Set(this.#processes())
+    return this.#inNamespaces()
+      .filter((pid) => pid !== this.#daemon?.pid && !contained.has(pid))
+      .map((pid) => ({ pid, command: commandOf(pid) }))
+  }
+
   async up(
     name: string,
     parts: StackParts,
@@ -223,7 +237,11 @@ class Fixture implements DaemonFixture {
 
   async down(
     name: string,
-    options: { readonly volumes?: boolean; readonly timeoutSeconds?: number } = {},
+    options: {
+      readonly volumes?: boolean
+      readonly removeOrphans?: boolean
+      readonly timeoutSeconds?: number
+    } = {},
   ): Promise<ProgressEvent[]> {
     return collect(this.client.down(name, { options: { timeoutSeconds: 0, ...options } }))
   }
@@ -313,7 +331,8 @@ class Fixture implements DaemonFixture {
     if (this.#daemon === undefined) return []
     if (this.#daemon.exitCode !== null || this.#daemon.signalCode !== null)
       return [`a daemon that had crashed`]
-    for (const { name } of await this.client.stacks()) await this.down(name, { volumes: true })
+    for (const { name } of await this.client.stacks())
+      await this.down(name, { volumes: true, removeOrphans: true })
     const left = [
       ...(await this.client.containers({ all: true })).map(({ name }) => `container ${name}`),
       ...(await this.client.networks()).map(({ name }) => `network ${name}`),
@@ -326,7 +345,9 @@ class Fixture implements DaemonFixture {
       ),
     ]
     left.push(...childrenOf(this.pid).map((pid) => `child ${String(pid)} (${commandOf(pid)})`))
+    left.push(...this.#firewallTables().map((name) => `table ${name}`))
     await this.kill('SIGTERM')
+    left.push(...this.#rows().map((row) => `row ${row}`))
     left.push(...this.#inNamespaces().map((pid) => `process ${String(pid)} (${commandOf(pid)})`))
     return [
       ...left,
@@ -340,6 +361,27 @@ class Fixture implements DaemonFixture {
       .split('\n')
       .flatMap((line) => /^\s*([^\s:]+):/.exec(line)?.[1] ?? [])
       .filter((name) => name !== 'lo')
+  }
+
+  /** What `nft`, where there is one, shows of the daemon's host. */
+  #firewallTables(): string[] {
+    const { stdout } = spawnSync('nsenter', [`--net=${this.netns}`, 'nft', 'list', 'tables'], {
+      encoding: 'utf8',
+    })
+    return stdout.split('\n').filter((line) => line !== '')
+  }
+
+  /** The daemon has ended: whatever is in its state now stays. */
+  #rows(): string[] {
+    const database = new DatabaseSync(path.join(this.stateDir, 'state.db'))
+    try {
+      return database
+        .prepare('SELECT kind, key FROM document')
+        .all()
+        .map((row) => `${String(row['kind'])} ${String(row['key'])}`)
+    } finally {
+      database.close()
+    }
   }
 
   /** The daemon must mount nothing, neither in its own namespace nor in ours. */

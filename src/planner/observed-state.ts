@@ -35,6 +35,7 @@ export interface ObservedNetwork {
 
 export interface ObservedVolume {
   readonly name: string
+  /** The key in the stack; absent for an anonymous one that no container has any more. */
   readonly key?: string
   readonly configHash: string
 }

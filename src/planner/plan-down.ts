@@ -105,9 +105,10 @@ function volumeRemovals(context: DownContext): PlanNode[] {
   const external = externalNames(stack?.volumes)
   const after = going.map(({ id }) => removals.get(id))
   const isFree = freeVolumes(context)
+  const isWhole = !context.options.services?.length
   return observed.volumes
-    .filter(({ name, key }) => key !== undefined && !external.has(name))
-    .filter(({ key }) => isFree(key ?? ''))
+    .filter(({ name }) => !external.has(name))
+    .filter(({ key }) => (key === undefined ? isWhole : isFree(key)))
     .sort((a, b) => compareText(a.name, b.name))
     .map(({ name }) => planNode({ kind: 'remove-volume', volume: name, cause: CAUSE }, after))
 }

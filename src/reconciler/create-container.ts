@@ -102,7 +102,6 @@ async function createAnonymousVolumes(
   const volumes: Record<string, string> = {}
   for (const target of anonymousTargets(input)) {
     const name = inherited[target] ?? randomBytes(32).toString('hex')
-    await context.volumes.create(name)
     context.volumeRecords.put(name, {
       name,
       stack: input.stack.name,
@@ -110,6 +109,7 @@ async function createAnonymousVolumes(
       createdAt: new Date().toISOString(),
       labels: { 'com.docker.volume.anonymous': '' },
     })
+    await context.volumes.create(name)
     volumes[target] = name
   }
   return volumes

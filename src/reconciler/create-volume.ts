@@ -23,7 +23,7 @@ export async function createVolume(
       `Cannot create volume "${name}": there is no driver "${definition.driver}"`,
     )
   }
-  await context.volumes.create(name)
+  // Before it is made: a crash between leaves nothing that nobody knows of.
   context.volumeRecords.put(name, {
     name,
     stack: stack.name,
@@ -36,6 +36,7 @@ export async function createVolume(
     },
     createdAt: new Date().toISOString(),
   })
+  await context.volumes.create(name)
   context.events.emit({
     type: 'volume',
     action: 'create',

@@ -4,6 +4,9 @@ import type { Context } from './context.ts'
 import type { ContainerRecord } from './records.ts'
 
 export function observe(context: Context, stack: string): ObservedState {
+  const mounted = new Set(
+    context.containers.values().flatMap(({ anonymousVolumes }) => Object.values(anonymousVolumes)),
+  )
   return {
     stack,
     containers: containersOf(context, stack).map((record) => observeContainer(context, record)),
@@ -12,7 +15,8 @@ export function observe(context: Context, stack: string): ObservedState {
       .map(({ name, key, configHash }) => ({ name, key, configHash })),
     volumes: context.volumeRecords
       .values()
-      .filter((volume) => volume.stack === stack && volume.key !== undefined)
+      .filter((volume) => volume.stack === stack)
+      .filter(({ name, key }) => key !== undefined || !mounted.has(name))
       .map(({ name, key, configHash }) => ({
         name,
         ...(key === undefined ? {} : { key }),
