@@ -8,6 +8,7 @@ import { isAlias, isMap, isPair, isScalar, isSeq, parseAllDocuments } from 'yaml
 import type { Document, Node as YamlNode, Pair, Scalar as YamlScalar, YAMLMap, YAMLSeq } from 'yaml'
 import type { Diagnostics } from './diagnostics.ts'
 import type { Entry, ListNode, MapNode, MergeTag, Node, Place, ScalarNode } from './node.ts'
+import { readPlainYaml } from './plain-yaml.ts'
 import type { Source } from './source.ts'
 import { resolvePlainScalar } from './yaml-scalar.ts'
 
@@ -43,6 +44,13 @@ export function parseSource(source: Source, diagnostics: Diagnostics): Node[] {
     })
     return []
   }
+  const plain = readPlainYaml(source)
+  if (plain !== undefined) return plain === null ? [] : [plain]
+  return parseWithLibrary(source, diagnostics)
+}
+
+/** As `parseSource()`, by the YAML library: all of YAML, and what is wrong. */
+export function parseWithLibrary(source: Source, diagnostics: Diagnostics): Node[] {
   return composeDocuments(source, diagnostics).flatMap((document) => {
     if (reportSyntax(document, source, diagnostics) || document.contents === null) return []
     const composition: Composition = {
