@@ -33,7 +33,10 @@ export function watchReadable(fd: number, onReadable: () => void): Watch {
       handle.stop()
       // Not within its own callback: koffi frees it at once. Otherwise now: libuv forgets the descriptor by its number,
       // which may be another one's a moment later, whose watcher would then never be called.
-      if (isCalling) setImmediate(() => handle.close())
+      if (isCalling)
+        setImmediate(() => {
+          handle.close()
+        })
       else handle.close()
     },
   }

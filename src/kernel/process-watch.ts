@@ -16,6 +16,9 @@ const PIDFD_GET_INFO = 0xc040ff0b
 const PIDFD_INFO_EXIT = 8n
 const PIDFD_INFO_BYTES = 64
 const EXIT_CODE_OFFSET = 60
+const ENOTTY = 25
+/** All pauses together: a second. */
+const LONGEST_REAP_PAUSE_MS = 512
 
 export interface WatchedProcess {
   readonly pid: number
@@ -30,7 +33,7 @@ export interface WatchedProcess {
 
 /** Follows a child; it is reaped when it ends. */
 export function watchChild(pid: number): WatchedProcess {
-  return watch(pid, () => reap(pid))
+  return watch(pid, openPidfd(pid), () => Promise.resolve(reap(pid)))
 }
 
 /**
@@ -38,28 +41,32 @@ export function watchChild(pid: number): WatchedProcess {
  * @returns undefined when the pid is gone or is another process by now
  */
 export function adoptProcess(pid: number, startTime: number): WatchedProcess | undefined {
-  if (processStartTime(pid) !== startTime) return undefined
-  try {
-    const adopted = watch(pid, exitInfo)
-    return processStartTime(pid) === startTime ? adopted : undefined
-  } catch {
-    return undefined
-  }
+  const pidfd = trySyscall('pidfd_open', pid, 0)
+  if (pidfd < 0) return undefined
+  // The descriptor first: from now on the pid can't become another's unseen.
+  if (processStartTime(pid) === startTime) return watch(pid, pidfd, awaitExitInfo)
+  closeSync(pidfd)
+  return undefined
 }
 
-function watch(pid: number, onExit: (pidfd: number) => ExitStatus | undefined): WatchedProcess {
-  const pidfd = openPidfd(pid)
+type ExitReader = (pidfd: number) => Promise<ExitStatus | undefined>
+
+function watch(pid: number, pidfd: number, onExit: ExitReader): WatchedProcess {
   let ended = false
+  const readExit = async (): Promise<ExitStatus | undefined> => {
+    await new Promise((resolve) => setImmediate(resolve)) // until the watch has let go of the descriptor
+    try {
+      return await onExit(pidfd)
+    } finally {
+      closeSync(pidfd)
+    }
+  }
   const exited = new Promise<ExitStatus | undefined>((resolve) => {
     const readable = watchReadable(pidfd, () => {
       if (ended) return
       ended = true
       readable.close()
-      const status = onExit(pidfd)
-      setImmediate(() => {
-        closeSync(pidfd)
-      }) // after the watch has let go of it
-      resolve(status)
+      resolve(readExit())
     })
   })
   return {
@@ -69,6 +76,24 @@ function watch(pid: number, onExit: (pidfd: number) => ExitStatus | undefined): 
     exited,
     signal: (signal) => !ended && sendSignal(pidfd, signal),
   }
+}
+
+/**
+ * The exit code is known only when whoever is the parent now has reaped the process; it is readable a moment before.
+ */
+async function awaitExitInfo(pidfd: number): Promise<ExitStatus | undefined> {
+  for (let pauseMs = 1; pauseMs <= LONGEST_REAP_PAUSE_MS; pauseMs *= 2) {
+    const status = exitInfo(pidfd)
+    if (status !== undefined || !knowsExits(pidfd)) return status
+    await new Promise((resolve) => setTimeout(resolve, pauseMs))
+  }
+  return exitInfo(pidfd)
+}
+
+/** Whether this kernel can tell. */
+function knowsExits(pidfd: number): boolean {
+  const info = Buffer.alloc(PIDFD_INFO_BYTES)
+  return trySyscall('ioctl', pidfd, PIDFD_GET_INFO, info) !== -ENOTTY
 }
 
 /** How a process ended, from a pidfd that was open meanwhile; undefined while it runs, and before Linux 6.15. */

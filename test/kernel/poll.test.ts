@@ -25,7 +25,9 @@ function openPipe(): void {
 describe('watchReadable()', () => {
   test('calls back when there is something to read, again and again until it is closed', async () => {
     let calls = 0
-    const watch = watchReadable(readEnd, () => { calls++ })
+    const watch = watchReadable(readEnd, () => {
+      calls++
+    })
     writeSync(writeEnd, 'x')
     await eventually('three calls', () => calls >= 3)
     watch.close()
@@ -58,7 +60,9 @@ describe('watchReadable()', () => {
       openPipe()
       expect(readEnd).toBe(number)
       let calls = 0
-      const watch = watchReadable(readEnd, () => { calls++ })
+      const watch = watchReadable(readEnd, () => {
+        calls++
+      })
       await new Promise((resolve) => setImmediate(resolve))
       writeSync(writeEnd, 'x')
       await eventually('a call', () => calls > 0, 1000)
