@@ -6,7 +6,7 @@
  *
  * Layout in memory, all words 64 bits:
  *
- *   header   0 failed entry | 8 its result | 16 entry where the parent cleans up after an error | 24 result of the fork
+ *   header   0 failed entry | 8 its result | 16 entry where the parent cleans up after an error | 24 the forked process
  *   entry    0 number | 8..55 six arguments | 56 where the result goes, or 0 | 64 flags | 72 entry for the parent
  *   data     strings, structures, vectors, each 8-byte aligned
  *
@@ -286,7 +286,6 @@ export class SyscallList {
     // The last word is where a fork's parent goes on; every other entry keeps its own result there.
     if (draft.parentContinues !== undefined) {
       memory.writeBigInt64LE(BigInt(this.#entryAddress(draft.parentContinues)), at + 72)
-      if (draft.parentContinues !== index) this.#storeResult(index, this.#address + 24)
     } else if (memory.readBigInt64LE(at + RESULT_OFFSET) === 0n) {
       this.#storeResult(index, this.#address + at + 72)
     }

@@ -28,12 +28,17 @@ export function readResult(memory: Buffer, index: number): number {
   return Number(memory.readBigInt64LE(HEADER_BYTES + index * ENTRY_BYTES + 72))
 }
 
-/** Which entry failed, by index, and its result. */
-export function readHeader(memory: Buffer): { failed: number | undefined; result: number } {
+/** Which entry failed, by index, and its result; the process that was forked, 0 for none. */
+export function readHeader(memory: Buffer): {
+  failed: number | undefined
+  result: number
+  forked: number
+} {
   const failed = Number(memory.readBigInt64LE(0))
   return {
     failed: failed === 0 ? undefined : (failed - entryAt(0)) / ENTRY_BYTES,
     result: Number(memory.readBigInt64LE(8)),
+    forked: Number(memory.readBigInt64LE(24)),
   }
 }
 
@@ -72,7 +77,7 @@ function encodeList(entries: readonly ArmEntry[], cleanUp: number | undefined): 
       } else value = BASE + LIST + cells + 8 * argument.cell
       memory.writeBigInt64LE(BigInt(value), at + 8 + position * 8)
     })
-    const own = parentAt === undefined ? entryAt(index) + 72 : BASE + LIST + 24
+    const own = parentAt === undefined ? entryAt(index) + 72 : 0
     const result =
       resultTo === undefined ? own : entryAt(resultTo.entry) + 8 + resultTo.argument * 8
     memory.writeBigInt64LE(BigInt(result), at + 56)

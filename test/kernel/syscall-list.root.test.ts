@@ -216,6 +216,23 @@ describe('SyscallList with a child', () => {
   })
 })
 
+describe('SyscallList with a child that shares memory and runs beside its parent', () => {
+  test('the pid stays what the parent was told, however early the child runs', () => {
+    const signals = blockSignals(list)
+    const flags = Clone.VM | Clone.CLEAR_SIGHAND
+    const fork = list.fork('clone3', [cloneArguments(list, flags), CLONE_ARGUMENTS_BYTES])
+    list.call('exit_group', [0])
+    const hundredMs = list.words([0, 100_000_000]) // struct timespec
+    list.parent(fork, () => {
+      list.call('ppoll', [0, 0, hundredMs, 0, 8]) // the child is through by then
+      signals.restore()
+    })
+    list.runSync()
+    expect(list.forkedPid()).toBeGreaterThan(1)
+    expect(reap(list.forkedPid(), { block: true })).toEqual({ exitCode: 0, signal: 0 })
+  })
+})
+
 describe('createUserNamespace()', () => {
   test('maps the range, and leaves no process and no descriptor but its own', () => {
     const fd = createUserNamespace({ start: NOBODY_HAS, length: 65_536 })

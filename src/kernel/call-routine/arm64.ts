@@ -20,36 +20,37 @@ export const ROWS: readonly (readonly [bytes: string, assembly: string, why?: st
   ['490000b4', 'cbz x9, 38'],
   ['200100f9', 'str x0, [x9]'],
   ['1ffc3fb1', 'cmn x0, #0xfff', '-4095..-1 is an errno'],
-  ['e2010054', 'b.cs 78'],
-  ['ca001836', 'tbz w10, #3, 58', 'FORK: who am I?'],
-  ['600000b4', 'cbz x0, 50'],
-  ['942640f9', 'ldr x20, [x20, #72]', 'the parent goes on at the entry named'],
-  ['f3ffff17', 'b 18'],
-  // child: (offset 0x50)
+  ['02020054', 'b.cs 7c'],
+  ['ea001836', 'tbz w10, #3, 5c', 'FORK: who am I?'],
+  ['800000b4', 'cbz x0, 54'],
+  ['600e00f9', 'str x0, [x19, #24]', 'the parent keeps the pid: the child may share this memory'],
+  ['942640f9', 'ldr x20, [x20, #72]', 'and goes on at the entry named'],
+  ['f2ffff17', 'b 18'],
+  // child: (offset 0x54)
   ['350080d2', 'mov x21, #0x1'],
-  ['07000014', 'b 70'],
-  ['aa000836', 'tbz w10, #1, 6c', 'LEAVE_PARENT'],
-  ['a00000b4', 'cbz x0, 70', 'the new child goes on'],
+  ['07000014', 'b 74'],
+  ['aa000836', 'tbz w10, #1, 70', 'LEAVE_PARENT'],
+  ['a00000b4', 'cbz x0, 74', 'the new child goes on'],
   ['000080d2', 'mov x0, #0x0', 'its parent leaves with status 0'],
   ['c80b80d2', 'mov x8, #0x5e', 'exit_group'],
   ['010000d4', 'svc #0x0'],
-  ['aa011037', 'tbnz w10, #2, a0', 'RETURN'],
-  // advance: (offset 0x70)
+  ['aa011037', 'tbnz w10, #2, a4', 'RETURN'],
+  // advance: (offset 0x74)
   ['94420191', 'add x20, x20, #0x50', 'the next entry'],
-  ['e9ffff17', 'b 18'],
-  // error: (offset 0x78)
-  ['caff0737', 'tbnz w10, #0, 70', 'IGNORE_ERROR'],
+  ['e8ffff17', 'b 18'],
+  // error: (offset 0x7c)
+  ['caff0737', 'tbnz w10, #0, 74', 'IGNORE_ERROR'],
   ['740200a9', 'stp x20, x0, [x19]', 'say which entry failed, and how'],
-  ['b50000b5', 'cbnz x21, 94'],
+  ['b50000b5', 'cbnz x21, 98'],
   ['740a40f9', 'ldr x20, [x19, #16]', 'the parent runs the clean-up entries, once'],
-  ['d40000b4', 'cbz x20, a0'],
+  ['d40000b4', 'cbz x20, a4'],
   ['7f0a00f9', 'str xzr, [x19, #16]'],
-  ['e2ffff17', 'b 18'],
-  // die: (offset 0x94)
+  ['e1ffff17', 'b 18'],
+  // die: (offset 0x98)
   ['e00f80d2', 'mov x0, #0x7f'],
   ['c80b80d2', 'mov x8, #0x5e'],
   ['010000d4', 'svc #0x0'],
-  // return: (offset 0xa0)
+  // return: (offset 0xa4)
   ['f51340f9', 'ldr x21, [sp, #32]'],
   ['f35341a9', 'ldp x19, x20, [sp, #16]'],
   ['fd7bc3a8', 'ldp x29, x30, [sp], #48'],
