@@ -171,29 +171,23 @@ function withFragments(
   return entries
 }
 
-/** Where the colon after a key is, if a key begins here. */
+/** Where the colon after a key is, if a key begins here. It looks no further than the line: files can be long. */
 function keyEnd(text: string, start: number, end: number): number {
-  const first = text.charAt(start)
+  const line = text.slice(start, end)
+  const first = line.charAt(0)
   if (first === '"' || first === "'") {
-    const close = text.indexOf(first, start + 1)
-    return close !== -1 && close < end && isKeyColon(text, close + 1, end) ? close + 1 : -1
+    const close = line.indexOf(first, 1)
+    return close !== -1 && isKeyColon(line, close + 1) ? start + close + 1 : -1
   }
-  if (/[[\]{},#&*!|>%@`]/.test(first)) return -1
-  for (
-    let colon = text.indexOf(':', start);
-    colon !== -1 && colon < end;
-    colon = text.indexOf(':', colon + 1)
-  ) {
-    if (!isKeyColon(text, colon, end)) continue
-    const comment = text.indexOf(' #', start)
-    return comment !== -1 && comment < colon ? -1 : colon
-  }
-  return -1
+  if (/^[[\]{},#&*!|>%@`]/.test(line)) return -1
+  const colon = /:(?: |$)/.exec(line)?.index ?? -1
+  const comment = line.indexOf(' #')
+  return colon === -1 || (comment !== -1 && comment < colon) ? -1 : start + colon
 }
 
-function isKeyColon(text: string, at: number, end: number): boolean {
-  if (text.charCodeAt(at) !== COLON) return false
-  return at + 1 === end || text.charCodeAt(at + 1) === SPACE
+function isKeyColon(line: string, at: number): boolean {
+  if (line.charCodeAt(at) !== COLON) return false
+  return at + 1 === line.length || line.charCodeAt(at + 1) === SPACE
 }
 
 function readKey(text: string, start: number, colon: number): string {
