@@ -14,15 +14,28 @@ export function setLogLevel(level: LogLevel): void {
 function write(level: LogLevel, event: string, fields: LogFields): void {
   if (ORDER.indexOf(level) < ORDER.indexOf(threshold)) return
   const plain = Object.fromEntries(
-    Object.entries(fields).map(([key, value]) => [key, value instanceof Error ? value.message : value]),
+    Object.entries(fields).map(([key, value]) => [
+      key,
+      value instanceof Error ? value.message : value,
+    ]),
   )
-  process.stderr.write(`${JSON.stringify({ time: new Date().toISOString(), level, event, ...plain })}\n`)
+  process.stderr.write(
+    `${JSON.stringify({ time: new Date().toISOString(), level, event, ...plain })}\n`,
+  )
 }
 
 /** The event is constant text (`container exited`); what varies goes into the fields. */
 export const log = {
-  debug: (event: string, fields: LogFields = {}): void => { write('debug', event, fields) },
-  info: (event: string, fields: LogFields = {}): void => { write('info', event, fields) },
-  warn: (event: string, fields: LogFields = {}): void => { write('warn', event, fields) },
-  error: (event: string, fields: LogFields = {}): void => { write('error', event, fields) },
+  debug: (event: string, fields: LogFields = {}): void => {
+    write('debug', event, fields)
+  },
+  info: (event: string, fields: LogFields = {}): void => {
+    write('info', event, fields)
+  },
+  warn: (event: string, fields: LogFields = {}): void => {
+    write('warn', event, fields)
+  },
+  error: (event: string, fields: LogFields = {}): void => {
+    write('error', event, fields)
+  },
 }

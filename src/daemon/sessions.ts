@@ -86,6 +86,10 @@ interface FrameHandlers {
 
 function readFrames(socket: Duplex, handlers: FrameHandlers): void {
   const decoder = new FrameDecoder()
+  // Node's HTTP sockets stay half open; a client that only has no more input says so by a frame.
+  socket.on('end', () => {
+    socket.destroy()
+  })
   socket.on('data', (chunk: Buffer) => {
     try {
       for (const frame of decoder.push(chunk)) handleFrame(frame, handlers)
@@ -143,7 +147,10 @@ function relayExec(session: ExecSession, socket: Duplex): void {
   if (session.stderr !== undefined) relay(session.stderr, socket, FrameType.Stderr)
   readFrames(socket, {
     onInput: (bytes) => {
-      session.stdin?.write(bytes)
+      if (session.stdin?.write(bytes) !== false) return
+      socket.pause() // the program does not read: the client waits, too
+      session.stdin.once('drain', () => socket.resume())
+      session.stdin.once('close', () => socket.resume())
     },
     onInputClosed: () => {
       if (session.stderr !== undefined) session.stdin?.end()
@@ -152,7 +159,7 @@ function relayExec(session: ExecSession, socket: Duplex): void {
       session.resize(columns, rows)
     },
   })
-  socket.on('close', () => {
+  const hangUp = (): void => {
     // As a terminal that hangs up; what does not listen is killed.
     session.process.signal(SIGHUP)
     const timer = setTimeout(() => {
@@ -163,7 +170,9 @@ function relayExec(session: ExecSession, socket: Duplex): void {
       clearTimeout(timer)
     })
     session.stdin?.destroy()
-  })
+  }
+  if (socket.destroyed) hangUp()
+  else socket.on('close', hangUp)
 }
 
 /** A slow client slows the program down, not the daemon's memory. */

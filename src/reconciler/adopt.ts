@@ -13,6 +13,7 @@ import type { Context } from './context.ts'
 import { ioOptions } from './container-streams.ts'
 import { cgroupName, followProcess, launchContainer } from './launch-container.ts'
 import type { RecoveredDescriptors } from './kept-descriptors.ts'
+import { containersOf } from './observe.ts'
 import { connectListeners } from './output-listeners.ts'
 import type { ContainerRecord } from './records.ts'
 
@@ -111,16 +112,32 @@ async function sweepFiles(context: Context): Promise<void> {
   }
 }
 
-/** Starts that were asked for and not done, and restarts that were waited for. */
+/** Starts that were asked for and not done, and restarts that were waited for. A request for the stack waits for them. */
 async function resumeStarts(context: Context): Promise<void> {
-  for (const record of context.containers.values()) {
+  const unfinished = context.containers.values().filter(isUnfinished)
+  for (const record of unfinished)
     if (record.state === 'restarting') scheduleRestart(context, record, launchContainer)
-    else if (record.state === 'created' && record.wanted === 'running') {
-      await context.locks
-        .run(record.id, () => launchContainer(context, record.id))
-        .catch((error: unknown) => {
-          log.warn('container could not be started', { container: record.config.name, error })
-        })
-    }
+  const stacks = new Set(unfinished.map(({ config }) => config.stack))
+  await Promise.all(
+    [...stacks].map((stack) =>
+      context.locks.run(`stack ${stack}`, () => startThose(context, stack)),
+    ),
+  )
+}
+
+function isUnfinished({ state, wanted }: ContainerRecord): boolean {
+  return state === 'restarting' || (state === 'created' && wanted === 'running')
+}
+
+async function startThose(context: Context, stack: string): Promise<void> {
+  const created = containersOf(context, stack).filter(
+    (record) => record.state === 'created' && isUnfinished(record),
+  )
+  for (const { id, config } of created) {
+    await context.locks
+      .run(id, () => launchContainer(context, id))
+      .catch((error: unknown) => {
+        log.warn('container could not be started', { container: config.name, error })
+      })
   }
 }

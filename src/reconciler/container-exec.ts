@@ -1,14 +1,25 @@
 /** exec: a program in a running container, with the container's own privileges unless asked otherwise. */
 import { closeSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
 import { resolveUser } from '../engine/container-user.ts'
-import { openContainerRoot, openExecSession, type ExecSession } from '../engine/exec-session.ts'
+import {
+  openContainerRoot,
+  openExecSession,
+  type ExecSession,
+  type ExecSessionRequest,
+} from '../engine/exec-session.ts'
 import { rlimitsOf } from '../engine/rlimits.ts'
 import type { ContainerConfig } from '../engine/container-config.ts'
 import { Clone } from '../kernel/constants.ts'
+import { SyscallError } from '../kernel/libc.ts'
+import type { WatchedProcess } from '../kernel/process-watch.ts'
 import { TsstackError } from '../errors.ts'
 import type { Context, LiveContainer } from './context.ts'
+import type { ContainerRecord } from './records.ts'
 import { requireContainer } from './find-container.ts'
 import { securityProfile } from './security-profile.ts'
+
+const DYING_MS = 200
 
 export interface ContainerExec {
   readonly command: readonly string[]
@@ -37,17 +48,47 @@ export async function openContainerExec(
       `Cannot execute in container "${record.config.name}": it is ${state}`,
     )
   }
-  const { config } = record
+  try {
+    return await openExecSession(sessionRequest(context, record, { exec, running }))
+  } catch (error) {
+    // Half-way in its /proc entries, its cgroup or its namespaces may have been gone.
+    if (!(error instanceof SyscallError) || !(await endsSoon(running.process))) throw error
+    throw new TsstackError(
+      'FAILED_PRECONDITION',
+      `Cannot execute in container "${record.config.name}": it is not running`,
+      { cause: error },
+    )
+  }
+}
+
+/** A process that is dying is noticed a moment later than by who wants to join it. */
+async function endsSoon({ exited }: WatchedProcess): Promise<boolean> {
+  const timeout = new AbortController()
+  const ended = exited.then(() => true)
+  const notYet = setTimeout(DYING_MS, false, { signal: timeout.signal }).catch(() => false)
+  const result = await Promise.race([ended, notYet])
+  timeout.abort()
+  return result
+}
+
+interface ExecInto {
+  readonly exec: ContainerExec
+  readonly running: Pick<LiveContainer, 'process' | 'cgroup'>
+}
+
+function sessionRequest(
+  context: Context,
+  { config }: ContainerRecord,
+  { exec, running }: ExecInto,
+): ExecSessionRequest {
   const { pid, pidfd } = running.process
   const user = userOf(config, pid, exec.user)
-  return openExecSession({
+  return {
     pidfd,
     cgroupJoinFiles: running.cgroup.joinFiles,
     namespaces: namespacesOf(config),
     containerPid: pid,
-    terminalOwner: config.userNamespace
-      ? (context.userNamespaces.get(config.stack)?.range.start ?? 0)
-      : 0,
+    terminalOwner: config.userNamespace ? (context.stacks.get(config.stack)?.idRangeStart ?? 0) : 0,
     stdin: exec.stdin ?? false,
     process: {
       argv: exec.command,
@@ -65,7 +106,7 @@ export async function openContainerExec(
       rlimits: rlimitsOf(config.ulimits),
       tty: exec.tty ?? false,
     },
-  })
+  }
 }
 
 function userOf(

@@ -19,6 +19,8 @@ export interface DriveOptions {
   /** Needed by operations that make something. */
   readonly resolved?: ResolvedStack
   readonly graceMs?: number
+  /** Containers that the plan removes. */
+  readonly going?: ReadonlySet<string>
 }
 
 export function operationDriver(context: Context, options: DriveOptions): OperationDriver {
@@ -82,12 +84,7 @@ async function drive(
     case 'stop-container':
       return stop(context, operation.containerId, options)
     case 'remove-container':
-      return context.locks.run(operation.containerId, async () => {
-        await removeContainer(context, operation.containerId, {
-          volumes: operation.volumes ?? false,
-        })
-        return undefined
-      })
+      return remove(context, operation, options)
     case 'wait-for-service':
       return wait(context, operation, options)
   }
@@ -105,6 +102,20 @@ function findByName(context: Context, name: string): string {
   const record = context.containers.values().find((candidate) => candidate.config.name === name)
   if (record !== undefined) return record.id
   throw new TsstackError('NOT_FOUND', `Cannot start container "${name}": it does not exist`)
+}
+
+/** It may have been started since the plan was made: by its restart policy, by another client. */
+async function remove(
+  context: Context,
+  { containerId, volumes }: Operation & { kind: 'remove-container' },
+  { graceMs }: Driving,
+): Promise<undefined> {
+  return context.locks.run(containerId, async () => {
+    if (context.live.has(containerId))
+      await stopContainer(context, containerId, graceMs === undefined ? {} : { graceMs })
+    await removeContainer(context, containerId, { volumes: volumes ?? false })
+    return undefined
+  })
 }
 
 async function stop(context: Context, id: string, { graceMs }: Driving): Promise<undefined> {
@@ -133,6 +144,7 @@ async function wait(
       stack: options.stack,
       service: operation.service,
       goal: operation.condition,
+      ...(options.going === undefined ? {} : { except: options.going }),
     })
     return undefined
   } catch (error) {

@@ -11,6 +11,7 @@ import { buildRoot, openRoot, type BuiltRoot } from '../engine/root-file-system.
 import { startContainer } from '../engine/start-container.ts'
 import { Clone } from '../kernel/constants.ts'
 import { FdScope } from '../kernel/fd-scope.ts'
+import { processStartTime } from '../kernel/process.ts'
 import { watchChild } from '../kernel/process-watch.ts'
 import { toTsstackError } from '../errors.ts'
 import { handleExit } from './container-exit.ts'
@@ -33,7 +34,11 @@ const START_FAILED_EXIT_CODE = 128
 /** Starts a container; nothing to do when it runs. The caller holds the container's lock. */
 export async function launchContainer(context: Context, id: string): Promise<void> {
   const record = requireContainer(context, id)
-  if (context.live.has(id)) return
+  const live = context.live.get(id)
+  if (live !== undefined) {
+    if (processStartTime(live.process.pid) === live.process.startTime) return
+    await live.ended // it has ended, and that is being dealt with
+  }
   clearTimeout(context.restartTimers.get(id))
   context.restartTimers.delete(id)
   try {

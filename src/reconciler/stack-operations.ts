@@ -20,6 +20,7 @@ import type { ResolvedStack } from './resolved-stack.ts'
 import { operationDriver, type DriveOptions } from './drive-operation.ts'
 import { executePlan } from './execute-plan.ts'
 import { containersOf, observe } from './observe.ts'
+import type { ContainerRecord } from './records.ts'
 import { freeIdRange } from './stack-user-namespace.ts'
 import { killContainer, pauseContainer, unpauseContainer } from './stop-container.ts'
 import { waitForService } from './wait-for.ts'
@@ -85,7 +86,7 @@ export async function lifecycle(
   const { stack: name, request } = target
   const { action } = request
   if (action === 'kill' || action === 'pause' || action === 'unpause') {
-    signalContainers(context, name, request)
+    await signalContainers(context, name, request)
     finish(context, { stack: name, changed: true }, progress)
     return
   }
@@ -107,7 +108,11 @@ export async function lifecycle(
 }
 
 /** These need no order, and a stuck start must not hold them up. */
-function signalContainers(context: Context, stack: string, request: LifecycleRequest): void {
+async function signalContainers(
+  context: Context,
+  stack: string,
+  request: LifecycleRequest,
+): Promise<void> {
   const wanted = request.services ?? []
   const records = containersOf(context, stack).filter(
     ({ config }) => wanted.length === 0 || wanted.includes(config.service),
@@ -121,11 +126,12 @@ function signalContainers(context: Context, stack: string, request: LifecycleReq
       `Cannot ${request.action} service "${missing}": it has no container`,
     )
   const signal = parseSignal(request.signal ?? 'SIGKILL')
-  for (const { id } of records) {
-    if (request.action === 'kill') killContainer(context, id, signal)
+  const act = async ({ id }: ContainerRecord): Promise<void> => {
+    if (request.action === 'kill') await killContainer(context, id, signal)
     else if (request.action === 'pause') pauseContainer(context, id)
     else unpauseContainer(context, id)
   }
+  await Promise.all(records.map(act))
 }
 
 async function resolveInScope(context: Context, request: UpRequest): Promise<ResolvedStack> {
@@ -144,11 +150,19 @@ async function run(
   progress({ type: 'plan', operations: plan.operations.length })
   for (const message of plan.warnings) progress({ type: 'warning', message })
   await executePlan(plan, {
-    drive: operationDriver(context, options),
+    drive: operationDriver(context, { ...options, going: removedBy(plan) }),
     progress,
     concurrency: CONCURRENCY,
   })
   return plan.operations.length > 0
+}
+
+function removedBy(plan: Plan): ReadonlySet<string> {
+  return new Set(
+    plan.operations.flatMap((operation) =>
+      operation.kind === 'remove-container' ? [operation.containerId] : [],
+    ),
+  )
 }
 
 function grace(timeoutSeconds: number | undefined): { graceMs?: number } {

@@ -67,8 +67,8 @@ async function exitsWithin(live: LiveContainer, timeoutMs: number): Promise<bool
   return result
 }
 
-/** Sends a signal; SIGKILL, or what ends the container, is not answered by a restart. */
-export function killContainer(context: Context, id: string, signal: number): void {
+/** Sends a signal. SIGKILL is not answered by a restart, and its effect is waited for. */
+export async function killContainer(context: Context, id: string, signal: number): Promise<void> {
   const record = requireContainer(context, id)
   const live = context.live.get(id)
   if (live === undefined) return
@@ -78,6 +78,7 @@ export function killContainer(context: Context, id: string, signal: number): voi
   }
   emitContainerEvent(context, record, 'kill', { signal: String(signal) })
   live.process.signal(signal)
+  if (signal === SIGKILL) await exitsWithin(live, KILL_DEADLINE_MS)
 }
 
 /** Stops every process of the container in its tracks (cgroup freezer). */

@@ -20,6 +20,8 @@ export interface WaitRequest {
   readonly stack: string
   readonly service: string
   readonly goal: WaitGoal
+  /** Ids of containers that are about to go: nobody waits for them. */
+  readonly except?: ReadonlySet<string>
   readonly signal?: AbortSignal
 }
 
@@ -33,6 +35,7 @@ export function waitForService(context: Context, request: WaitRequest): Promise<
     const check = (): boolean => {
       const verdicts = containersOf(context, request.stack)
         .filter(({ config }) => config.service === request.service && !config.oneoff)
+        .filter(({ id }) => request.except?.has(id) !== true)
         .map((record) => judge(context, record, request.goal))
       const never = verdicts.find((verdict) => verdict.kind === 'never')
       if (never !== undefined)

@@ -141,14 +141,6 @@ export function locate(root: Node, path: Path): Place {
   return place
 }
 
-/** The place of the key that a path ends in; of the value when the key is not written out. */
-export function locateKey(root: Node, path: Path): Place {
-  const parent = find(root, path.slice(0, -1))
-  const key = path.at(-1)
-  if (parent?.kind !== 'map' || typeof key !== 'string') return locate(root, path)
-  return parent.entries.get(key) ?? locate(root, path)
-}
-
 /** The node at a path, if the path leads to one. */
 export function find(root: Node, path: Path): Node | undefined {
   let node: Node | undefined = root

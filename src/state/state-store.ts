@@ -43,11 +43,18 @@ export function openStateStore(file: string): StateStore {
   const database = new DatabaseSync(file)
   chmodSync(file, 0o600) // it holds secrets
   // In WAL mode NORMAL survives a crash of the process; only a crash of the host can lose the last moment.
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000;')
-  const { user_version: version } = database.prepare('PRAGMA user_version').get() as { user_version: number }
+  database.exec(
+    'PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000;',
+  )
+  const { user_version: version } = database.prepare('PRAGMA user_version').get() as {
+    user_version: number
+  }
   if (version > SCHEMA_VERSION) {
     database.close()
-    throw new TsstackError('FAILED_PRECONDITION', `Cannot open "${file}": it was written by a newer version of tsstack`)
+    throw new TsstackError(
+      'FAILED_PRECONDITION',
+      `Cannot open "${file}": it was written by a newer version of tsstack`,
+    )
   }
   database.exec(`${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION};`)
   return new SqliteStore(database)
@@ -69,12 +76,18 @@ class SqliteStore implements StateStore {
     this.#trimEvents = database.prepare(
       'DELETE FROM event WHERE sequence <= (SELECT max(sequence) FROM event) - ?',
     )
-    this.#eventCount = (database.prepare('SELECT count(*) AS n FROM event').get() as { n: number }).n
+    this.#eventCount = (
+      database.prepare('SELECT count(*) AS n FROM event').get() as { n: number }
+    ).n
   }
 
   collection<T>(kind: string): Collection<T> {
-    const rows = this.#database.prepare('SELECT key, body FROM document WHERE kind = ? ORDER BY key').all(kind)
-    const cache = new Map(rows.map((row) => [row['key'] as string, JSON.parse(row['body'] as string) as T]))
+    const rows = this.#database
+      .prepare('SELECT key, body FROM document WHERE kind = ? ORDER BY key')
+      .all(kind)
+    const cache = new Map(
+      rows.map((row) => [row['key'] as string, JSON.parse(row['body'] as string) as T]),
+    )
     return {
       get: (key) => cache.get(key),
       put: (key, value) => {

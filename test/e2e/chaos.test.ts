@@ -33,6 +33,7 @@ test(
         await settle(daemon, wanted)
         await assertConsistent(daemon)
       }
+      for (const stack of STACKS) await daemon.down(stack, { volumes: true, removeOrphans: true })
       await daemon.close()
     } catch (error) {
       const steps = done.map((step, index) => `${String(index + 1)} ${JSON.stringify(step)}`)

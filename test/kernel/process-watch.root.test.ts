@@ -36,12 +36,12 @@ async function startShell(script: string): Promise<number> {
   return pid
 }
 
-/** Somebody else's child: the shell goes on, so that it is reaped by nobody but the shell. */
+/** Somebody else's child, which is reaped by nobody but its parent. The script prints its pid when it is ready. */
 async function startForeign(
   script: string,
 ): Promise<{ readonly pid: number; readonly parent: ChildProcess }> {
-  const parent = spawn('sh', ['-c', `sh -c '${script}' & echo $!; wait; sleep 1000`], {
-    stdio: ['pipe', 'pipe', 'inherit'],
+  const parent = spawn('sh', ['-c', 'sh -c "$0" & wait; exec sleep 1000', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
   })
   const line = await new Promise<string>((resolve) =>
     parent.stdout.once('data', (bytes: Buffer) => {
@@ -80,14 +80,17 @@ describe('watchChild()', () => {
 
 describe('adoptProcess()', () => {
   test("follows somebody else's child to its exit code (Linux 6.15)", async () => {
-    const { pid, parent } = await startForeign('read x; exit 23')
-    const adopted = adoptProcess(pid, processStartTime(pid) ?? 0)
-    expect(adopted?.pid).toBe(pid)
-    process.kill(pid, 'SIGHUP') // `read` of a background child has ended, or ends now
-    const status = await adopted?.exited
-    parent.kill('SIGKILL')
-    if (!knowsExitOfOthers()) expect(status).toBeUndefined()
-    else expect([23, 129]).toContain(status?.exitCode)
+    const { pid, parent } = await startForeign(
+      "trap 'exit 23' HUP; echo $$; while :; do sleep 0.02; done",
+    )
+    try {
+      const adopted = adoptProcess(pid, processStartTime(pid) ?? 0)
+      expect(adopted?.pid).toBe(pid)
+      process.kill(pid, 'SIGHUP')
+      expect((await adopted?.exited)?.exitCode).toBe(knowsExitOfOthers() ? 23 : undefined)
+    } finally {
+      parent.kill('SIGKILL')
+    }
   })
 
   test('is undefined for another process of the same number, and for none', () => {

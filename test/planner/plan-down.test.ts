@@ -124,10 +124,23 @@ describe('planDown()', () => {
         { name: 'host-net', configHash: '' },
         { name: 'ext', key: 'ext', configHash: '' },
       ],
-      volumes: [{ name: 'host-vol', configHash: '' }],
+      volumes: [{ name: 'ext-vol', key: 'ext-vol', configHash: '' }],
     }
-    const { stack } = desiredState({}, { networks: { ext: { name: 'ext', external: true } } })
+    const { stack } = desiredState(
+      {},
+      {
+        networks: { ext: { name: 'ext', external: true } },
+        volumes: { 'ext-vol': { name: 'ext-vol', external: true } },
+      },
+    )
     expect(planDown(observed, stack, { volumes: true }).operations).toEqual([])
+  })
+
+  test('takes anonymous volumes that no container has any more, when volumes were asked for', () => {
+    const observed = { ...NOTHING, volumes: [{ name: 'f00d', configHash: '' }] }
+    const { stack } = desiredState({})
+    expect(targets(planDown(observed, stack, { volumes: true }), 'remove-volume')).toEqual(['f00d'])
+    expect(planDown(observed, stack, {}).operations).toEqual([])
   })
 
   test('removes anonymous volumes only with volumes', () => {

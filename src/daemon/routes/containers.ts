@@ -58,9 +58,9 @@ export function containerRoutes(app: FastifyInstance, context: Context): void {
     exitCode: await waitForExit(context, findContainer(context, request.params.id).id),
   }))
 
-  app.post<ContainerParams>('/v1/containers/:id/kill', (request, reply) => {
+  app.post<ContainerParams>('/v1/containers/:id/kill', async (request, reply) => {
     const { signal } = parseBody(killQuery, request.query)
-    killContainer(
+    await killContainer(
       context,
       findContainer(context, request.params.id).id,
       parseSignal(signal ?? 'SIGKILL'),

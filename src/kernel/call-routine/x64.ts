@@ -30,7 +30,11 @@ export const ROWS: readonly (readonly [bytes: string, assembly: string, why?: st
   ['7417', 'je 60'],
   ['4885c0', 'test rax,rax'],
   ['740a', 'je 58'],
-  ['48894318', 'mov QWORD PTR [rbx+0x18],rax', 'the parent keeps the pid: the child may share this memory'],
+  [
+    '48894318',
+    'mov QWORD PTR [rbx+0x18],rax',
+    'the parent keeps the pid: the child may share this memory',
+  ],
   ['488b6d48', 'mov rbp,QWORD PTR [rbp+0x48]', 'and goes on at the entry named'],
   ['ebb6', 'jmp e'],
   // child: (offset 0x58)

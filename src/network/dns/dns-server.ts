@@ -36,6 +36,7 @@ const MAX_TCP_CONNECTIONS = 256
 const MAX_TCP_IN_FLIGHT = 32
 const TCP_IDLE_MS = 10_000
 const MAX_FORWARDED_PER_SOURCE = 256
+const BUSY_PAUSES_MS = [2, 8, 32, 128]
 
 /** Addresses of a name; both empty: the name exists and has none. */
 export interface ResolvedName {
@@ -110,7 +111,7 @@ export function createDnsServer(source: DnsSource): DnsServer {
     listen: async (request) => {
       const known = listeners.get(request.address)
       if (known !== undefined) return known.port
-      const listener = await openListener(request, answer)
+      const listener = await openPatiently(request, answer)
       listeners.set(request.address, listener)
       return listener.port
     },
@@ -223,6 +224,22 @@ function reverseRecords(
     return subnets.some((subnet) => contains(subnet, address)) ? 'nonexistent' : undefined
   const wants = query.type === RecordType.PTR || query.type === RecordType.ANY
   return wants ? [{ type: RecordType.PTR, data }] : []
+}
+
+/**
+ * A moment after its listener was closed an address can still be in use: a program that is being started has copies of
+ * all our descriptors until it is executed.
+ */
+async function openPatiently(request: ListenRequest, answer: AnswerFunction): Promise<Listener> {
+  for (const pauseMs of BUSY_PAUSES_MS) {
+    try {
+      return await openListener(request, answer)
+    } catch (error) {
+      if (!(error instanceof TsstackError) || error.code !== 'ALREADY_EXISTS') throw error
+    }
+    await new Promise((resolve) => setTimeout(resolve, pauseMs))
+  }
+  return openListener(request, answer)
 }
 
 async function openListener(request: ListenRequest, answer: AnswerFunction): Promise<Listener> {

@@ -88,12 +88,13 @@ function processesByGroup(parent: string): Map<string, Set<number>> {
   const groups = new Map<string, Set<number>>()
   for (const hierarchy of readdirSync(CGROUPS)) {
     const root = path.join(CGROUPS, hierarchy, parent)
-    for (const stack of directoriesOf(root)) {
-      for (const id of directoriesOf(path.join(root, stack))) {
-        const pids = groups.get(`${stack}/${id}`) ?? new Set()
-        groups.set(`${stack}/${id}`, pids)
-        for (const pid of pidsOf(path.join(root, stack, id))) pids.add(pid)
-      }
+    const names = directoriesOf(root).flatMap((stack) =>
+      directoriesOf(path.join(root, stack)).map((id) => `${stack}/${id}`),
+    )
+    for (const name of names) {
+      const pids = groups.get(name) ?? new Set()
+      groups.set(name, pids)
+      for (const pid of pidsOf(path.join(root, name))) pids.add(pid)
     }
   }
   return groups

@@ -1,8 +1,12 @@
 /** What a chaos run does: chosen by the seed alone, so that a seed gives the same steps again, then done to a daemon. */
 import type { LifecycleAction } from '../../../src/api/types.ts'
 import { TsstackError, toTsstackError } from '../../../src/errors.ts'
-import type { StackParts } from '../../daemon-fixture.ts'
-import { collect, upRequest, type DaemonFixture } from '../../daemon-fixture.ts'
+import {
+  collect,
+  type DaemonFixture,
+  type StackParts,
+  type upRequest,
+} from '../../daemon-fixture.ts'
 import type { Random } from './random.ts'
 import { randomVariant } from './variants.ts'
 
@@ -56,11 +60,13 @@ export function chooseStep(random: Random): Step {
 function chooseOperation(random: Random, stack: string): Operation {
   const dice = random.next()
   if (dice < 0.5) {
+    const variant = randomVariant(random, stack)
+    const canScale = variant.services['web']?.ports?.[0]?.published === undefined
     return {
       kind: 'up',
       stack,
-      variant: randomVariant(random, stack),
-      ...(random.chance(0.2) ? { scale: 1 + random.integer(3) } : {}),
+      variant,
+      ...(canScale && random.chance(0.2) ? { scale: 1 + random.integer(3) } : {}),
       ...(random.chance(0.1) ? { forceRecreate: true } : {}),
     }
   }
