@@ -141,16 +141,6 @@ export function locate(root: Node, path: Path): Place {
   return place
 }
 
-/** The node at a path, if the path leads to one. */
-export function find(root: Node, path: Path): Node | undefined {
-  let node: Node | undefined = root
-  for (const segment of path) {
-    if (node === undefined) return undefined
-    node = step(node, segment)?.node
-  }
-  return node
-}
-
 function step(node: Node, segment: string | number): { place: Place; node: Node } | undefined {
   if (node.kind === 'map') {
     const entry = node.entries.get(String(segment))

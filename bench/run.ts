@@ -1,0 +1,137 @@
+/**
+ * Measures tsstack, and beside it in the same run whatever peers there are: Docker and Podman of this machine, or out of
+ * trees that bench/prepare.ts made, and the kernel's floor.
+ *
+ *   npm run bench -- [--trees DIRECTORY] [--only boot,exec] [--rounds 1]
+ *
+ * Prints a Markdown table; with --write it goes into docs/benchmarks.md. Needs root, cc, busybox-static and iperf3.
+ */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { parseArgs } from 'node:util'
+import { waitForCalm } from './calm.ts'
+import { compileProbes } from './compile-probes.ts'
+import { openDocker } from './engines/docker.ts'
+import type { Engine, EngineSetup } from './engines/engine.ts'
+import { openPodman } from './engines/podman.ts'
+import { openTsstack } from './engines/tsstack.ts'
+import { measureFloor } from './floor.ts'
+import { buildImage } from './image.ts'
+import { boot } from './measurements/boot.ts'
+import { exec } from './measurements/exec.ts'
+import { health } from './measurements/health.ts'
+import { logs } from './measurements/logs.ts'
+import type { Measurement } from './measurements/measurement.ts'
+import { memory } from './measurements/memory.ts'
+import { network } from './measurements/network.ts'
+import { upDown } from './measurements/up-down.ts'
+import { table, type Column } from './report.ts'
+
+const MEASUREMENTS: readonly Measurement[] = [boot, ...upDown, exec, health, memory, logs, network]
+const DOCUMENT = path.join(import.meta.dirname, '../docs/benchmarks.md')
+const CALM_WAIT_MS = 10_000
+
+const { values: flags } = parseArgs({
+  options: {
+    trees: { type: 'string' },
+    only: { type: 'string' },
+    rounds: { type: 'string' },
+    write: { type: 'boolean', default: false },
+  },
+})
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`)
+}
+
+async function openEngines(setup: (id: string) => EngineSetup): Promise<Engine[]> {
+  const peers =
+    flags.trees === undefined
+      ? [
+          openDocker({ id: 'docker', ...setup('docker') }),
+          openPodman({ id: 'podman', ...setup('podman') }),
+        ]
+      : [
+          ...(['trixie', 'bookworm'] as const).map((release) => {
+            const id = `docker-${release}`
+            return openDocker({ id, tree: path.join(flags.trees ?? '', release), ...setup(id) })
+          }),
+          openPodman({ id: 'podman', tree: path.join(flags.trees, 'trixie'), ...setup('podman') }),
+        ]
+  const opened = await Promise.all([openTsstack(setup('tsstack')), ...peers])
+  return opened.filter((engine) => engine !== undefined)
+}
+
+type Recorder = (row: string, column: string, value: number) => void
+
+async function measure(
+  measurement: Measurement,
+  engines: readonly Engine[],
+  record: Recorder,
+): Promise<void> {
+  const rounds = Number(flags.rounds ?? measurement.rounds)
+  for (let round = 1; round <= rounds; round++) {
+    for (const engine of engines) {
+      if (!(await waitForCalm(CALM_WAIT_MS))) say('  others use the machine')
+      say(`  ${measurement.id} ${String(round)}/${String(rounds)} ${engine.title}`)
+      const values = await measurement.measure(engine).catch((error: unknown) => {
+        say(`    failed: ${String(error)}`)
+      })
+      for (const [row, value] of Object.entries(values ?? {})) record(row, engine.id, value)
+    }
+  }
+}
+
+function machine(): string {
+  const cpu = os.cpus()[0]?.model.trim() ?? 'unknown processor'
+  const gib = Math.round(os.totalmem() / 2 ** 30)
+  return `${String(os.availableParallelism())} × ${cpu}, ${String(gib)} GiB, Linux ${os.release()}, Node ${process.versions.node}`
+}
+
+async function main(): Promise<void> {
+  const top = mkdtempSync(path.join(os.tmpdir(), 'tsstack-bench-'))
+  const probes = await compileProbes(top)
+  const image = await buildImage(top, probes)
+  const setup = (id: string): EngineSetup => {
+    const work = path.join(top, id)
+    mkdirSync(work, { recursive: true })
+    return { probes, image, top, work }
+  }
+  const engines = await openEngines(setup)
+  const results = new Map<string, Map<string, number[]>>()
+  const record: Recorder = (row, column, value) => {
+    const columns = results.get(row) ?? new Map<string, number[]>()
+    results.set(row, columns)
+    columns.set(column, [...(columns.get(column) ?? []), value])
+  }
+  const wanted = flags.only?.split(',')
+  const measurements = MEASUREMENTS.filter(
+    ({ id }) => wanted?.some((name) => id.startsWith(name)) ?? true,
+  )
+  try {
+    for (const measurement of measurements) {
+      await measure(measurement, engines, record)
+      if (measurement !== boot) continue
+      for (let round = 0; round < Number(flags.rounds ?? boot.rounds); round++)
+        record('boot', 'floor', await measureFloor(setup('floor-work')))
+    }
+  } finally {
+    for (const engine of engines) await engine.close()
+    rmSync(top, { recursive: true, force: true })
+  }
+  const columns: Column[] = [...engines, { id: 'floor', title: 'floor (C)' }]
+  const rows = measurements.flatMap(({ rows: own }) => own)
+  const text = `${machine()}\n\n${table(rows, columns, results)}`
+  process.stdout.write(`${text}\n`)
+  if (flags.write) writeDocument(text)
+}
+
+function writeDocument(text: string): void {
+  const [begin, end] = ['<!-- measured -->', '<!-- /measured -->']
+  const document = readFileSync(DOCUMENT, 'utf8')
+  const before = document.slice(0, document.indexOf(begin) + begin.length)
+  writeFileSync(DOCUMENT, `${before}\n\n${text}\n\n${document.slice(document.indexOf(end))}`)
+}
+
+await main()
