@@ -59,6 +59,8 @@ export interface StackNetworksOptions {
 }
 
 const MAX_RECENT = 64
+/** By then the kernel has removed most pairs with their namespaces, at no cost to us; each by name takes it 20 ms. */
+const PAIR_GRACE_MS = 1000
 
 export function openStackNetworks(options: StackNetworksOptions): StackNetworks {
   return new Networks(options)
@@ -73,6 +75,7 @@ class Networks implements StackNetworks {
   readonly #ports: PortPublisher
   /** Addresses released a moment ago: connections to their former owner may still be alive. */
   readonly #recent: string[] = []
+  readonly #detachTimers = new Set<NodeJS.Timeout>()
 
   constructor(options: StackNetworksOptions) {
     this.#options = options
@@ -285,11 +288,31 @@ class Networks implements StackNetworks {
 
   release(containerId: string): void {
     this.unpublish(containerId)
-    for (const lease of this.leasesOf(containerId)) {
+    const leases = this.leasesOf(containerId)
+    this.#detachLater(leases.map(({ network }) => vethName(containerId, network)))
+    for (const lease of leases) {
       this.#leases.delete(`${lease.network}/${containerId}`)
       if (lease.ipv4 !== undefined) this.#recent.push(lease.ipv4)
     }
     this.#recent.splice(0, this.#recent.length - MAX_RECENT)
+  }
+
+  /**
+   * A connection whose last bytes nobody acknowledges, because its peer went first, keeps the namespace of a container
+   * that is gone, and the pair with it, for minutes (tcp(7): tcp_orphan_retries).
+   */
+  #detachLater(hostInterfaces: readonly string[]): void {
+    if (hostInterfaces.length === 0) return
+    const timer = setTimeout(() => {
+      this.#detachTimers.delete(timer)
+      try {
+        for (const name of hostInterfaces) this.#driver.detachEndpoint(name)
+      } catch (error) {
+        log.warn('interface could not be removed', { error })
+      }
+    }, PAIR_GRACE_MS)
+    timer.unref()
+    this.#detachTimers.add(timer)
   }
 
   leasesOf(containerId: string): Lease[] {
@@ -347,6 +370,7 @@ class Networks implements StackNetworks {
   }
 
   close(): void {
+    for (const timer of this.#detachTimers) clearTimeout(timer)
     this.#names.close()
     this.#ports.close()
     this.#driver.close()
