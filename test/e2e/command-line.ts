@@ -2,10 +2,10 @@
  * The real command line, `./tsstack`, against a daemon of the test's own: as a user would type it, beside the daemon in
  * its network namespace.
  */
-import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { execa } from 'execa'
-import { expect } from 'vitest'
+import { expect, test } from 'vitest'
 import { startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
 import { eventually } from '../eventually.ts'
 
@@ -194,6 +194,16 @@ export async function withExample(
     throw error
   }
   await daemon.close()
+}
+
+/** Debian packages, each with a file of it that shows whether it is installed. */
+export type Packages = Readonly<Record<string, string>>
+
+/** A test that needs packages: where one is missing it is skipped, and its title says so. */
+export function testWith(packages: Packages, title: string, body: () => Promise<void>): void {
+  const missing = Object.entries(packages).flatMap(([name, file]) => (existsSync(file) ? [] : name))
+  const reason = missing.length === 0 ? '' : ` (skipped: not installed: ${missing.join(', ')})`
+  test.skipIf(missing.length > 0)(`${title}${reason}`, body)
 }
 
 /** Containers, networks and volumes that the daemon knows. */

@@ -1,18 +1,16 @@
 /** examples/shop, real software: its README's promises, each held by what a customer or an operator sees. */
-import { existsSync } from 'node:fs'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect } from 'vitest'
 import { startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
 import { eventually } from '../eventually.ts'
-import { jsonOf, tryExample, type CommandLine } from './command-line.ts'
+import { jsonOf, testWith, tryExample, type CommandLine } from './command-line.ts'
 
 const SHOP = 'http://127.0.0.1:8081'
-const NEEDED = {
+const PACKAGES = {
   'postgresql-15': '/usr/lib/postgresql/15/bin/postgres',
   'redis-server': '/usr/bin/redis-server',
   'nginx-light': '/usr/sbin/nginx',
+  curl: '/usr/bin/curl',
 }
-const missing = Object.entries(NEEDED).flatMap(([name, file]) => (existsSync(file) ? [] : name))
-const reason = missing.length === 0 ? '' : ` (skipped: not installed: ${missing.join(', ')})`
 /** Several services that find each other again, each after its pauses, on a machine that is busy. */
 const RECOVERY_MS = 60_000
 /** Takes 150 MB into use. */
@@ -28,7 +26,7 @@ beforeAll(async () => {
 afterAll(() => daemon.close())
 
 function shopTest(title: string, body: (tsstack: CommandLine) => Promise<void>): void {
-  test.skipIf(missing.length > 0)(`${title}${reason}`, () => tryExample('shop', daemon, body))
+  testWith(PACKAGES, title, () => tryExample('shop', daemon, body))
 }
 
 /** @returns the number of the order */
