@@ -1,6 +1,7 @@
 /** The canonical model as `tsstack config` prints it: what is empty left out, `$` doubled so that it can be read again. */
-import { stringify } from 'yaml'
+import { Document, visit } from 'yaml'
 import type { Stack } from './stack.ts'
+import { resolvePlainScalar } from './yaml-scalar.ts'
 
 const SECTIONS = new Set(['services', 'networks', 'volumes', 'configs', 'secrets'])
 const FIRST = ['name', 'services', 'networks', 'volumes', 'configs', 'secrets', 'models']
@@ -28,7 +29,21 @@ export function formatConfig(stack: Stack, { format, escape = true }: ConfigForm
   const model = escape ? escapeDollars(toConfigModel(stack)) : toConfigModel(stack)
   if (format === 'json') return `${JSON.stringify(model, null, 2)}\n`
   // As YAML 1.1 too, so that no reader takes "yes", "017" or a date for anything but text.
-  return stringify(model, { lineWidth: 0, aliasDuplicateObjects: false, compat: 'yaml-1.1' })
+  const document = new Document(model, { aliasDuplicateObjects: false, compat: 'yaml-1.1' })
+  visit(document, {
+    Scalar: (_, node) => {
+      if (typeof node.value === 'string' && mustBeQuoted(node.value)) node.type = 'QUOTE_DOUBLE'
+    },
+  })
+  return document.toString({ lineWidth: 0 })
+}
+
+/** Text that a reader would take for a number, or whose white space it would lose. */
+function mustBeQuoted(text: string): boolean {
+  return (
+    typeof resolvePlainScalar(text).value !== 'string' ||
+    /[\u0085\u2028\u2029\ufeff]|^[^\S\n]|[^\S\n]$/u.test(text)
+  )
 }
 
 function escapeDollars(value: unknown): unknown {

@@ -290,9 +290,16 @@ function readPlain(
   const line = text.slice(at, end)
   if (/^(?:[\]},#&*!|>%@`]|[?:-](?: |$))/.test(line)) throw UNUSUAL
   const comment = line.indexOf(' #')
-  const written = (comment === -1 ? line : line.slice(0, comment)).trimEnd()
+  const written = withoutSpaces(comment === -1 ? line : line.slice(0, comment))
   if (written.includes(': ') || written.endsWith(':')) throw UNUSUAL
   return { kind: 'scalar', source, offset: at, ...resolvePlainScalar(written) }
+}
+
+/** Without the spaces at its end; other white space is text. */
+function withoutSpaces(text: string): string {
+  let end = text.length
+  while (end > 0 && text.charCodeAt(end - 1) === SPACE) end--
+  return text.slice(0, end)
 }
 
 /** `|` and `|-`: the lines below as they are, without their common indentation. */

@@ -21,6 +21,13 @@ const anyText = fc.oneof(
     '# x',
     ' ',
     '- a',
+    '0X1F',
+    '0b1',
+    '1_000',
+    '+.INF',
+    '\u00a0',
+    'a\u2028',
+    'two\nlines\n',
   ),
 )
 const duration = fc.constantFrom('5s', '1m30s', '1.5h', '2d', '100ms', '0s')
@@ -70,7 +77,7 @@ const service = fc.record(
       { maxLength: 2 },
     ),
     ulimits: fc.constant({ nofile: { soft: 1, hard: 2 }, nproc: 5 }),
-    'x-own': fc.jsonValue({ maxDepth: 2 }),
+    'x-own': fc.oneof(fc.jsonValue({ maxDepth: 2 }), fc.dictionary(anyText, anyText)),
     deploy: fc.record({ replicas: fc.nat(5), labels: fc.array(word, { maxLength: 2 }) }),
   },
   { requiredKeys: ['image'] },
