@@ -3,7 +3,10 @@
  * defaults applied, no reference to a stack file. JSON-serialisable, because the daemon keeps it to start the container
  * again. Values that the kernel can change on a running container are in `resources` and in the few fields marked so.
  */
-import type { ResourceLimits } from './cgroup/resource-limits.ts'
+import type { DeviceRule, ResourceLimits } from './cgroup/resource-limits.ts'
+
+/** How mounts and unmounts below it pass between host and container (man 7 mount_namespaces). */
+export type Propagation = 'private' | 'slave' | 'shared'
 
 /** What is mounted at `target`, an absolute path in the container. */
 export type ContainerMount = { readonly target: string } & (
@@ -12,7 +15,7 @@ export type ContainerMount = { readonly target: string } & (
       readonly source: string
       readonly readOnly: boolean
       readonly recursive: boolean
-      readonly propagation?: string
+      readonly propagation: Propagation
       /** Make the source a directory when it is missing. */
       readonly createSource: boolean
     }
@@ -101,6 +104,27 @@ export interface PortMapping {
   readonly protocol: string
 }
 
+/** A device of the host, or a directory of them, as `devices` names it. */
+export interface DeviceMapping {
+  readonly source: string
+  readonly target: string
+  /** Some of `r`, `w`, `m` (mknod). */
+  readonly access: string
+}
+
+/** A command of a container's life (Compose: post_start, pre_stop, pre_start). */
+export interface Hook {
+  readonly command: readonly string[]
+  readonly environment: Readonly<Record<string, string>>
+  readonly user?: string
+  readonly privileged?: boolean
+  readonly workingDir?: string
+  /** pre_start only: default is the container's own. */
+  readonly image?: string
+  /** pre_start only. */
+  readonly perReplica: boolean
+}
+
 export interface ContainerConfig {
   readonly name: string
   readonly stack: string
@@ -120,6 +144,8 @@ export interface ContainerConfig {
   readonly tty: boolean
   readonly stdinOpen: boolean
   readonly readOnlyRoot: boolean
+  /** A first process that reaps orphans and passes signals on. */
+  readonly init: boolean
   readonly mounts: readonly ContainerMount[]
   readonly files: readonly ContainerFile[]
   readonly shmBytes: number
@@ -129,6 +155,11 @@ export interface ContainerConfig {
   readonly noNewPrivileges: boolean
   /** `default`, `unconfined`, or a profile as JSON text. */
   readonly seccomp: string
+  /** `unconfined`: nothing of /proc and /sys is masked or read-only. */
+  readonly systemPaths: 'protected' | 'unconfined'
+  readonly devices: readonly DeviceMapping[]
+  /** More that may be opened, beside the devices that it is given. */
+  readonly deviceRules: readonly DeviceRule[]
   readonly ulimits: Readonly<Record<string, { readonly soft: number; readonly hard: number }>>
   readonly sysctls: Readonly<Record<string, string>>
   readonly oomScoreAdj?: number
@@ -138,10 +169,14 @@ export interface ContainerConfig {
   readonly ipc: NamespaceMode
   readonly pid: NamespaceMode
   readonly uts: NamespaceMode
+  /** `host`: it sees the host's control groups. */
+  readonly cgroupNamespace: 'private' | 'host'
   readonly extraHosts: readonly string[]
   readonly dns: readonly string[]
   readonly dnsSearch: readonly string[]
   readonly dnsOptions: readonly string[]
+  /** Names that this container alone uses, with the service or container that each stands for. */
+  readonly links: Readonly<Record<string, string>>
   readonly stopSignal: number
   readonly stopGraceMs: number
   // From here on: can be changed in place.
@@ -151,5 +186,12 @@ export interface ContainerConfig {
   readonly restart: RestartPolicy
   readonly health?: HealthCheck
   readonly labels: Readonly<Record<string, string>>
+  readonly annotations: Readonly<Record<string, string>>
+  readonly hooks: {
+    /** In containers of their own, before the first start. */
+    readonly preStart: readonly Hook[]
+    readonly postStart: readonly Hook[]
+    readonly preStop: readonly Hook[]
+  }
   readonly logging: { readonly maxBytes: number; readonly maxFiles: number }
 }

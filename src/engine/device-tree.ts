@@ -3,10 +3,12 @@ import { closeSync } from 'node:fs'
 import { AT_EMPTY_PATH, Ioctl, MountAttribute, Open } from '../kernel/constants.ts'
 import { mountFileSystem } from '../kernel/detached-mount.ts'
 import { makeNode } from '../kernel/file-calls.ts'
-import { syscall } from '../kernel/libc.ts'
+import { syscall, trySyscall } from '../kernel/libc.ts'
 import type { FdScope } from '../kernel/fd-scope.ts'
+import type { DeviceNode } from './host-devices.ts'
 
 const S_IFCHR = 0o020000
+const S_IFBLK = 0o060000
 /** name, major, minor: Documentation/admin-guide/devices.txt */
 const NODES = [
   ['null', 1, 3],
@@ -32,7 +34,11 @@ const TERMINAL_FLAGS = Open.RDWR | Open.NOCTTY | Open.CLOEXEC
  * Makes a detached /dev whose nodes belong to the host id `owner`. The nodes are real ones, made by the host's root:
  * a user namespace can use them but could not make them.
  */
-export function createDeviceTree(owner: number, scope: FdScope): number {
+export function createDeviceTree(
+  owner: number,
+  devices: readonly DeviceNode[],
+  scope: FdScope,
+): number {
   const options = [
     ['mode', '0755'],
     ['size', '65536k'],
@@ -54,7 +60,22 @@ export function createDeviceTree(owner: number, scope: FdScope): number {
     syscall('mkdirat', fd, name, 0o755)
     syscall('fchownat', fd, name, owner, owner, 0)
   }
+  const standard = new Set<string>(NODES.map(([name]) => name))
+  for (const device of devices) if (!standard.has(device.path)) addDevice(fd, device, owner)
   return fd
+}
+
+function addDevice(tree: number, device: DeviceNode, owner: number): void {
+  const parts = device.path.split('/')
+  for (let depth = 1; depth < parts.length; depth++) {
+    const directory = parts.slice(0, depth).join('/')
+    if (trySyscall('mkdirat', tree, directory, 0o755) === 0)
+      syscall('fchownat', tree, directory, owner, owner, 0)
+  }
+  const kind = device.type === 'c' ? S_IFCHR : S_IFBLK
+  makeNode(tree, device.path, { ...device, mode: kind | device.mode })
+  syscall('fchmodat', tree, device.path, device.mode)
+  syscall('fchownat', tree, device.path, owner + device.uid, owner + device.gid, 0)
 }
 
 /** Makes a detached devpts instance of the container's own (Documentation/filesystems/devpts.rst). */

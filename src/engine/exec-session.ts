@@ -6,6 +6,7 @@ import { Open, O_DIRECTORY, AT_FDCWD } from '../kernel/constants.ts'
 import { FdScope } from '../kernel/fd-scope.ts'
 import { openConfined, RESOLVE } from '../kernel/file-calls.ts'
 import { syscall } from '../kernel/libc.ts'
+import { openPipe } from '../kernel/pipe.ts'
 import { watchChild, type WatchedProcess } from '../kernel/process-watch.ts'
 import { openTerminal } from './device-tree.ts'
 import { execProcess, type ExecRequest } from './exec-process.ts'
@@ -100,9 +101,7 @@ async function openWithPipes(request: ExecSessionRequest): Promise<ExecSession> 
 
 /** @returns our end, their end */
 function pipe(ours: number[], theirs: FdScope, weDo: 'read' | 'write'): [number, number] {
-  const pair = Buffer.alloc(8)
-  syscall('pipe2', pair, Open.CLOEXEC)
-  const [readEnd, writeEnd] = [pair.readInt32LE(0), pair.readInt32LE(4)]
+  const [readEnd, writeEnd] = openPipe()
   const [our, their] = weDo === 'read' ? [readEnd, writeEnd] : [writeEnd, readEnd]
   ours.push(our)
   theirs.add(their)

@@ -9,6 +9,7 @@ import { Open } from '../kernel/constants.ts'
 import { RESOLVE, tryOpenConfined } from '../kernel/file-calls.ts'
 import type { HealthCheck } from './container-config.ts'
 import { openContainerRoot, type ExecSession } from './exec-session.ts'
+import { finishSession } from './finish-session.ts'
 
 export interface ProbeResult {
   readonly exitCode: number
@@ -24,8 +25,6 @@ export interface ProbeTarget {
   readonly exec: (command: readonly string[]) => Promise<ExecSession>
 }
 
-const MAX_OUTPUT_BYTES = 4096
-const SIGKILL = 9
 const HEALTHY: ProbeResult = { exitCode: 0, output: '' }
 
 /** Runs a probe; a probe that fails, or takes longer than its timeout, gives a non-zero exit code. Never throws. */
@@ -54,26 +53,9 @@ async function probeByExec(
   target: ProbeTarget,
   timeoutMs: number,
 ): Promise<ProbeResult> {
-  const session = await target.exec(command)
-  let output = ''
-  const collect = (bytes: Buffer): void => {
-    if (output.length < MAX_OUTPUT_BYTES)
-      output += bytes.toString('utf8').slice(0, MAX_OUTPUT_BYTES - output.length)
-  }
-  session.stdout.on('data', collect)
-  session.stderr?.on('data', collect)
-  const deadline = new AbortController()
-  const timer = setTimeout(() => {
-    deadline.abort()
-    session.process.signal(SIGKILL)
-  }, timeoutMs)
-  const status = await session.process.exited
-  clearTimeout(timer)
-  session.stdout.destroy()
-  session.stderr?.destroy()
-  if (deadline.signal.aborted)
-    return { exitCode: -1, output: `the check took longer than ${timeoutMs} ms` }
-  return { exitCode: status?.exitCode ?? 1, output }
+  const { exitCode, output } = await finishSession(await target.exec(command), timeoutMs)
+  if (exitCode !== undefined) return { exitCode, output }
+  return { exitCode: -1, output: `the check took longer than ${timeoutMs} ms` }
 }
 
 interface HttpProbe {

@@ -1,5 +1,5 @@
 /** The part that start and exec share: from "inside the container" to execve. */
-import { AT_FDCWD, Ioctl, Open, Prctl } from '../kernel/constants.ts'
+import { AT_EMPTY_PATH, AT_FDCWD, Clone, Ioctl, Open, Prctl } from '../kernel/constants.ts'
 import { SyscallError, errnoName } from '../kernel/libc.ts'
 import type { BlockedSignals } from '../kernel/signal-mask.ts'
 import type { Entry, SyscallList } from '../kernel/syscall-list.ts'
@@ -26,10 +26,21 @@ export interface ProcessSpec {
   readonly stdio: readonly [number, number, number]
   /** stdio is a terminal: make it the controlling one. */
   readonly tty: boolean
+  /** A first process of our own before the program (init/program.ts). */
+  readonly init?: InitSpec
+}
+
+export interface InitSpec {
+  readonly programFd: number
+  /** Both ends of a pipe of this start's own. */
+  readonly pipe: readonly [readEnd: number, writeEnd: number]
 }
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 const SECCOMP_SET_MODE_FILTER = 1
+const SIGCHLD = 17
+/** Where init reads the program's pid. */
+const INIT_PIPE = 3
 const CAPABILITY_VERSION_3 = 0x20080522
 const LAST_CAPABILITY = 40
 const ALL_DESCRIPTORS = 0xffff_ffff
@@ -49,15 +60,13 @@ export function appendBecomeRoot(list: SyscallList): void {
   list.call('setresuid', [0, 0, 0])
 }
 
-/** Session, terminal, descriptors, limits: everything that does not depend on the user. */
+/** Descriptors and limits: everything that does not depend on the user. */
 export function appendStdio(list: SyscallList, spec: ProcessSpec): void {
-  list.call('setsid', [])
   spec.stdio.forEach((fd, target) => {
     list.call('dup3', [fd, target, 0], { target: `descriptor ${target}` })
   })
   // Whatever the daemon itself inherited without close-on-exec stays outside.
   list.call('close_range', [3, ALL_DESCRIPTORS, CLOSE_RANGE_CLOEXEC], { target: 'descriptors' })
-  if (spec.tty) list.call('ioctl', [0, Ioctl.TIOCSCTTY, 0], { target: 'terminal' })
   for (const { resource, soft, hard } of spec.rlimits) {
     const limits = list.words([toRlimit(soft), toRlimit(hard)])
     list.call('prlimit64', [0, resource, limits, 0], { target: `ulimit ${resource}` })
@@ -97,8 +106,39 @@ export function appendExec(
   if (uid === 0) appendCapabilities(list, spec.capabilities)
   list.call('chdir', [spec.workingDir])
   list.call('umask', [0o022])
+  if (spec.init === undefined) return appendProgram(list, spec, signals)
+  return appendInit(list, spec.init, () => appendProgram(list, spec, signals))
+}
+
+/** In a session of its own. */
+function appendProgram(
+  list: SyscallList,
+  spec: ProcessSpec,
+  signals: BlockedSignals,
+): ExecAttempts {
+  list.call('setsid', [])
+  if (spec.tty) list.call('ioctl', [0, Ioctl.TIOCSCTTY, 0], { target: 'terminal' })
   signals.clear()
   return appendExecve(list, spec)
+}
+
+/** The program becomes a child; this process, its signals still blocked, becomes init. */
+function appendInit(
+  list: SyscallList,
+  { programFd, pipe: [readEnd, writeEnd] }: InitSpec,
+  program: () => ExecAttempts,
+): ExecAttempts {
+  const pid = list.words([0])
+  const flags = Clone.VM | Clone.VFORK | SIGCHLD
+  const child = list.fork('clone', [flags, 0, 0, 0, 0], { result: pid, target: 'init' })
+  const attempts = program()
+  list.branch(child)
+  list.call('write', [writeEnd, pid, 8], { target: 'init' })
+  list.call('dup3', [readEnd, INIT_PIPE, 0], { target: 'init' })
+  list.call('prctl', [Prctl.SET_CHILD_SUBREAPER, 1, 0, 0, 0]) // where it is not pid 1
+  const [argv, environment] = [list.strings(['tsstack-init']), list.strings([])]
+  list.call('execveat', [programFd, '', argv, environment, AT_EMPTY_PATH], { target: 'init' })
+  return attempts
 }
 
 /** Root keeps what is in the bounding set; nothing is inheritable (CVE-2022-24769). */

@@ -19,6 +19,7 @@ import type { ContainerConfig, ContainerMount } from './container-config.ts'
 import { ensureDirectory, openMountPoint, type ContainerRoot } from './container-root.ts'
 import { createDeviceTree, createTerminals } from './device-tree.ts'
 import { createFileTree, type TreeFile } from './file-tree.ts'
+import type { DeviceNode } from './host-devices.ts'
 import type { Attachment, InnerMount, StartRequest } from './start-container.ts'
 import type { StackUserNamespace } from './user-namespace.ts'
 
@@ -35,6 +36,8 @@ export interface RootRequest {
   readonly root: ContainerRoot
   /** Absent: the host's ids. */
   readonly userns?: StackUserNamespace
+  /** Beside those that every container has. */
+  readonly devices: readonly DeviceNode[]
   /** Already resolved sources of config.mounts, in its order. */
   readonly sources: readonly MountSource[]
   /** Configs and secrets with their content: read-only. */
@@ -135,8 +138,8 @@ class RootBuilder {
       lateAttachments: this.#lateAttachments,
       innerMounts: this.#innerMounts,
       files: this.#files,
-      maskedPaths: config.privileged ? [] : MASKED_PATHS,
-      readOnlyPaths: config.privileged ? [] : READ_ONLY_PATHS,
+      maskedPaths: config.systemPaths === 'unconfined' ? [] : MASKED_PATHS,
+      readOnlyPaths: config.systemPaths === 'unconfined' ? [] : READ_ONLY_PATHS,
       devptsFd: this.#devptsFd,
     }
   }
@@ -152,7 +155,7 @@ class RootBuilder {
       flags: SAFE | (config.privileged ? 0 : MountFlag.RDONLY),
     })
     this.#addCgroupView()
-    const dev = createDeviceTree(this.#owner, this.#scope)
+    const dev = createDeviceTree(this.#owner, this.#request.devices, this.#scope)
     this.#attach('/dev', dev)
     this.#devptsFd = createTerminals(this.#owner, this.#scope)
     this.#attach('/dev/pts', this.#devptsFd)
@@ -250,7 +253,8 @@ class RootBuilder {
     const sourcePath = source.path ?? ''
     const kind = statSync(sourcePath).isDirectory() ? 'directory' : 'file'
     const recursive = mount.kind === 'bind' && mount.recursive
-    const fd = this.#cloneHost(sourcePath, { readOnly: mount.readOnly, recursive })
+    const propagation = mount.kind === 'bind' ? PROPAGATION[mount.propagation] : MountFlag.PRIVATE
+    const fd = this.#cloneHost(sourcePath, { readOnly: mount.readOnly, recursive, propagation })
     this.#attach(mount.target, fd, { kind, creationPath: sourcePath })
   }
 
@@ -296,15 +300,19 @@ class RootBuilder {
   /** A part of the host's tree, with ids as the container knows them. */
   #cloneHost(
     source: string,
-    options: { readonly readOnly: boolean; readonly recursive?: boolean },
+    options: {
+      readonly readOnly: boolean
+      readonly recursive: boolean
+      readonly propagation: number
+    },
   ): number {
-    const recursive = options.recursive ?? true
+    const { recursive, propagation } = options
     const fd = this.#scope.add(cloneTree(source, { recursive }))
     const { userns, config } = this.#request
     const set =
       (options.readOnly ? MountAttribute.RDONLY : 0) |
       (config.privileged ? 0 : MountAttribute.NODEV)
-    if (set !== 0) changeMount(fd, { set, recursive })
+    changeMount(fd, { set, propagation, recursive })
     if (userns !== undefined) mapIds(fd, userns, { source, recursive })
     return fd
   }
@@ -344,6 +352,13 @@ class RootBuilder {
     return openMountPoint(root, below, { kind, scope: this.#scope })
   }
 }
+
+/** Without one of its own a copy would be a peer of the host's mount: what is mounted in one would show in the other. */
+const PROPAGATION = {
+  private: MountFlag.PRIVATE,
+  slave: MountFlag.SLAVE,
+  shared: MountFlag.SHARED,
+} as const
 
 const SAFE_ATTRIBUTES = MountAttribute.NOSUID | MountAttribute.NODEV | MountAttribute.NOEXEC
 

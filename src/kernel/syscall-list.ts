@@ -72,6 +72,7 @@ interface Draft {
   readonly name: SyscallName
   readonly args: readonly ListArgument[]
   readonly target: string | undefined
+  readonly result: Block | undefined
   flags: number
   parentContinues: number | undefined
 }
@@ -81,6 +82,8 @@ export interface CallOptions {
   readonly ignoreError?: boolean
   /** After a nested clone: the parent leaves with status 0, the child goes on. */
   readonly leaveParent?: boolean
+  /** A word that gets the result. Of a clone that shares memory it is the pid once the child has executed a program. */
+  readonly result?: Block
   /** What the call works on, for the error message; default: the first string argument. */
   readonly target?: string
 }
@@ -106,7 +109,8 @@ export class SyscallList {
     const target = options.target ?? args.find((argument) => typeof argument === 'string')
     const flags =
       (options.ignoreError ? Flag.IgnoreError : 0) | (options.leaveParent ? Flag.LeaveParent : 0)
-    this.#drafts.push({ name, args, target, flags, parentContinues: undefined })
+    const { result } = options
+    this.#drafts.push({ name, args, target, flags, result, parentContinues: undefined })
     return { index: this.#drafts.length - 1 }
   }
 
@@ -114,11 +118,18 @@ export class SyscallList {
    * Appends a clone whose child goes on with the next entry. The caller goes on with the entries that `parent` appends;
    * they run after an error, too, so they must undo what this thread did before the clone.
    */
-  fork(name: 'clone3' | 'clone', args: readonly ListArgument[]): Entry {
-    const entry = this.call(name, args)
+  fork(name: 'clone3' | 'clone', args: readonly ListArgument[], options: CallOptions = {}): Entry {
+    const entry = this.call(name, args, options)
     const draft = this.#drafts[entry.index]
     if (draft !== undefined) draft.flags |= Flag.Fork
     return entry
+  }
+
+  /** A child that forked goes on here; the list goes on, too. */
+  branch(fork: Entry): void {
+    const draft = this.#drafts[fork.index]
+    if (draft === undefined) throw new RangeError('branch() needs the entry of fork()')
+    draft.parentContinues = this.#drafts.length
   }
 
   /** Appends what the caller of `fork` does next; ends the list. */
@@ -282,6 +293,8 @@ export class SyscallList {
         memory.writeBigInt64LE(BigInt(this.#address + this.#dataStart() + argument.offset), cell)
       else this.#storeResult(argument.index, this.#address + cell)
     })
+    if (draft.result !== undefined)
+      this.#storeResult(index, this.#address + this.#dataStart() + draft.result.offset)
     memory.writeBigInt64LE(BigInt(draft.flags), at + 64)
     // The last word is where a fork's parent goes on; every other entry keeps its own result there.
     if (draft.parentContinues !== undefined) {

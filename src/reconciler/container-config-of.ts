@@ -2,6 +2,7 @@
 import type {
   ContainerConfig,
   Endpoint,
+  Hook,
   NamespaceMode,
   NetworkMode,
   PortMapping,
@@ -11,12 +12,14 @@ import type { Image } from '../engine/images/image.ts'
 import { parseSignal } from '../engine/signals.ts'
 import { parseBytes } from '../spec/bytes.ts'
 import { parseDurationMs } from '../spec/duration.ts'
-import type { Service, Stack } from '../spec/stack.ts'
+import type { Hook as ServiceHook, Service, Stack } from '../spec/stack.ts'
 import { TsstackError } from '../errors.ts'
 import type { ConversionInput } from './conversion-input.ts'
 import { containerMounts, containerFiles } from './container-mounts.ts'
+import { deviceAccessOf } from './device-access-of.ts'
 import { healthCheckOf } from './health-check-of.ts'
 import { resourceLimitsOf } from './resource-limits-of.ts'
+import { securityOptionsOf } from './security-options.ts'
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 const DEFAULT_SHM_BYTES = 64 * 1024 * 1024
@@ -47,13 +50,15 @@ export function containerConfigOf(input: ConversionInput): ContainerConfig {
     tty: service.tty ?? false,
     stdinOpen: service.stdin_open ?? false,
     readOnlyRoot: service.read_only ?? false,
+    init: service.init ?? false,
     mounts: containerMounts(input),
     files: containerFiles(input),
     shmBytes: service.shm_size === undefined ? DEFAULT_SHM_BYTES : parseBytes(service.shm_size),
     privileged: service.privileged ?? false,
     capAdd: service.cap_add ?? [],
     capDrop: service.cap_drop ?? [],
-    ...securityOf(service),
+    ...securityOptionsOf(service),
+    ...deviceAccessOf(service),
     ulimits: ulimitsOf(service),
     sysctls: service.sysctls ?? {},
     ...(service.oom_score_adj === undefined ? {} : { oomScoreAdj: service.oom_score_adj }),
@@ -62,10 +67,12 @@ export function containerConfigOf(input: ConversionInput): ContainerConfig {
     ipc: namespaceModeOf(service.ipc, input.containerOf),
     pid: namespaceModeOf(service.pid, input.containerOf),
     uts: namespaceModeOf(service.uts, input.containerOf),
+    cgroupNamespace: service.cgroup === 'host' ? 'host' : 'private',
     extraHosts: service.extra_hosts ?? [],
     dns: service.dns ?? [],
     dnsSearch: service.dns_search ?? [],
     dnsOptions: service.dns_opt ?? [],
+    links: linksOf(service),
     stopSignal: parseSignal(service.stop_signal ?? image.config.stopSignal ?? 'SIGTERM'),
     stopGraceMs:
       service.stop_grace_period === undefined
@@ -77,6 +84,8 @@ export function containerConfigOf(input: ConversionInput): ContainerConfig {
     restart: restartPolicyOf(service),
     ...(health === undefined ? {} : { health }),
     labels: labelsOf(input),
+    annotations: service.annotations ?? {},
+    hooks: hooksOf(service),
     logging: loggingOf(service),
   }
 }
@@ -115,12 +124,36 @@ function environmentOf(service: Service, image: Image, hostname: string): Record
   return environment
 }
 
-function securityOf(service: Service): Pick<ContainerConfig, 'noNewPrivileges' | 'seccomp'> {
-  const options = service.security_opt ?? []
-  const seccomp = options.find((option) => /^seccomp[=:]/.test(option))?.slice('seccomp='.length)
+/** `service[:alias]` and `container[:alias]`; what is linked to must be on a network of this service. */
+function linksOf(service: Service): Record<string, string> {
+  const links = [...(service.links ?? []), ...(service.external_links ?? [])]
+  return Object.fromEntries(
+    links.map((link) => {
+      const [name = '', alias = name] = link.split(':')
+      return [alias.toLowerCase(), name.toLowerCase()]
+    }),
+  )
+}
+
+function hooksOf(service: Service): ContainerConfig['hooks'] {
   return {
-    noNewPrivileges: options.some((option) => /^no-new-privileges([=:]true)?$/.test(option)),
-    seccomp: service.privileged === true ? 'unconfined' : (seccomp ?? 'default'),
+    preStart: (service.pre_start ?? []).map(hookOf),
+    postStart: (service.post_start ?? []).map(hookOf),
+    preStop: (service.pre_stop ?? []).map(hookOf),
+  }
+}
+
+function hookOf(hook: ServiceHook): Hook {
+  const { command, user, privileged, working_dir, image, per_replica } = hook
+  const variables = Object.entries(hook.environment ?? {})
+  return {
+    command,
+    environment: Object.fromEntries(variables.map(([name, value]) => [name, value ?? ''])),
+    ...(user === undefined ? {} : { user }),
+    ...(privileged === undefined ? {} : { privileged }),
+    ...(working_dir === undefined ? {} : { workingDir: working_dir }),
+    ...(image === undefined ? {} : { image }),
+    perReplica: per_replica ?? false,
   }
 }
 
@@ -176,7 +209,11 @@ function endpointsOf(stack: Stack, service: Service, serviceName: string): Endpo
       gatewayPriority: attachment?.gw_priority ?? 0,
     }
   })
-  return endpoints.sort((a, b) => b.priority - a.priority)
+  const [first, ...others] = endpoints.sort((a, b) => b.priority - a.priority)
+  if (first === undefined) return []
+  // The service's own address is for the network that is connected first (Compose: mac_address).
+  const mac = first.mac ?? service.mac_address
+  return [{ ...first, ...(mac === undefined ? {} : { mac }) }, ...others]
 }
 
 function portsOf(service: Service): PortMapping[] {

@@ -1,6 +1,6 @@
 /** The `volumes`, `tmpfs`, `configs` and `secrets` of a service as the engine's mounts and files. */
 import path from 'node:path'
-import type { ContainerFile, ContainerMount } from '../engine/container-config.ts'
+import type { ContainerFile, ContainerMount, Propagation } from '../engine/container-config.ts'
 import { parseBytes } from '../spec/bytes.ts'
 import type { FileReference, ServiceVolume } from '../spec/stack.ts'
 import { TsstackError } from '../errors.ts'
@@ -9,21 +9,44 @@ import type { ConversionInput } from './conversion-input.ts'
 /** Explicit mounts first; the image's own volumes where nothing else is mounted. */
 export function containerMounts(input: ConversionInput): ContainerMount[] {
   const { service, image } = input
-  const explicit = [
+  const own = [
     ...(service.volumes ?? []).map((volume) => mountOf(volume, input)),
     ...(service.tmpfs ?? []).map(tmpfsOf),
   ]
+  const explicit = firstOfEachTarget([...own, ...borrowedMounts(input)])
   const taken = new Set(explicit.map((mount) => mount.target))
   const declared = image.config.volumes.filter((target) => !taken.has(target))
   return [...explicit, ...declared.map((target) => anonymousVolume(target, input))]
 }
 
+function firstOfEachTarget(mounts: readonly ContainerMount[]): ContainerMount[] {
+  const first = new Map<string, ContainerMount>()
+  for (const mount of mounts) if (!first.has(mount.target)) first.set(mount.target, mount)
+  return [...first.values()]
+}
+
+/** `volumes_from`: `service[:ro|rw]` or `container:name[:ro|rw]`; the volumes and binds of that container. */
+function borrowedMounts(input: Pick<ConversionInput, 'service' | 'mountsOf'>): ContainerMount[] {
+  return (input.service.volumes_from ?? []).flatMap((text) => {
+    const words = text.split(':')
+    const mode = ['ro', 'rw'].includes(words.at(-1) ?? '') ? words.pop() : undefined
+    const reference = words.length > 1 ? words.join(':') : `service:${words[0] ?? ''}`
+    return input
+      .mountsOf(reference)
+      .filter((mount) => mount.kind !== 'tmpfs')
+      .map((mount) => ({ ...mount, readOnly: mount.readOnly || mode === 'ro' }))
+  })
+}
+
 /** Mount points that need a volume without a name: the caller makes one for each. */
-export function anonymousTargets(input: Pick<ConversionInput, 'service' | 'image'>): string[] {
+export function anonymousTargets(
+  input: Pick<ConversionInput, 'service' | 'image' | 'mountsOf'>,
+): string[] {
   const volumes = input.service.volumes ?? []
   const taken = new Set([
     ...volumes.map((volume) => volume.target),
     ...(input.service.tmpfs ?? []).map((text) => text.split(':')[0] ?? ''),
+    ...borrowedMounts(input).map((mount) => mount.target),
   ])
   const explicit = volumes
     .filter((volume) => volume.type === 'volume' && volume.source === undefined)
@@ -49,7 +72,7 @@ function mountOf(volume: ServiceVolume, input: ConversionInput): ContainerMount 
         readOnly,
         source: volume.source ?? '',
         recursive: volume.bind?.recursive !== 'disabled',
-        ...(volume.bind?.propagation === undefined ? {} : { propagation: volume.bind.propagation }),
+        propagation: propagationOf(volume.bind?.propagation),
         createSource: volume.bind?.create_host_path ?? true,
       }
     case 'volume': {
@@ -81,6 +104,12 @@ function mountOf(volume: ServiceVolume, input: ConversionInput): ContainerMount 
         `Cannot mount "${target}": volumes of type "${volume.type}" are not supported`,
       )
   }
+}
+
+/** `rshared` and `shared` differ for what is mounted below; here either is for all of it. */
+function propagationOf(text = 'private'): Propagation {
+  const [mode] = /private|slave|shared/.exec(text) ?? []
+  return (mode ?? 'private') as Propagation
 }
 
 /** `path[:options]`; noexec unless `exec` is asked for, as Docker has it. */

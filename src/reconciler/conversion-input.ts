@@ -1,4 +1,5 @@
 /** What a service and its surroundings give for one container, before it becomes a ContainerConfig. */
+import type { ContainerMount } from '../engine/container-config.ts'
 import type { Image } from '../engine/images/image.ts'
 import type { Service, Stack } from '../spec/stack.ts'
 
@@ -24,6 +25,8 @@ export interface ConversionInput {
   readonly configHash: string
   /** Names of volumes for mount points without a source, by target. */
   readonly anonymousVolumes: Readonly<Record<string, string>>
+  /** The mounts of the container that a `volumes_from` names. */
+  readonly mountsOf: (reference: string) => readonly ContainerMount[]
   /** Ids of the containers that `service:x` and `container:x` stand for. */
   readonly containerOf: (reference: string) => string
 }

@@ -79,6 +79,8 @@ export function conversionInputOf(
       `Cannot create container "${identity.name}": there is no service "${name}"`,
     )
   }
+  const containerOf = (reference: string): string =>
+    findShared(context, resolved.desired.stack.name, reference)
   return {
     stack: resolved.desired.stack,
     service,
@@ -89,7 +91,8 @@ export function conversionInputOf(
     workingDir: resolved.source.workingDir,
     configHash: serviceConfiguration(name, resolved.desired).replaceHash,
     anonymousVolumes: {},
-    containerOf: (reference) => findShared(context, resolved.desired.stack.name, reference),
+    containerOf,
+    mountsOf: (reference) => context.containers.get(containerOf(reference))?.config.mounts ?? [],
   }
 }
 
@@ -140,6 +143,6 @@ function findShared(context: Context, stack: string, reference: string): string 
   if (found !== undefined) return found.id
   throw new TsstackError(
     'NOT_FOUND',
-    `Cannot share a namespace of "${reference}": there is no such container`,
+    `Cannot share anything of "${reference}": there is no such container`,
   )
 }

@@ -7,6 +7,7 @@ import { createVolume } from './create-volume.ts'
 import type { Context } from './context.ts'
 import type { ResolvedStack } from './resolved-stack.ts'
 import type { OperationDriver } from './execute-plan.ts'
+import { runPostStartHooks, runPreStartHooks } from './container-hooks.ts'
 import { requireContainer } from './find-container.ts'
 import { launchContainer } from './launch-container.ts'
 import { removeContainer } from './remove-container.ts'
@@ -129,7 +130,11 @@ async function start(context: Context, id: string): Promise<string | undefined> 
   return context.locks.run(id, async () => {
     const record = requireContainer(context, id)
     context.containers.put(id, { ...record, wanted: 'running', restartCount: 0 })
-    await launchContainer(context, id)
+    if (!context.live.has(id)) {
+      await runPreStartHooks(context, record)
+      await launchContainer(context, id)
+      await runPostStartHooks(context, record)
+    }
     return describeWarnings(record.config.name, context.live.get(id)?.cgroup.warnings ?? [])
   })
 }

@@ -5,12 +5,15 @@
 import type { CgroupHandle } from '../engine/cgroup/cgroup.ts'
 import type { ContainerConfig } from '../engine/container-config.ts'
 import { resolveUser, type ContainerUser } from '../engine/container-user.ts'
-import type { ProcessSpec } from '../engine/process-spec.ts'
+import { findDeviceNodes, type DeviceNode } from '../engine/host-devices.ts'
+import type { InitSpec, ProcessSpec } from '../engine/process-spec.ts'
 import { rlimitsOf } from '../engine/rlimits.ts'
+import { initProgram } from '../engine/init/program.ts'
 import { buildRoot, openRoot, type BuiltRoot } from '../engine/root-file-system.ts'
 import { startContainer } from '../engine/start-container.ts'
 import { Clone } from '../kernel/constants.ts'
 import { FdScope } from '../kernel/fd-scope.ts'
+import { openPipe } from '../kernel/pipe.ts'
 import { processStartTime } from '../kernel/process.ts'
 import { watchChild } from '../kernel/process-watch.ts'
 import { toTsstackError } from '../errors.ts'
@@ -24,6 +27,7 @@ import { requireContainer } from './find-container.ts'
 import { joinNamespaces, type IsolationOptions } from './join-namespaces.ts'
 import { openSources } from './mount-sources.ts'
 import { connectListeners } from './output-listeners.ts'
+import { limitsWith } from './resource-limits-of.ts'
 import { securityProfile } from './security-profile.ts'
 import { userNamespaceOf } from './stack-user-namespace.ts'
 import type { ContainerRecord } from './records.ts'
@@ -62,11 +66,13 @@ async function launch(context: Context, record: ContainerRecord): Promise<void> 
   const scope = new FdScope()
   const undo: (() => void)[] = []
   try {
-    const cgroup = context.cgroups.create(cgroupName(record), record.config.resources)
+    const devices = findDeviceNodes(record.config.devices)
+    const limits = limitsWith(record.config, devices)
+    const cgroup = context.cgroups.create(cgroupName(record), limits)
     undo.push(() => {
       cgroup.remove()
     })
-    followProcess(context, await startProcess(context, record, { cgroup, scope, undo }))
+    followProcess(context, await startProcess(context, record, { cgroup, devices, scope, undo }))
     emitContainerEvent(context, record, 'start')
   } catch (error) {
     for (const step of undo.reverse()) step()
@@ -95,6 +101,7 @@ export function cgroupName(record: ContainerRecord): string {
 
 interface Resources {
   readonly cgroup: CgroupHandle
+  readonly devices: readonly DeviceNode[]
   readonly scope: FdScope
   /** Run in reverse when the start fails. */
   readonly undo: (() => void)[]
@@ -106,9 +113,9 @@ async function startProcess(
   resources: Resources,
 ): Promise<Omit<LiveContainer, 'ended'>> {
   const { config, id } = record
-  const { cgroup, scope, undo } = resources
+  const { cgroup, devices, scope, undo } = resources
   const userns = config.userNamespace ? userNamespaceOf(context, config.stack) : undefined
-  const root = await makeRoot(context, record, { userns, scope })
+  const root = await makeRoot(context, record, { userns, devices, scope })
   const join = await joinNamespaces(context, record, { userns, scope })
   const owner = userns?.range.start ?? 0
   const user = resolveUser(root.rootFd, config.user, config.additionalGroups)
@@ -135,9 +142,12 @@ async function startProcess(
     ...(config.oomScoreAdj === undefined ? {} : { oomScoreAdj: config.oomScoreAdj }),
     join: join.joined,
     ...(userns === undefined ? {} : { usernsFd: userns.fd }),
-    newNamespaces: join.created | Clone.NEWCGROUP,
+    newNamespaces: join.created | (config.cgroupNamespace === 'private' ? Clone.NEWCGROUP : 0),
     sysctls: config.sysctls,
-    process: firstProcess(config, user, io.stdio),
+    process: {
+      ...firstProcess(config, user, io.stdio),
+      ...(config.init ? { init: initOf(scope) } : {}),
+    },
   })
   const process = watchChild(pid)
   const current = requireContainer(context, id)
@@ -154,6 +164,11 @@ async function startProcess(
   })
   const health = monitorHealth(context, id, { process, cgroup, isNew: true })
   return { id, process, io: io.io, cgroup, health, oomKillsBefore }
+}
+
+function initOf(scope: FdScope): InitSpec {
+  const [readEnd, writeEnd] = openPipe()
+  return { programFd: initProgram(), pipe: [scope.add(readEnd), scope.add(writeEnd)] }
 }
 
 function firstProcess(
@@ -176,7 +191,7 @@ function firstProcess(
 async function makeRoot(
   context: Context,
   record: ContainerRecord,
-  { userns, scope }: IsolationOptions,
+  { userns, devices, scope }: IsolationOptions & { readonly devices: readonly DeviceNode[] },
 ): Promise<BuiltRoot> {
   const { config } = record
   const ids = { uid: userns?.range.start ?? 0, gid: userns?.range.start ?? 0 }
@@ -192,6 +207,7 @@ async function makeRoot(
       config,
       root,
       ...(userns === undefined ? {} : { userns }),
+      devices,
       sources,
       files: secretFiles(context, config),
       etcFiles: etcFiles(context, record),

@@ -5,7 +5,7 @@ import type { Upstream } from '../network/dns/upstream.ts'
 import { parseResolvConf } from '../network/resolver-files.ts'
 import type { EventLog } from './event-log.ts'
 import type { NetworkView } from './network-view.ts'
-import type { NetworkDocument } from './records.ts'
+import type { ContainerRecord, NetworkDocument } from './records.ts'
 
 export interface NameService {
   /** @throws {ALREADY_EXISTS} when another program answers DNS on the gateway */
@@ -37,8 +37,10 @@ export function openNameService(view: NetworkView, events: EventLog): NameServic
   const server: DnsServer = createDnsServer({
     resolve: (source, name) => {
       directory ??= makeDirectory(view)
+      const asked = name.toLowerCase()
+      const target = containerAt(view, source)?.config.links[asked] ?? asked
       const found = networksOf(view, source).flatMap(
-        (network) => directory?.get(network)?.get(name.toLowerCase()) ?? [],
+        (network) => directory?.get(network)?.get(target) ?? [],
       )
       if (found.length === 0) return undefined
       return { ipv4: found.flatMap(({ ipv4 }) => ipv4), ipv6: found.flatMap(({ ipv6 }) => ipv6) }
@@ -84,10 +86,14 @@ function networksOf(view: NetworkView, source: string): string[] {
     : leases.filter((lease) => lease.container === own.container).map((lease) => lease.network)
 }
 
+function containerAt(view: NetworkView, address: string): ContainerRecord | undefined {
+  const own = view.leases().find((lease) => lease.ipv4 === address || lease.ipv6 === address)
+  return own === undefined ? undefined : view.containers.get(own.container)
+}
+
 /** The container's own `dns`, or the host's resolvers; nobody for one that is on internal networks only. */
 function upstreamsOf(view: NetworkView, source: string): readonly Upstream[] {
-  const own = view.leases().find((lease) => lease.ipv4 === source || lease.ipv6 === source)
-  const record = own === undefined ? undefined : view.containers.get(own.container)
+  const record = containerAt(view, source)
   if (record === undefined) return []
   const networks = new Set(record.config.endpoints.map((endpoint) => endpoint.network))
   const leadsOut = view

@@ -37,6 +37,8 @@ export interface ContainerRecord {
   /** Volumes without a name of their own, by target; inherited by the container's replacement. */
   readonly anonymousVolumes: Readonly<Record<string, string>>
   readonly removeOnExit: boolean
+  /** Its pre_start hooks have been run. */
+  readonly prepared?: boolean
 }
 
 /** Key: the network's name. */

@@ -1,7 +1,10 @@
 /** `deploy.resources` and the older service attributes as numbers; where both are there, they agree (checked by spec). */
 import { ALL_DEVICES } from '../engine/cgroup/device-rules.ts'
 import type { BlkioLimits, ResourceLimits } from '../engine/cgroup/resource-limits.ts'
+import type { ContainerConfig } from '../engine/container-config.ts'
+import { deviceRulesOf, type DeviceNode } from '../engine/host-devices.ts'
 import { parseBytes } from '../spec/bytes.ts'
+import { parseDurationMs } from '../spec/duration.ts'
 import type { BlkioRate, Service } from '../spec/stack.ts'
 
 const NANOS_PER_CPU = 1e9
@@ -27,12 +30,33 @@ export function resourceLimitsOf(service: Service): ResourceLimits {
   set('cpuNanos', cpus === undefined || cpus === 0 ? undefined : Math.round(cpus * NANOS_PER_CPU))
   set('cpuQuotaMicros', number(service.cpu_quota))
   set('cpuPeriodMicros', number(service.cpu_period))
+  set('cpuRtPeriodMicros', micros(service.cpu_rt_period))
+  set('cpuRtRuntimeMicros', micros(service.cpu_rt_runtime))
   set('cpuShares', service.cpu_shares)
   set('cpusetCpus', service.cpuset)
   set('pids', limits?.pids ?? service.pids_limit)
   set('blkio', blkioOf(service))
-  set('devices', service.privileged === true ? ALL_DEVICES : undefined)
   return result
+}
+
+/** With the devices that the container may open. */
+export function limitsWith(
+  {
+    resources,
+    privileged,
+    deviceRules,
+  }: Pick<ContainerConfig, 'resources' | 'privileged' | 'deviceRules'>,
+  devices: readonly DeviceNode[],
+): ResourceLimits {
+  if (privileged) return { ...resources, devices: ALL_DEVICES }
+  if (devices.length + deviceRules.length === 0) return resources
+  return { ...resources, devices: [...deviceRulesOf(devices), ...deviceRules] }
+}
+
+/** A duration, or microseconds. */
+function micros(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  return /^\d+$/.test(text) ? Number(text) : Math.round(parseDurationMs(text) * 1000)
 }
 
 function bytes(text: string | undefined): number | undefined {

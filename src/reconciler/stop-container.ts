@@ -1,5 +1,6 @@
 /** Stopping, killing and pausing. The caller holds the container's lock, but for kill. */
 import { readFileSync } from 'node:fs'
+import { runPreStopHooks } from './container-hooks.ts'
 import { emitContainerEvent } from './container-event.ts'
 import type { Context, LiveContainer } from './context.ts'
 import { requireContainer } from './find-container.ts'
@@ -27,11 +28,14 @@ export async function stopContainer(
   if (live === undefined) return
   if (live.cgroup.isFrozen()) live.cgroup.thaw()
   const graceMs = options.graceMs ?? record.config.stopGraceMs
-  const { stopSignal } = record.config
-  if (graceMs > 0 && hearsSignal(live.process.pid, stopSignal)) {
+  const { stopSignal, init } = record.config
+  const startedAt = performance.now()
+  if (graceMs > 0) await runPreStopHooks(context, record, graceMs)
+  const leftMs = graceMs - (performance.now() - startedAt)
+  if (leftMs > 0 && (init || hearsSignal(live.process.pid, stopSignal))) {
     emitContainerEvent(context, record, 'kill', { signal: String(stopSignal) })
     live.process.signal(stopSignal)
-    if (await exitsWithin(live, graceMs)) return
+    if (await exitsWithin(live, leftMs)) return
   }
   emitContainerEvent(context, record, 'kill', { signal: String(SIGKILL) })
   live.process.signal(SIGKILL)

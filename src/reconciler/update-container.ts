@@ -7,6 +7,8 @@ import { monitorHealth } from './container-health.ts'
 import type { Context, LiveContainer } from './context.ts'
 import { conversionInputOf } from './create-container.ts'
 import type { ResolvedStack } from './resolved-stack.ts'
+import { findDeviceNodes } from '../engine/host-devices.ts'
+import { limitsWith } from './resource-limits-of.ts'
 import { describeWarnings } from './cgroup-warnings.ts'
 import { requireContainer } from './find-container.ts'
 
@@ -29,7 +31,7 @@ export function updateContainer(
   const wanted = containerConfigOf({ ...input, anonymousVolumes })
   const configuration = serviceConfiguration(config.service, resolved.desired)
   const live = context.live.get(id)
-  const warnings = live?.cgroup.update(wanted.resources) ?? []
+  const warnings = live?.cgroup.update(limitsWith(wanted, findDeviceNodes(wanted.devices))) ?? []
   context.containers.put(id, {
     ...before,
     config: wanted,

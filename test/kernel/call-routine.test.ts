@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ROWS as ARM64 } from '../../src/kernel/call-routine/arm64.ts'
 import { ROWS as X64 } from '../../src/kernel/call-routine/x64.ts'
 import { SyscallList } from '../../src/kernel/syscall-list.ts'
+import { disassemble, isInstalled, objdumpOf } from '../disassemble.ts'
 import { armProgram, readHeader, readResult, type ArmEntry } from './arm-program.ts'
 
 let directory: string
@@ -17,63 +18,20 @@ afterEach(() => {
   rmSync(directory, { recursive: true })
 })
 
-function isInstalled(program: string): boolean {
-  return spawnSync(program, ['--version'], { stdio: 'ignore' }).status === 0
-}
-
-type Rows = readonly (readonly [bytes: string, assembly: string, why?: string])[]
-
-/** What a disassembler makes of the bytes, one instruction a line, addresses without `0x`, comments taken off. */
-function disassemble(objdump: string, machine: readonly string[], rows: Rows): string[] {
-  const file = path.join(directory, 'routine.bin')
-  writeFileSync(file, Buffer.concat(rows.map(([bytes]) => Buffer.from(bytes, 'hex'))))
-  const { stdout } = spawnSync(objdump, ['-D', '-z', '-b', 'binary', ...machine, file], {
-    encoding: 'utf8',
-  })
-  return stdout.split('\n').flatMap((line) => {
-    const [, bytes = '', assembly] = /^\s*[0-9a-f]+:\t([0-9a-f ]+)\t(.*)$/.exec(line) ?? []
-    return assembly === undefined ? [] : [`${bytes.replaceAll(' ', '')} ${plain(assembly)}`]
-  })
-}
-
-function plain(assembly: string): string {
-  const code = assembly
-    .replace(/\s*(?:\/\/|#\s).*$/, '')
-    .trim()
-    .replaceAll(/\s+/g, ' ')
-  // Targets of jumps: objdump writes 0x7a, the rows 7a.
-  return /^(?:j\w+|b|b\.\w+|cbn?z|tbn?z)\s/.test(code) ? code.replace(/0x([0-9a-f]+)$/, '$1') : code
-}
-
-/** arm64 objdump shows an instruction as a word, its bytes in memory are the other way round. */
-function asWord(bytes: string): string {
-  return Buffer.from(bytes, 'hex').reverse().toString('hex')
-}
-
 describe('call routine', () => {
-  const x64Objdump = [
-    'x86_64-linux-gnu-objdump',
-    ...(process.arch === 'x64' ? ['objdump'] : []),
-  ].find(isInstalled)
-  test.skipIf(x64Objdump === undefined)(
+  test.skipIf(objdumpOf('x64') === undefined)(
     'the bytes of x64 are what its assembly says (needs binutils)',
     () => {
-      const machine = ['-m', 'i386:x86-64', '-M', 'intel', '--insn-width=16']
-      expect(disassemble(x64Objdump ?? '', machine, X64)).toEqual(
-        X64.map(([bytes, assembly]) => `${bytes} ${plain(assembly)}`),
-      )
+      const { said, found } = disassemble('x64', X64)
+      expect(found).toEqual(said)
     },
   )
 
-  const armObjdump = [
-    'aarch64-linux-gnu-objdump',
-    ...(process.arch === 'arm64' ? ['objdump'] : []),
-  ].find(isInstalled)
-  test.skipIf(armObjdump === undefined)(
+  test.skipIf(objdumpOf('arm64') === undefined)(
     'the bytes of arm64 are what its assembly says (needs binutils-aarch64-linux-gnu)',
     () => {
-      const found = disassemble(armObjdump ?? '', ['-m', 'aarch64'], ARM64)
-      expect(found).toEqual(ARM64.map(([bytes, assembly]) => `${asWord(bytes)} ${plain(assembly)}`))
+      const { said, found } = disassemble('arm64', ARM64)
+      expect(found).toEqual(said)
     },
   )
 

@@ -14,6 +14,7 @@
  */
 import { closeSync, ftruncateSync, openSync, readSync } from 'node:fs'
 import { addressOf, memoryAt, syscall, trySyscall } from '../../kernel/libc.ts'
+import { openPipe } from '../../kernel/pipe.ts'
 import { Open } from '../../kernel/constants.ts'
 import { watchReadable, type Watch } from '../../kernel/poll.ts'
 import type { LogFile } from './log-file.ts'
@@ -55,9 +56,7 @@ const buffer = Buffer.allocUnsafeSlow(TURN_BYTES)
 
 function scratch(): readonly [read: number, write: number] {
   if (scratchPipe === undefined) {
-    const pair = Buffer.alloc(8)
-    syscall('pipe2', pair, Open.CLOEXEC | Open.NONBLOCK)
-    scratchPipe = [pair.readInt32LE(0), pair.readInt32LE(4)]
+    scratchPipe = openPipe(Open.NONBLOCK)
     trySyscall('fcntl', scratchPipe[1], F_SETPIPE_SZ, PIPE_BYTES)
   }
   return scratchPipe

@@ -1,0 +1,35 @@
+import type { ExecSession } from './exec-session.ts'
+
+const MAX_OUTPUT_BYTES = 4096
+const SIGKILL = 9
+
+export interface FinishedSession {
+  /** undefined: it took longer than it may, and was killed. */
+  readonly exitCode: number | undefined
+  /** The first 4 KiB of both streams. */
+  readonly output: string
+}
+
+/** Lets a program in a container run to its end, but no longer than this. */
+export async function finishSession(
+  session: ExecSession,
+  timeoutMs: number,
+): Promise<FinishedSession> {
+  let output = ''
+  const collect = (bytes: Buffer): void => {
+    if (output.length < MAX_OUTPUT_BYTES)
+      output += bytes.toString('utf8').slice(0, MAX_OUTPUT_BYTES - output.length)
+  }
+  session.stdout.on('data', collect)
+  session.stderr?.on('data', collect)
+  const late = new AbortController()
+  const timer = setTimeout(() => {
+    late.abort()
+    session.process.signal(SIGKILL)
+  }, timeoutMs)
+  const status = await session.process.exited
+  clearTimeout(timer)
+  session.stdout.destroy()
+  session.stderr?.destroy()
+  return { exitCode: late.signal.aborted ? undefined : (status?.exitCode ?? 1), output }
+}

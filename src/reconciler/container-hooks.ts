@@ -1,0 +1,193 @@
+/**
+ * Lifecycle hooks of a service (Compose: post_start, pre_stop, pre_start). They are kept with the container, so that
+ * `stop` and `start` without a stack file run them too. Restarts by policy and crashes run none.
+ */
+import { randomBytes } from 'node:crypto'
+import type { ContainerConfig, Hook } from '../engine/container-config.ts'
+import { finishSession } from '../engine/finish-session.ts'
+import { TsstackError } from '../errors.ts'
+import { log } from '../log.ts'
+import { openContainerExec } from './container-exec.ts'
+import type { Context } from './context.ts'
+import { launchContainer } from './launch-container.ts'
+import { listenToOutput } from './output-listeners.ts'
+import type { ContainerRecord } from './records.ts'
+import { removeContainer } from './remove-container.ts'
+
+const LONGEST_HOOK_MS = 3_600_000
+const MAX_OUTPUT = 4096
+
+/** @throws {FAILED_PRECONDITION} for the first hook that does not exit with 0 */
+export async function runPostStartHooks(context: Context, record: ContainerRecord): Promise<void> {
+  for (const hook of record.config.hooks.postStart) {
+    const failure = await runInside(context, record, { hook, timeoutMs: LONGEST_HOOK_MS })
+    if (failure !== undefined) throw hookError(record, 'post_start', { hook, failure })
+  }
+}
+
+/** A hook that fails does not keep the container from being stopped. All of them have the grace period together. */
+export async function runPreStopHooks(
+  context: Context,
+  record: ContainerRecord,
+  graceMs: number,
+): Promise<void> {
+  const deadline = performance.now() + graceMs
+  for (const hook of record.config.hooks.preStop) {
+    const timeoutMs = Math.max(0, deadline - performance.now())
+    const failure = await runInside(context, record, { hook, timeoutMs }).catch((error: unknown) =>
+      String(error),
+    )
+    if (failure !== undefined)
+      log.warn('pre_stop hook failed', { container: record.config.name, failure })
+  }
+}
+
+/** @returns why it failed */
+async function runInside(
+  context: Context,
+  record: ContainerRecord,
+  { hook, timeoutMs }: { readonly hook: Hook; readonly timeoutMs: number },
+): Promise<string | undefined> {
+  const { command, user, privileged, workingDir, environment } = hook
+  const session = await openContainerExec(context, record.id, {
+    command,
+    environment,
+    ...(user === undefined ? {} : { user }),
+    ...(privileged === undefined ? {} : { privileged }),
+    ...(workingDir === undefined ? {} : { workingDir }),
+  })
+  const { exitCode, output } = await finishSession(session, timeoutMs)
+  return exitCode === 0 ? undefined : failureText(exitCode, output)
+}
+
+function failureText(exitCode: number | undefined, output: string): string {
+  const how = exitCode === undefined ? 'it took too long' : `exit code ${exitCode}`
+  return output.trim() === '' ? how : `${how}: ${output.trim()}`
+}
+
+function hookError(
+  { config }: ContainerRecord,
+  kind: string,
+  { hook, failure }: { readonly hook: Hook; readonly failure: string },
+): TsstackError {
+  return new TsstackError(
+    'FAILED_PRECONDITION',
+    `Cannot start container "${config.name}": its ${kind} hook "${hook.command.join(' ')}" failed, ${failure}`,
+  )
+}
+
+/**
+ * Init containers: each hook in a container of its own, one after the other, before the first start. One that succeeded
+ * is not run again for the same definition; without `per_replica` one run serves all replicas.
+ * @throws {FAILED_PRECONDITION} for the first that fails
+ */
+export async function runPreStartHooks(context: Context, record: ContainerRecord): Promise<void> {
+  const pending = record.config.hooks.preStart.filter((hook) => !isPrepared(context, record, hook))
+  for (const hook of pending) {
+    const failure = await runBeside(context, record, hook)
+    if (failure !== undefined) throw hookError(record, 'pre_start', { hook, failure })
+  }
+  if (pending.length === 0) return
+  const current = context.containers.get(record.id)
+  if (current !== undefined) context.containers.put(record.id, { ...current, prepared: true })
+}
+
+function isPrepared(context: Context, record: ContainerRecord, hook: Hook): boolean {
+  if (record.prepared === true) return true
+  if (hook.perReplica) return false
+  const { stack, service } = record.config
+  return context.containers
+    .values()
+    .some(
+      ({ config, replaceHash, prepared }) =>
+        prepared === true &&
+        config.stack === stack &&
+        config.service === service &&
+        replaceHash === record.replaceHash,
+    )
+}
+
+async function runBeside(
+  context: Context,
+  record: ContainerRecord,
+  hook: Hook,
+): Promise<string | undefined> {
+  const id = randomBytes(32).toString('hex')
+  const config = await initConfig(context, record, hook)
+  context.containers.put(id, {
+    ...record,
+    id,
+    config: { ...config, hostname: id.slice(0, 12) },
+    state: 'created',
+    wanted: 'running',
+    createdAt: new Date().toISOString(),
+    removeOnExit: true,
+    anonymousVolumes: {},
+    publishedPorts: [],
+  })
+  let output = ''
+  const listening = listenToOutput(context, id, (_, bytes) => {
+    output = (output + bytes.toString('utf8')).slice(-MAX_OUTPUT)
+  })
+  const exitCode = exitCodeOf(context, id)
+  try {
+    await context.locks.run(id, () => launchContainer(context, id))
+    const code = await exitCode.promise
+    return code === 0 ? undefined : failureText(code, output)
+  } finally {
+    exitCode.close()
+    listening()
+    await context.locks.run(id, () => removeContainer(context, id))
+  }
+}
+
+/** From the event: the container removes itself when it ends, so that a crash of the daemon leaves none. */
+function exitCodeOf(
+  context: Context,
+  id: string,
+): { readonly promise: Promise<number>; readonly close: () => void } {
+  let close = (): void => undefined
+  const promise = new Promise<number>((resolve) => {
+    close = context.events.subscribe((event) => {
+      if (event.id === id && event.action === 'die') resolve(Number(event.attributes['exitCode']))
+    })
+  })
+  return { promise, close }
+}
+
+/** As the service's container, but for what it runs and what only the real one may have: ports, aliases, checks. */
+async function initConfig(
+  context: Context,
+  { config }: ContainerRecord,
+  hook: Hook,
+): Promise<ContainerConfig> {
+  const image =
+    hook.image === undefined
+      ? undefined
+      : await context.images.resolve(hook.image, { baseDir: '/' })
+  const { health, user: _own, ...rest } = config
+  const user = hook.user ?? (image === undefined ? config.user : image.config.user)
+  return {
+    ...rest,
+    name: `${config.name}-init-${randomBytes(4).toString('hex')}`,
+    oneoff: true,
+    ...(image === undefined
+      ? {}
+      : { image: { reference: hook.image ?? '', id: image.id }, workingDir: '/' }),
+    argv: hook.command,
+    environment: {
+      ...(image === undefined ? config.environment : image.config.env),
+      ...hook.environment,
+    },
+    ...(user === undefined || user === '' ? {} : { user }),
+    ...(hook.workingDir === undefined ? {} : { workingDir: hook.workingDir }),
+    privileged: hook.privileged ?? config.privileged,
+    endpoints: config.endpoints.map(({ ipv4, ipv6, mac, ...endpoint }) => ({
+      ...endpoint,
+      aliases: [],
+    })),
+    ports: [],
+    restart: { condition: 'no' },
+    hooks: { preStart: [], postStart: [], preStop: [] },
+  }
+}

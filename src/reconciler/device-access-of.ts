@@ -1,0 +1,41 @@
+/** `devices`, `device_cgroup_rules` and `privileged`: which devices a container has, and which it may open. */
+import type { DeviceRule } from '../engine/cgroup/resource-limits.ts'
+import type { ContainerConfig, DeviceMapping } from '../engine/container-config.ts'
+import { ALL_HOST_DEVICES } from '../engine/host-devices.ts'
+import type { Service } from '../spec/stack.ts'
+import { TsstackError } from '../errors.ts'
+
+/** @throws {INVALID_ARGUMENT} for a rule that is none */
+export function deviceAccessOf(service: Service): Pick<ContainerConfig, 'devices' | 'deviceRules'> {
+  return {
+    devices:
+      service.privileged === true ? [ALL_HOST_DEVICES] : (service.devices ?? []).map(toMapping),
+    deviceRules: (service.device_cgroup_rules ?? []).map(parseRule),
+  }
+}
+
+function toMapping({
+  source,
+  target = source,
+  permissions = 'rwm',
+}: NonNullable<Service['devices']>[number]): DeviceMapping {
+  return { source, target, access: permissions }
+}
+
+/** Kernel: admin-guide/cgroup-v1/devices.rst. */
+function parseRule(text: string): DeviceRule {
+  const [, type, major = '*', minor = '*', access] =
+    /^([abc]) (\d+|\*):(\d+|\*) ([rwm]{1,3})$/.exec(text) ?? []
+  if (type === undefined || access === undefined) {
+    throw new TsstackError('INVALID_ARGUMENT', `Cannot use device rule "${text}": it is none`, {
+      hint: 'Write type, numbers and access: "c 1:3 mr"',
+    })
+  }
+  return {
+    allow: true,
+    type: type as DeviceRule['type'],
+    ...(major === '*' ? {} : { major: Number(major) }),
+    ...(minor === '*' ? {} : { minor: Number(minor) }),
+    access,
+  }
+}
