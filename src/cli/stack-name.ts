@@ -14,6 +14,7 @@ const DEFAULT_FILES = [
   'compose.yml',
   'docker-compose.yml',
   'docker-compose.yaml',
+  'stack.ts',
 ]
 const OVERRIDES = [
   'stack.override.yaml',
@@ -78,6 +79,9 @@ function findDefaultFiles(from: string): readonly string[] {
   }
 }
 
+/** Programs and remote files. */
+const NOT_PLAIN = /\.[cm]?[jt]s$|^[a-z]+:\/\/|^[^/]+@|^github\.com\//
+
 /** @returns undefined when only the full loader can tell */
 export function quickName(
   context: Pick<CommandContext, 'global' | 'env' | 'cwd'>,
@@ -89,6 +93,7 @@ export function quickName(
   if (
     first === undefined ||
     global.files.includes('-') ||
+    [...files, ...global.files].some((file) => NOT_PLAIN.test(file)) ||
     env['COMPOSE_FILE'] !== undefined ||
     global.envFiles.length > 0
   )

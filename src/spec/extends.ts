@@ -7,8 +7,10 @@ import { applyTags, stripTags } from './merge-tags.ts'
 import { mergeFiles, mergeServices } from './merge.ts'
 import type { Entry, MapNode, Node, Place } from './node.ts'
 import { child, scalarText, withEntry, withoutEntry } from './node.ts'
+import { readModule } from './module-document.ts'
 import { parseSource } from './parse.ts'
 import { directoryOf, resolvePath } from './posix-path.ts'
+import { isModule, isRemote, localCopy } from './remote-files.ts'
 import type { Session } from './session.ts'
 import { readText } from './session.ts'
 import type { Source } from './source.ts'
@@ -149,8 +151,18 @@ function reportMissing({ name, service, place, target, session }: Missing): void
 function extendedFile(from: Node, { resolution }: Step): ServiceFile | undefined {
   const { session, files } = resolution
   if (from.kind !== 'scalar') return undefined
-  const file = resolvePath(scalarText(from), from.source.directory, session.home)
+  const path = scalarText(from)
+  const file = isRemote(path)
+    ? localCopy(path, from, session)
+    : resolvePath(path, from.source.directory, session.home)
+  if (file === undefined) return undefined
   if (files.has(file)) return files.get(file)
+  if (isModule(file, session)) {
+    const origin = { verb: 'extended', source: from.source, offset: from.offset } as const
+    readModule({ ...from.source, file, text: '', origin }, session)
+    files.set(file, undefined)
+    return undefined
+  }
   const text = readText(session, file, from)
   const loaded = text === undefined ? undefined : parseServices(file, text, { from, session })
   files.set(file, loaded)

@@ -10,6 +10,7 @@ import { child, mapAt, scalarText } from './node.ts'
 import { directoryOf, resolvePath } from './posix-path.ts'
 import { readEnvFiles } from './project-environment.ts'
 import type { Environment } from './project-environment.ts'
+import { isRemote, localCopy } from './remote-files.ts'
 import type { Session } from './session.ts'
 import type { Source } from './source.ts'
 
@@ -55,6 +56,7 @@ function includeEntry(entry: Node, source: Source, assembly: Assembly): MapNode 
   const { session, including } = assembly
   const { diagnostics } = session
   const read = readEntry(entry, source, session)
+  if (read === 'lacking') return undefined
   if (read === undefined) {
     diagnostics.error(entry, 'include entry has no path', {
       path: ['include'],
@@ -98,11 +100,20 @@ function texts(node: Node | undefined): string[] {
   })
 }
 
-function readEntry(entry: Node, source: Source, { home }: Session): IncludeEntry | undefined {
+/** `lacking`: it names a remote file of which there is no copy. */
+function readEntry(
+  entry: Node,
+  source: Source,
+  session: Session,
+): IncludeEntry | 'lacking' | undefined {
   const { directory } = source
-  const absolute = (path: string): string => resolvePath(path, directory, home)
+  const absolute = (path: string): string => resolvePath(path, directory, session.home)
   const isShort = entry.kind === 'scalar'
-  const paths = texts(isShort ? entry : child(entry, 'path')).map(absolute)
+  const named = texts(isShort ? entry : child(entry, 'path'))
+  const paths = named.flatMap(
+    (path) => (isRemote(path) ? localCopy(path, entry, session) : absolute(path)) ?? [],
+  )
+  if (paths.length < named.length) return 'lacking'
   const [first] = paths
   if (first === undefined) return undefined
   const [own] = isShort ? [] : texts(child(entry, 'project_directory'))

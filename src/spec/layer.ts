@@ -1,7 +1,9 @@
 /** A layer: one document of one file, as written, before anything is done to it. */
+import { readModule } from './module-document.ts'
 import type { MapNode, Node } from './node.ts'
 import { parseSource } from './parse.ts'
 import type { Environment } from './project-environment.ts'
+import { isModule } from './remote-files.ts'
 import type { Session } from './session.ts'
 import { readText } from './session.ts'
 import type { Origin, Source } from './source.ts'
@@ -32,6 +34,7 @@ export function sourceOf(file: string, text: string, context: SourceContext): So
 
 /** The documents of a file; none when it cannot be read, which is told where it was asked for. */
 export function readLayers(file: string, context: SourceContext, session: Session): Layer[] {
+  if (isModule(file, session)) return readModule(sourceOf(file, '', context), session)
   const text = readText(session, file, context.origin)
   if (text === undefined) return []
   const source = sourceOf(file, text, context)

@@ -1,5 +1,7 @@
 /** What loading a stack is told: where the files are, the environment, and which phases to leave out. */
 
+import type { Fetched } from './fetched.ts'
+
 /** The file system as loading needs it; `spec` does no I/O of its own. */
 export interface FileAccess {
   /** Throws as `node:fs` does (`code` is `ENOENT`, …). */
@@ -11,6 +13,8 @@ export interface FileAccess {
 
 export interface LoadOptions {
   readonly fs: FileAccess
+  /** Absent: remote files and modules are errors. */
+  readonly fetched?: Fetched
   /** Absolute. */
   readonly cwd: string
   /** The process environment. */

@@ -22,6 +22,7 @@ import { parseSource } from './parse.ts'
 import { STACK_FILES, findProject, requestedProfiles } from './project-environment.ts'
 import type { Environment, ProjectFiles } from './project-environment.ts'
 import { projectNameOf } from './project-name.ts'
+import { checkpoint } from './remote-files.ts'
 import { selectProfiles, selectServices, withoutUnused } from './selection.ts'
 import { resolveServiceFiles } from './service-files.ts'
 import type { Session } from './session.ts'
@@ -31,7 +32,8 @@ import type { Stack } from './stack.ts'
 
 /**
  * Loads the stack that the options name.
- * @throws {INVALID_ARGUMENT} SpecError with every error that was found; {NOT_FOUND} when there is no stack file
+ * @throws {INVALID_ARGUMENT} SpecError with every error that was found; {NOT_FOUND} when there is no stack file;
+ *   {NotFetched} with what is to be fetched before it is called again
  */
 export function loadStack(options: LoadOptions): LoadedStack {
   const session = openSession(options)
@@ -64,7 +66,7 @@ export interface LoadedTree {
 
 /** The files of a project as one tree, interpolated and merged. */
 function loadTree(options: LoadOptions, project: ProjectFiles, session: Session): LoadedTree {
-  const { diagnostics } = session
+  checkpoint(session)
   if (project.files.length === 0) {
     throw new TsstackError(
       'NOT_FOUND',
@@ -76,13 +78,16 @@ function loadTree(options: LoadOptions, project: ProjectFiles, session: Session)
   const layers = project.files.flatMap((file) =>
     layersOf(file, { options, project, session, named }),
   )
-  diagnostics.throwIfAny()
+  checkpoint(session)
   const documents = layers.map(({ document }) => document)
   const { environment, workingDir } = project
   const name = projectNameOf({ options, environment, workingDir, documents, session })
   named.set('COMPOSE_PROJECT_NAME', name)
   const root = assemble(layers, { session, environment: named, including: project.files, assemble })
-  diagnostics.throwIfAny()
+  // What is left of a tree with mistakes is held against the schema nevertheless: a user wants to see all of them.
+  if (root !== undefined && session.lacking.remotes.size === 0)
+    checkSchema(root, session.diagnostics)
+  checkpoint(session)
   const onlyVersion =
     root !== undefined && [...root.entries.keys()].every((key) => key === 'version')
   if (root === undefined || onlyVersion) throw emptyFile(project)
@@ -130,8 +135,6 @@ function completeModel({ root, name, options, session }: Completion): Model {
       'the attribute `version` is obsolete, it will be ignored, please remove it',
     )
   }
-  checkSchema(root, diagnostics)
-  diagnostics.throwIfAny()
   const canonical = toCanonical(root, session)
   diagnostics.throwIfAny()
   const model: Model = { ...canonical, name }

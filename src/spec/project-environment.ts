@@ -6,6 +6,7 @@ import type { LoadOptions } from './load-options.ts'
 import { directoryOf, resolvePath } from './posix-path.ts'
 import { DotenvError, parseDotenv } from './dotenv.ts'
 import type { Place } from './node.ts'
+import { isRemote, localCopy } from './remote-files.ts'
 import type { Session } from './session.ts'
 import { readText } from './session.ts'
 import type { Lookup } from './source.ts'
@@ -20,6 +21,7 @@ export const STACK_FILES = [
   'compose.yml',
   'docker-compose.yml',
   'docker-compose.yaml',
+  'stack.ts',
 ]
 const OVERRIDE_FILES = [
   'stack.override.yaml',
@@ -56,7 +58,14 @@ export function findProject(options: LoadOptions, session: Session): ProjectFile
 }
 
 function absoluteFiles(files: readonly string[], cwd: string, session: Session): string[] {
-  return files.map((file) => (file === '-' ? file : resolvePath(file, cwd, session.home)))
+  return files.flatMap((file) => {
+    if (file === '-') return file
+    return (
+      (isRemote(file)
+        ? localCopy(file, undefined, session)
+        : resolvePath(file, cwd, session.home)) ?? []
+    )
+  })
 }
 
 function directoryOfFirst(files: readonly string[]): string | undefined {

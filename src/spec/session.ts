@@ -1,6 +1,7 @@
 /** What all phases of one loading share: the files, the environment, and what was found wrong. */
 import { collectDiagnostics } from './diagnostics.ts'
 import type { Diagnostics } from './diagnostics.ts'
+import type { Fetched, Lacking } from './fetched.ts'
 import type { FileAccess, LoadOptions } from './load-options.ts'
 import type { Place } from './node.ts'
 
@@ -10,6 +11,8 @@ export interface Session {
   readonly interpolate: boolean
   readonly resolvePaths: boolean
   readonly resolveEnvironment: boolean
+  readonly fetched: Fetched | undefined
+  readonly lacking: Lacking
   readonly diagnostics: Diagnostics
 }
 
@@ -23,6 +26,8 @@ export function openSession(options: LoadOptions): Session {
     interpolate: options.interpolate ?? true,
     resolvePaths: options.resolvePaths ?? true,
     resolveEnvironment: options.resolveEnvironment ?? true,
+    fetched: options.fetched,
+    lacking: { remotes: new Set(), modules: new Set() },
     diagnostics: collectDiagnostics(),
   }
 }

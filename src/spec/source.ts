@@ -13,6 +13,8 @@ export interface Source {
   readonly lookup: Lookup
   /** How this source was reached: the `include` or `extends` that named it. */
   readonly origin?: Origin
+  /** Of a source that is a value and no text: what its offsets stand for. */
+  readonly paths?: readonly (readonly (string | number)[])[]
 }
 
 /** One link of the chain through which a source came in. */

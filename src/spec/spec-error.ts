@@ -1,5 +1,6 @@
 /** What is wrong with a stack file: all of it at once, each with its place, what was expected, and what to write. */
 import { TsstackError } from '../errors.ts'
+import type { FetchFailure } from './fetched.ts'
 import { formatPath } from './node.ts'
 import type { Path, Place } from './node.ts'
 import { positionOf } from './source.ts'
@@ -8,9 +9,9 @@ export interface Diagnostic {
   readonly message: string
   /** Absolute path, or `-` for standard input. */
   readonly file?: string
-  /** From 1. */
+  /** From 1; line and column are absent when the file is a program, whose values have none. */
   readonly line?: number
-  /** From 1. */
+  /** From 1, in UTF-16 units. */
   readonly column?: number
   /** `services.web.ports[0]`. */
   readonly path?: string
@@ -25,8 +26,10 @@ export interface Diagnostic {
 export interface DiagnosticOrigin {
   readonly verb: 'included' | 'extended'
   readonly file: string
-  readonly line: number
-  readonly column: number
+  /** Line and column, or else the path in the value of a program. */
+  readonly line?: number
+  readonly column?: number
+  readonly path?: string
 }
 
 /** Loading a stack file failed; `diagnostics` says all of it. */
@@ -68,20 +71,43 @@ function placeFields(place: Place): Partial<Diagnostic> {
   const origin: DiagnosticOrigin[] = []
   for (let at = place.source.origin; at !== undefined; at = at.source.origin) {
     if (origin.length === MAX_ORIGINS) break
-    const { line, column } = positionOf(at.source, at.offset)
-    origin.push({ verb: at.verb, file: at.source.file, line, column })
+    origin.push({ verb: at.verb, file: at.source.file, ...pointOf(at) })
   }
   return {
     file: place.source.file,
-    ...positionOf(place.source, place.offset),
+    ...pointOf(place),
     ...(origin.length === 0 ? {} : { origin }),
   }
 }
 
+/** Line and column in a text; the path in a value. */
+function pointOf({ source, offset }: Place): Pick<Diagnostic, 'line' | 'column' | 'path'> {
+  if (source.paths === undefined) return positionOf(source, offset)
+  const path = source.paths[offset] ?? []
+  return path.length === 0 ? {} : { path: formatPath(path) }
+}
+
+/** A file that can't be had. */
+export function diagnosticOfFile(file: string, failure: FetchFailure): Diagnostic {
+  const { problem, suggestion, line, column } = failure
+  return {
+    message: problem,
+    file,
+    ...(line === undefined ? {} : { line, column: column ?? 1 }),
+    ...(suggestion === undefined ? {} : { suggestion }),
+  }
+}
+
+/** `file:line:column`, as far as there is one. */
+function pointText({ file, line, column }: Pick<Diagnostic, 'file' | 'line' | 'column'>): string {
+  if (file === undefined || line === undefined) return file ?? ''
+  return `${file}:${String(line)}:${String(column ?? 1)}`
+}
+
 /** One line: `file:line:column: path: message (expected …; did you mean …)`. */
 function summaryOf(diagnostic: Diagnostic): string {
-  const { file, line, column, path, message } = diagnostic
-  const where = file === undefined ? '' : `${file}:${String(line ?? 1)}:${String(column ?? 1)}: `
+  const { file, path, message } = diagnostic
+  const where = file === undefined ? '' : `${pointText(diagnostic)}: `
   const isNamed = path === undefined || message.includes(path) || startsWithin(path, message)
   const at = isNamed ? '' : `${path}: `
   return `${where}${at}${message}`
@@ -120,8 +146,9 @@ function formatDiagnostic(
   }
   if (expected !== undefined) lines.push(`  expected: ${expected}`)
   if (suggestion !== undefined) lines.push(`  help: ${suggestion}`)
-  for (const { verb, file: from, line: fromLine, column: fromColumn } of origin ?? []) {
-    lines.push(`  ${verb} from ${from}:${String(fromLine)}:${String(fromColumn)}`)
+  for (const from of origin ?? []) {
+    const at = from.path === undefined ? '' : ` at ${from.path}`
+    lines.push(`  ${from.verb} from ${pointText(from)}${at}`)
   }
   return lines.join('\n')
 }

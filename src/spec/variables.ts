@@ -3,6 +3,7 @@ import { textsOf } from './interpolate.ts'
 import { readLayers } from './layer.ts'
 import type { LoadOptions } from './load-options.ts'
 import { findProject } from './project-environment.ts'
+import { checkpoint } from './remote-files.ts'
 import { openSession } from './session.ts'
 import type { TemplateVariable } from './template.ts'
 import { templateVariables } from './template.ts'
@@ -16,7 +17,7 @@ export function stackVariables(options: LoadOptions): Record<string, TemplateVar
   const project = findProject(options, session)
   const context = { directory: project.workingDir, environment: project.environment }
   const layers = project.files.flatMap((file) => readLayers(file, context, session))
-  session.diagnostics.throwIfAny()
+  checkpoint(session)
   const texts = layers.flatMap(({ document }) => [...textsOf(document)])
   const variables = texts.flatMap(({ text }) => templateVariables(text))
   return Object.fromEntries(variables.map((variable) => [variable.name, variable]))

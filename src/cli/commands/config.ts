@@ -6,7 +6,8 @@ import type { LoadOptions } from '../../spec/load-options.ts'
 import type { Service, Stack } from '../../spec/stack.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { checkServices } from '../select-containers.ts'
-import { loadSource, toLoadOptions } from '../stack-source.ts'
+import { withSources } from '../../sources/load-sources.ts'
+import { loadSource, toSourceOptions } from '../stack-source.ts'
 import { formatTable } from '../table.ts'
 
 /** The flags that leave phases of loading out. */
@@ -43,7 +44,8 @@ function formatHashes(stack: Stack, wanted: string): string {
 
 async function formatVariables(context: CommandContext): Promise<string> {
   const { stackVariables } = await import('../../spec/variables.ts')
-  const variables = Object.values(stackVariables(toLoadOptions(context)))
+  const found = await withSources(toSourceOptions(context), stackVariables)
+  const variables = Object.values(found)
   if (context.flags.text('format') === 'json') {
     const byName = variables.map((variable) => [
       variable.name,
@@ -69,11 +71,14 @@ async function formatVariables(context: CommandContext): Promise<string> {
 
 async function formatEnvironment(context: CommandContext): Promise<string> {
   const { findProject } = await import('../../spec/project-environment.ts')
+  const { checkpoint } = await import('../../spec/remote-files.ts')
   const { openSession } = await import('../../spec/session.ts')
-  const options = toLoadOptions(context)
-  const session = openSession(options)
-  const { environment } = findProject(options, session)
-  session.diagnostics.throwIfAny()
+  const environment = await withSources(toSourceOptions(context), (options) => {
+    const session = openSession(options)
+    const project = findProject(options, session)
+    checkpoint(session)
+    return project.environment
+  })
   return lines([...environment].map(([name, value]) => `${name}=${value}`).toSorted())
 }
 
