@@ -59,9 +59,22 @@ export default {
       'the composition root',
     ),
     room('client', ['api', 'planner', 'spec'], 'the other end of the socket'),
+    room('sources', ['spec'], 'brings in what the pure loader lacks, for its user'),
+    room(
+      'library',
+      ['client', 'api', 'planner', 'spec', 'sources'],
+      'what src/index.ts gives to programs',
+    ),
+    {
+      name: 'nobody-behind-the-door',
+      comment: 'src/index.ts is for others; rooms import files',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^src/index[.]ts$' },
+    },
     room(
       'cli',
-      ['client', 'api', 'spec', 'planner'],
+      ['client', 'api', 'spec', 'planner', 'sources'],
       'reaches the engine through the socket alone',
     ),
     {

@@ -1,0 +1,38 @@
+import type { PlanResponse } from '../api/types.ts'
+import type { UpOptions as PlanOptions } from '../planner/desired-state.ts'
+import { connect } from './connect.ts'
+import type { StackOptions } from './stack-options.ts'
+import { toSourceOptions } from './stack-options.ts'
+
+/** What is wanted of the services. */
+export type ServiceOptions = PlanOptions
+
+/**
+ * What `up()` with the same options would do now, and why; it does nothing.
+ * @throws {INVALID_ARGUMENT} SpecError; {NOT_FOUND} an image or a stack file; {UNAVAILABLE} the daemon
+ */
+export async function plan(options: StackOptions & ServiceOptions = {}): Promise<PlanResponse> {
+  const { loadWithServices } = await import('../sources/load-sources.ts')
+  const loaded = await loadWithServices(toSourceOptions(options), options.services ?? [])
+  const client = await connect(options.env)
+  const { stack, files, workingDir, contents } = loaded
+  const source = { stack, files, workingDir, contents }
+  return client.plan(stack.name, { ...source, options: serviceOptions(options) })
+}
+
+/** Only what the daemon knows of: it refuses other fields. */
+export function serviceOptions(options: ServiceOptions): ServiceOptions {
+  const { services, forceRecreate, noRecreate, noDeps } = options
+  const { removeOrphans, scale, noStart, renewAnonVolumes } = options
+  const all = {
+    services,
+    forceRecreate,
+    noRecreate,
+    noDeps,
+    removeOrphans,
+    scale,
+    noStart,
+    renewAnonVolumes,
+  }
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined))
+}
