@@ -69,6 +69,10 @@ export interface RestartPolicy {
   readonly condition: 'no' | 'always' | 'on-failure' | 'unless-stopped'
   /** Only for on-failure; absent: no limit. */
   readonly maxRetries?: number
+  /** Before each restart; absent: a pause that grows. */
+  readonly delayMs?: number
+  /** A run of this length counts as a success, after which retries and pauses begin anew. */
+  readonly windowMs?: number
 }
 
 export type NetworkMode =

@@ -243,6 +243,8 @@ function restartPolicyOf(service: Service): RestartPolicy {
     return {
       condition,
       ...(policy.max_attempts === undefined ? {} : { maxRetries: policy.max_attempts }),
+      ...(policy.delay === undefined ? {} : { delayMs: parseDurationMs(policy.delay) }),
+      ...(policy.window === undefined ? {} : { windowMs: parseDurationMs(policy.window) }),
     }
   }
   const [condition = 'no', retries] = (service.restart ?? 'no').split(':')

@@ -81,8 +81,9 @@ function shouldRestart({ config, wanted, exitCode, restartCount }: ContainerReco
 export function scheduleRestart(context: Context, record: ContainerRecord, launch: Launch): void {
   const { id } = record
   const ranMs = Date.parse(record.finishedAt ?? '') - Date.parse(record.startedAt ?? '')
-  const restartCount = ranMs > STABLE_AFTER_MS ? 0 : record.restartCount
-  const delayMs = Math.min(FIRST_BACKOFF_MS * 2 ** restartCount, MAX_BACKOFF_MS)
+  const { delayMs: fixedMs, windowMs = STABLE_AFTER_MS } = record.config.restart
+  const restartCount = ranMs > windowMs ? 0 : record.restartCount
+  const delayMs = fixedMs ?? Math.min(FIRST_BACKOFF_MS * 2 ** restartCount, MAX_BACKOFF_MS)
   const timer = setTimeout(() => {
     context.restartTimers.delete(id)
     void context.locks.run(id, () =>

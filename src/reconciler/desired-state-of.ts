@@ -2,9 +2,12 @@
 import { createHash } from 'node:crypto'
 import type { StackSource } from '../api/types.ts'
 import type { Image } from '../engine/images/image.ts'
+import { checkSupport } from '../planner/compose-findings.ts'
 import { TsstackError } from '../errors.ts'
 import type { Context } from './context.ts'
 import type { ResolvedStack } from './resolved-stack.ts'
+
+const PLATFORM = `linux/${process.arch === 'arm64' ? 'arm64' : 'amd64'}`
 
 /** sha256 in hexadecimal. */
 export function digestOfContent(content: Uint8Array): string {
@@ -14,13 +17,14 @@ export function digestOfContent(content: Uint8Array): string {
 /**
  * Makes every image of the stack available and computes the digests.
  * @param onImage told before an image is assembled or imported
- * @throws {NOT_FOUND} naming the service whose image is missing
+ * @throws {UNIMPLEMENTED} for attributes that are refused, {NOT_FOUND} naming the service whose image is missing
  */
 export async function resolveStack(
   context: Context,
   source: StackSource,
   services: readonly string[],
 ): Promise<ResolvedStack> {
+  const warnings = checkSupport(source.stack, new Set(services), { platform: PLATFORM })
   const images: Record<string, Image> = {}
   await Promise.all(
     services.map(async (name) => {
@@ -36,6 +40,7 @@ export async function resolveStack(
     )
   return {
     source,
+    warnings,
     images,
     desired: {
       stack: source.stack,

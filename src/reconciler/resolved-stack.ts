@@ -6,6 +6,8 @@ import type { DesiredState } from '../planner/desired-state.ts'
 export interface ResolvedStack {
   readonly desired: DesiredState
   readonly source: StackSource
+  /** Attributes that are accepted but have no effect here. */
+  readonly warnings: readonly string[]
   /** By service. */
   readonly images: Readonly<Record<string, Image>>
 }

@@ -32,8 +32,16 @@ const CONCURRENCY = 8
 
 /** @returns what `up` would do now; changes nothing but the image store */
 export async function planStack(context: Context, request: UpRequest): Promise<Plan> {
+  return (await planInScope(context, request)).plan
+}
+
+async function planInScope(
+  context: Context,
+  request: UpRequest,
+): Promise<{ readonly plan: Plan; readonly resolved: ResolvedStack }> {
   const resolved = await resolveInScope(context, request)
-  return planUp(resolved.desired, observe(context, request.stack.name), request.options)
+  const plan = planUp(resolved.desired, observe(context, request.stack.name), request.options)
+  return { resolved, plan: { ...plan, warnings: [...resolved.warnings, ...plan.warnings] } }
 }
 
 export async function upStack(
@@ -43,8 +51,7 @@ export async function upStack(
 ): Promise<void> {
   const { name } = request.stack
   await context.locks.run(`stack ${name}`, async () => {
-    const resolved = await resolveInScope(context, request)
-    const plan = planUp(resolved.desired, observe(context, name), request.options)
+    const { plan, resolved } = await planInScope(context, request)
     rememberStack(context, request)
     const changed = await run(
       context,

@@ -1,0 +1,316 @@
+/**
+ * Every attribute of the Compose Specification: whether tsstack carries it out. The one table behind three things: what
+ * `up` refuses and warns of (compose-findings.ts), docs/compose-support.md (scripts/write-support.ts), and the test that holds it
+ * against the schema. What is done on a running container is said by field-classes.ts.
+ *
+ * A path that is not in the table has the support of the path that leads to it. `*` is any key, `[]` any item.
+ */
+
+export type Support =
+  /** Carried out. */
+  | { readonly status: 'done'; readonly note?: string }
+  /** Carried out where the host can; where it can't, `up` says so. */
+  | { readonly status: 'host'; readonly note: string }
+  /** Accepted, without an effect; `up` says so where somebody could miss one. */
+  | {
+      readonly status: 'noted'
+      readonly note: string
+      readonly quiet?: true
+      readonly when?: Condition
+    }
+  /** Refused by `up` before anything is made. */
+  | {
+      readonly status: 'refused'
+      readonly note: string
+      readonly hint: string
+      readonly when?: Condition
+    }
+
+/** Whether a value is what the note is about. Default: any value but null and false. */
+export type Condition = (value: unknown, host: HostPlatform) => boolean
+
+export interface HostPlatform {
+  /** As Compose writes it: `linux/amd64`. */
+  readonly platform: string
+}
+
+const DONE: Support = { status: 'done' }
+const done = (note: string): Support => ({ status: 'done', note })
+const host = (note: string): Support => ({ status: 'host', note })
+const silent = (note: string): Support => ({ status: 'noted', note, quiet: true })
+const noted = (note: string, when?: Condition): Support => ({
+  status: 'noted',
+  note,
+  ...(when === undefined ? {} : { when }),
+})
+const refused = (note: string, hint: string, when?: Condition): Support => ({
+  status: 'refused',
+  note,
+  hint,
+  ...(when === undefined ? {} : { when }),
+})
+const other =
+  (...known: readonly string[]): Condition =>
+  (value) =>
+    typeof value === 'string' && value !== '' && !known.includes(value)
+
+const WINDOWS = 'for Windows containers'
+
+/** Attributes of a service, without `services.*.`. */
+const SERVICE: Readonly<Record<string, Support>> = {
+  annotations: done('kept with the container'),
+  attach: DONE,
+  blkio_config: host('the io or blkio controller, and a device that can be throttled'),
+  build: done('the image must exist: build it with another tool, until `tsstack build` does'),
+  cap_add: DONE,
+  cap_drop: DONE,
+  cgroup: DONE,
+  cgroup_parent: refused(
+    'containers live below the control group of the engine, so that none is left behind',
+    'Remove it; the engine as a whole is placed by TSSTACK_CGROUP_PARENT',
+  ),
+  command: DONE,
+  configs: DONE,
+  container_name: DONE,
+  cpu_count: noted(WINDOWS),
+  cpu_percent: noted(WINDOWS),
+  cpu_period: DONE,
+  cpu_quota: DONE,
+  cpu_rt_period: host('a kernel with real-time group scheduling (control groups v1)'),
+  cpu_rt_runtime: host('a kernel with real-time group scheduling (control groups v1)'),
+  cpu_shares: DONE,
+  cpus: DONE,
+  cpuset: host('the cpuset controller'),
+  credential_spec: refused(`credential specs are ${WINDOWS}`, 'Remove it'),
+  depends_on: DONE,
+  deploy: DONE,
+  'deploy.endpoint_mode': silent('names resolve to all replicas, whatever is written'),
+  'deploy.labels': silent('labels of the service, which no container carries'),
+  'deploy.mode': refused(
+    'jobs are not run by `up` yet',
+    'Write a service with `restart: "no"`, and wait for service_completed_successfully',
+    other('replicated', 'global'),
+  ),
+  'deploy.placement': noted('there is one host to be placed on'),
+  'deploy.replicas': DONE,
+  'deploy.resources': DONE,
+  'deploy.resources.limits.pids': DONE,
+  'deploy.resources.reservations.cpus': silent('a share to schedule by; there is one host'),
+  'deploy.resources.reservations.devices': refused(
+    'devices can not be reserved by capability',
+    'Name them in `devices:`',
+    isNotEmpty,
+  ),
+  'deploy.resources.reservations.generic_resources': noted(
+    'there is one host to be scheduled on',
+    isNotEmpty,
+  ),
+  'deploy.restart_policy': DONE,
+  'deploy.rollback_config': noted('updates are not rolled back yet'),
+  'deploy.update_config': noted(
+    'updates replace all replicas, without a pause between them',
+    (value) => Object.keys(value as object).some((key) => key !== 'order'),
+  ),
+  'deploy.update_config.order': noted(
+    'the old container is stopped first',
+    (value) => value === 'start-first',
+  ),
+  develop: silent('for `watch`, which comes later'),
+  device_cgroup_rules: DONE,
+  devices: DONE,
+  dns: DONE,
+  dns_opt: DONE,
+  dns_search: DONE,
+  domainname: DONE,
+  entrypoint: DONE,
+  env_file: DONE,
+  environment: DONE,
+  expose: done('documentation: containers of a network reach each other without it'),
+  extends: DONE,
+  external_links: done('to containers on a network of the service'),
+  extra_hosts: DONE,
+  gpus: refused(
+    'graphics processors are not passed on by capability',
+    'Name the nodes in `devices:`',
+    isNotEmpty,
+  ),
+  group_add: DONE,
+  healthcheck: DONE,
+  hostname: DONE,
+  image: DONE,
+  init: DONE,
+  ipc: DONE,
+  isolation: refused(`isolation is ${WINDOWS}`, 'Remove it', other('default')),
+  label_file: DONE,
+  labels: DONE,
+  links: DONE,
+  logging: DONE,
+  'logging.driver': refused(
+    'logs are kept in rotating JSON files',
+    'Use json-file or local; `tsstack logs` reads them',
+    other('json-file', 'local'),
+  ),
+  'logging.options': done('max-size and max-file'),
+  mac_address: done('of the network that is connected first'),
+  mem_limit: DONE,
+  mem_reservation: DONE,
+  mem_swappiness: host('control groups v1'),
+  memswap_limit: host('swap accounting'),
+  models: refused(
+    'no model runner comes with tsstack',
+    'Run the model as a service of its own',
+    isNotEmpty,
+  ),
+  network_mode: DONE,
+  networks: DONE,
+  'networks.*.driver_opts': noted('endpoints have no options', isNotEmpty),
+  'networks.*.link_local_ips': refused(
+    'link-local addresses are not assigned',
+    'Remove them',
+    isNotEmpty,
+  ),
+  oom_kill_disable: host('control groups v1'),
+  oom_score_adj: host('negative values need CAP_SYS_RESOURCE'),
+  pid: DONE,
+  pids_limit: DONE,
+  platform: refused(
+    'programs for another platform do not run here',
+    'Remove it, or write the platform of this host',
+    (value, { platform }) => !isRunnable(String(value), platform),
+  ),
+  ports: DONE,
+  'ports[].app_protocol': silent('documentation'),
+  'ports[].mode': silent('there is one host: both modes are the same'),
+  'ports[].name': silent('documentation'),
+  post_start: done('run at each start by request; kept with the container'),
+  pre_start: done('kept with the container; run once for a definition'),
+  pre_stop: done('run within the grace period; kept with the container'),
+  privileged: DONE,
+  profiles: DONE,
+  provider: refused(
+    'providers are programs of Docker Compose',
+    'Start what it provides as a service',
+  ),
+  pull_policy: done('for `host:` and local images: each `up` looks at them anew'),
+  pull_refresh_after: silent('for registries'),
+  read_only: DONE,
+  restart: DONE,
+  runtime: refused(
+    'containers are started by tsstack itself',
+    'Remove it',
+    other('runc', 'io.containerd.runc.v2'),
+  ),
+  scale: DONE,
+  secrets: DONE,
+  security_opt: done(
+    'no-new-privileges, seccomp, systempaths; label is accepted, AppArmor profiles are not applied',
+  ),
+  shm_size: DONE,
+  stdin_open: DONE,
+  stop_grace_period: DONE,
+  stop_signal: DONE,
+  storage_opt: refused(
+    'the size of a writable layer is not limited',
+    'Put what grows into a volume of limited size',
+    isNotEmpty,
+  ),
+  sysctls: host('those that the kernel keeps for each namespace'),
+  tmpfs: DONE,
+  tty: DONE,
+  ulimits: host('hard limits above those of the daemon need CAP_SYS_RESOURCE'),
+  use_api_socket: refused(
+    'the engine is not offered to containers',
+    'Mount its socket, if it must be',
+  ),
+  user: DONE,
+  userns_mode: refused(
+    'there is one user namespace for each stack',
+    'Write host, or remove it',
+    other('host'),
+  ),
+  uts: DONE,
+  volumes: DONE,
+  'volumes[].bind.selinux': silent('labels have no effect without SELinux'),
+  'volumes[].consistency': silent('host and container share one file system'),
+  'volumes[].type': refused(
+    'mounts of this type are not supported',
+    'Use bind, volume or tmpfs',
+    other('bind', 'volume', 'tmpfs'),
+  ),
+  volumes_from: DONE,
+  working_dir: DONE,
+  'x-tsstack': done('additions of tsstack (docs/additions.md)'),
+}
+
+const EXTERNAL_FILE = 'tsstack has no store for them'
+
+const TOP: Readonly<Record<string, Support>> = {
+  version: silent('obsolete; the loader says so'),
+  name: DONE,
+  include: DONE,
+  services: DONE,
+  networks: DONE,
+  'networks.*.attachable': silent('every network can be attached to'),
+  'networks.*.driver': refused(
+    'there is no such network driver',
+    'Use bridge',
+    other('bridge', 'default'),
+  ),
+  'networks.*.driver_opts': done('com.docker.network.driver.mtu'),
+  'networks.*.ipam.driver': refused(
+    'there is no such address management',
+    'Remove it',
+    other('default'),
+  ),
+  'networks.*.ipam.options': noted('address management has no options', isNotEmpty),
+  volumes: DONE,
+  'volumes.*.driver': refused('there is no such volume driver', 'Use local', other('local')),
+  'volumes.*.driver_opts': refused(
+    'named volumes are directories of the engine',
+    'Write a bind or tmpfs mount in the service',
+    isNotEmpty,
+  ),
+  configs: DONE,
+  'configs.*.external': refused(EXTERNAL_FILE, 'Write file:, content: or environment:'),
+  'configs.*.template_driver': refused('configs are not templates', 'Remove it'),
+  secrets: DONE,
+  'secrets.*.driver': refused('there are no drivers of secrets', 'Write file: or environment:'),
+  'secrets.*.driver_opts': silent('refused with the driver'),
+  'secrets.*.external': refused(EXTERNAL_FILE, 'Write file: or environment:'),
+  'secrets.*.template_driver': refused('secrets are not templates', 'Remove it'),
+  models: silent('refused where a service uses one'),
+}
+
+/** By path from the top: `services.*.deploy.mode`. */
+export const COMPOSE_SUPPORT: Readonly<Record<string, Support>> = {
+  ...TOP,
+  ...Object.fromEntries(
+    Object.entries(SERVICE).map(([path, support]) => [`services.*.${path}`, support]),
+  ),
+}
+
+/** The support of a path: its own, or that of the longest path in the table that leads to it. */
+export function supportOf(path: string): Support | undefined {
+  for (let prefix = path; prefix !== ''; prefix = parentOf(prefix)) {
+    const known = COMPOSE_SUPPORT[prefix]
+    if (known !== undefined) return known
+  }
+  return undefined
+}
+
+function parentOf(path: string): string {
+  if (path.endsWith('[]')) return path.slice(0, -2)
+  return path.slice(0, Math.max(0, path.lastIndexOf('.')))
+}
+
+function isNotEmpty(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.keys(value).length > 0
+}
+
+/** A 64-bit x86 host also runs 32-bit programs. */
+function isRunnable(wanted: string, platform: string): boolean {
+  const [system = '', machine = ''] = wanted.split('/')
+  const [hostSystem = '', hostMachine = ''] = platform.split('/')
+  if (system !== hostSystem) return false
+  return machine === '' || machine === hostMachine || (hostMachine === 'amd64' && machine === '386')
+}
