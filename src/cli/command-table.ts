@@ -7,9 +7,17 @@ export interface CommandEntry {
 }
 
 export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
+  attach: {
+    summary: 'Join the standard streams of a running container',
+    load: async () => (await import('./commands/attach.ts')).command,
+  },
   config: {
     summary: 'Check the stack file and print it in canonical form',
     load: async () => (await import('./commands/config.ts')).command,
+  },
+  create: {
+    summary: 'Create the containers of a stack, but do not start them',
+    load: async () => (await import('./commands/create.ts')).command,
   },
   daemon: {
     summary: 'Start, stop and inspect the daemon',
@@ -61,9 +69,17 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'Restart containers',
     load: async () => (await import('./commands/lifecycle.ts')).restart,
   },
+  rm: {
+    summary: 'Remove stopped containers',
+    load: async () => (await import('./commands/rm.ts')).command,
+  },
   run: {
     summary: 'Run a one-off command in a new container of a service',
     load: async () => (await import('./commands/run.ts')).command,
+  },
+  scale: {
+    summary: 'Change the number of replicas of services',
+    load: async () => (await import('./commands/scale.ts')).command,
   },
   start: {
     summary: 'Start stopped containers',
@@ -92,5 +108,13 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   version: {
     summary: 'Show the version',
     load: async () => (await import('./commands/version.ts')).command,
+  },
+  volumes: {
+    summary: 'List the volumes of a stack',
+    load: async () => (await import('./commands/volumes.ts')).command,
+  },
+  wait: {
+    summary: 'Wait until a container of these services has ended',
+    load: async () => (await import('./commands/wait.ts')).command,
   },
 }

@@ -83,6 +83,27 @@ async function openView(
   return mode === 'quiet' ? quietView(note) : plainView(note)
 }
 
+/** After an `up` that had nothing to do: what there is, as Docker Compose says it. */
+export function showUnchanged(
+  { changed, containers }: ProgressResult,
+  context: CommandContext,
+): void {
+  const mode = chooseMode(context)
+  if (changed || mode === 'quiet') return
+  for (const [id, { name, state }] of containers.entries()) {
+    const action = `${state.charAt(0).toUpperCase()}${state.slice(1)}`
+    const event: OperationEvent = {
+      type: 'operation',
+      id,
+      resource: 'container',
+      name,
+      action,
+      status: 'done',
+    }
+    context.output.note(mode === 'json' ? jsonLine(event) : plainLine(event))
+  }
+}
+
 /**
  * Shows a stream of progress until it is done.
  * @throws {TsstackError} what the daemon reports

@@ -31,7 +31,8 @@ export const UP_FLAGS: readonly Flag[] = [
 
 const MAX_REPLICAS = 10_000
 
-function parseScale(pairs: readonly string[]): Readonly<Record<string, number>> {
+/** `SERVICE=N` words. @throws {INVALID_ARGUMENT} for others */
+export function parseScale(pairs: readonly string[]): Readonly<Record<string, number>> {
   return Object.fromEntries(
     pairs.map((pair) => {
       const match = /^([^=]+)=(\d{1,6})$/.exec(pair)

@@ -64,7 +64,11 @@ export interface Client {
     readonly all?: boolean
   }): Promise<readonly ContainerSummary[]>
   container(id: string): Promise<ContainerDetail>
-  removeContainer(id: string, force: boolean): Promise<void>
+  /** With `force` a running one too; with `volumes` its anonymous volumes. */
+  removeContainer(
+    id: string,
+    options?: { readonly force?: boolean; readonly volumes?: boolean },
+  ): Promise<void>
   startContainer(id: string): Promise<void>
   waitContainer(id: string, signal?: AbortSignal): Promise<{ readonly exitCode: number }>
   killContainer(id: string, signal: string): Promise<void>
@@ -163,8 +167,8 @@ export function createClient(options: ClientOptions): Client {
     containers: async (query) =>
       (await get('/v1/containers', query)) as readonly ContainerSummary[],
     container: async (id) => (await get(containerPath(id))) as ContainerDetail,
-    removeContainer: async (id, force) => {
-      await remove(withQuery(containerPath(id), { force }))
+    removeContainer: async (id, options = {}) => {
+      await remove(withQuery(containerPath(id), { ...options }))
     },
     startContainer: async (id) => {
       await post(containerPath(id, 'start'))

@@ -137,7 +137,10 @@ export const containersQuery = z.strictObject({
   stack: text.exactOptional(),
   all: flag.exactOptional(),
 })
-export const removeQuery = z.strictObject({ force: flag.exactOptional() })
+export const removeQuery = z.strictObject({
+  force: flag.exactOptional(),
+  volumes: flag.exactOptional(),
+})
 export const killQuery = z.strictObject({ signal: text.exactOptional() })
 export const statsQuery = z.strictObject({
   stack: text.exactOptional(),

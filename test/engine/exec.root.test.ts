@@ -280,7 +280,7 @@ describe('stopping', () => {
     await lifecycle('unpause')
     await eventually('more output', async () => (await daemon.logs(STACK)).length > count + 5)
     await lifecycle('pause')
-    await daemon.client.removeContainer(id, true)
+    await daemon.client.removeContainer(id, { force: true })
     await daemon.down(STACK)
   })
 

@@ -1,6 +1,6 @@
 import type { Command, CommandContext } from '../command.ts'
 import { TsstackError } from '../../errors.ts'
-import { showProgress } from '../progress.ts'
+import { showProgress, showUnchanged } from '../progress.ts'
 import { checkServices } from '../select-containers.ts'
 import { loadWithServices } from '../stack-source.ts'
 import { readUpOptions, sourceOf, UP_FLAGS } from '../up-options.ts'
@@ -33,7 +33,7 @@ async function run(context: CommandContext): Promise<number> {
   const stack = loaded.stack.name
   const request = { ...sourceOf(loaded), options }
   if (flags.bool('detach') || flags.bool('wait') || flags.bool('no-start')) {
-    await showProgress(client.up(stack, request), context)
+    showUnchanged(await showProgress(client.up(stack, request), context), context)
     return 0
   }
   const { runInForeground } = await import('../foreground.ts')

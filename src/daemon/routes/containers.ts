@@ -37,10 +37,10 @@ export function containerRoutes(app: FastifyInstance, context: Context): void {
 
   app.delete<ContainerParams>('/v1/containers/:id', async (request, reply) => {
     const { id } = findContainer(context, request.params.id)
-    const { force } = parseBody(removeQuery, request.query)
+    const { force, volumes } = parseBody(removeQuery, request.query)
     await context.locks.run(id, async () => {
       if (force === true) await stopContainer(context, id, { graceMs: 0 })
-      await removeContainer(context, id)
+      await removeContainer(context, id, { volumes: volumes ?? false })
     })
     return reply.code(204).send()
   })

@@ -1,0 +1,67 @@
+import { createInterface } from 'node:readline/promises'
+import type { ContainerSummary } from '../../api/types.ts'
+import { TsstackError } from '../../errors.ts'
+import type { Command, CommandContext } from '../command.ts'
+import { isTerminal } from '../output.ts'
+import { showProgress } from '../progress.ts'
+import { isAlive, selectContainers } from '../select-containers.ts'
+import { resolveStackName } from '../stack-name.ts'
+
+async function run(context: CommandContext): Promise<number> {
+  const { flags, positional, output } = context
+  const stack = await resolveStackName(context)
+  const client = await context.client()
+  const select = (): Promise<readonly ContainerSummary[]> =>
+    selectContainers(client, stack, positional, { all: true })
+  const before = await select()
+  if (flags.bool('stop') && before.some(isAlive)) {
+    const services = [...new Set(before.map(({ service }) => service))]
+    await showProgress(client.lifecycle(stack, { action: 'stop', services }), context)
+  }
+  const stopped = (await select()).filter((container) => !isAlive(container))
+  if (stopped.length === 0) {
+    output.note('No stopped containers')
+    return 0
+  }
+  if (!flags.bool('force') && !(await confirm(stopped))) return 1
+  for (const { id, name } of stopped) {
+    await client.removeContainer(id, { volumes: flags.bool('volumes') })
+    output.note(` Container ${name}  Removed`)
+  }
+  return 0
+}
+
+async function confirm(containers: readonly ContainerSummary[]): Promise<boolean> {
+  const names = containers.map(({ name }) => name).join(', ')
+  if (!isTerminal(0)) {
+    throw new TsstackError(
+      'FAILED_PRECONDITION',
+      `Cannot ask whether to remove ${names}: there is no terminal`,
+      {
+        hint: 'Use --force',
+      },
+    )
+  }
+  const prompt = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    return /^y(es)?$/i.test(
+      (await prompt.question(`Going to remove ${names}\nAre you sure? [yN] `)).trim(),
+    )
+  } finally {
+    prompt.close()
+  }
+}
+
+export const command: Command = {
+  usage: '[OPTIONS] [SERVICE...]',
+  summary: 'Remove stopped containers',
+  details: 'Named volumes and networks stay; "tsstack down" removes those.',
+  flags: [
+    { name: 'force', short: 'f', kind: 'bool', help: 'Do not ask' },
+    { name: 'stop', short: 's', kind: 'bool', help: 'Stop them first' },
+    { name: 'volumes', short: 'v', kind: 'bool', help: 'Remove their anonymous volumes too' },
+    { name: 'all', short: 'a', kind: 'bool', help: 'Accepted for Docker Compose', hidden: true },
+  ],
+  examples: [['tsstack rm -fs worker', 'Stop and remove the containers of "worker"']],
+  run,
+}

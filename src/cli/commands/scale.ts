@@ -1,0 +1,25 @@
+import type { Command } from '../command.ts'
+import { showProgress } from '../progress.ts'
+import { checkServices } from '../select-containers.ts'
+import { loadWithServices } from '../stack-source.ts'
+import { parseScale, sourceOf } from '../up-options.ts'
+
+export const command: Command = {
+  usage: '[OPTIONS] SERVICE=N...',
+  summary: 'Change the number of replicas of services',
+  details:
+    'Until the next "tsstack up", which goes by the stack file again. Other services are left alone.',
+  flags: [{ name: 'no-deps', kind: 'bool', help: 'Do not start the services that they depend on' }],
+  examples: [['tsstack scale api=3 worker=0', 'Three replicas of "api", none of "worker"']],
+  arguments: { min: 1 },
+  async run(context) {
+    const scale = parseScale(context.positional)
+    const services = Object.keys(scale)
+    const loaded = await loadWithServices(context, services)
+    checkServices(services, Object.keys(loaded.stack.services))
+    const client = await context.client()
+    const options = { services, scale, noRecreate: true, noDeps: context.flags.bool('no-deps') }
+    await showProgress(client.up(loaded.stack.name, { ...sourceOf(loaded), options }), context)
+    return 0
+  },
+}
