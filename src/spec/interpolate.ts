@@ -2,6 +2,8 @@
  * Interpolation of a tree: every text value (never a key), `x-*` included, before anything is merged. At the paths whose
  * attribute is a number or a boolean, text becomes that (compose-go `interpolateTypeCastMapping`).
  */
+import { spendText } from './budget.ts'
+import type { Budget } from './budget.ts'
 import type { Diagnostics } from './diagnostics.ts'
 import type { Entry, Node, Path, ScalarNode } from './node.ts'
 import { formatPath } from './node.ts'
@@ -59,6 +61,7 @@ const EXPECTED: Readonly<Record<Cast, string>> = {
 /** What an interpolation needs beside the tree. */
 export interface InterpolateOptions {
   readonly lookup: Lookup
+  readonly budget: Budget
   readonly diagnostics: Diagnostics
 }
 
@@ -115,6 +118,7 @@ function visitScalar(node: ScalarNode, cast: Cast | undefined, context: Visit): 
   if (typeof node.value !== 'string') return node
   const value = substituted(node, node.value, context)
   if (value === undefined) return node
+  if (!spendText(value.length - node.value.length, node, context)) return node
   if (cast === undefined) return value === node.value ? node : { ...node, value }
   return castScalar(node, value, { cast, context })
 }
@@ -168,7 +172,9 @@ function castScalar(node: ScalarNode, text: string, { cast, context }: CastOptio
     context.diagnostics.error(node, `cannot cast ${shown}: "${text}" is not ${EXPECTED[cast]}`, {
       path,
       expected: EXPECTED[cast],
-      suggestion: 'set the variable to one, or correct its default',
+      suggestion: String(node.value).includes('$')
+        ? 'set the variable to one, or correct its default'
+        : `write ${EXPECTED[cast]}`,
     })
     return node
   }

@@ -1,6 +1,7 @@
 // A small client of PostgreSQL (Frontend/Backend Protocol 3.0, chapter 55 of its manual): one connection, SCRAM-SHA-256,
 // queries with parameters, all values as text. Queries wait for each other.
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto'
+import { on } from 'node:events'
 import { connect as connectTcp } from 'node:net'
 
 /** Oids of bigint, smallint and integer (pg_type.dat). */
@@ -116,7 +117,8 @@ function hmac(key, text) {
 async function* readMessages(socket) {
   let pending = Buffer.alloc(0)
   let isReady = false
-  for await (const chunk of socket) {
+  // Listening also while nobody asks, else the end of an idle connection would go unseen.
+  for await (const [chunk] of on(socket, 'data', { close: ['close'] })) {
     pending = Buffer.concat([pending, chunk])
     while (pending.length >= 5 && pending.length > pending.readInt32BE(1)) {
       const end = pending.readInt32BE(1) + 1
