@@ -26,6 +26,7 @@ export function checkConsistency(context: CheckContext): void {
     diagnostics.error(locate(root, path), message, { path, expected, suggestion })
   }
   for (const [name, service] of Object.entries(model.services)) {
+    if (diagnostics.isFull()) return
     for (const check of SERVICE_CHECKS) check(name, service).forEach(tell)
     referenceFindings(name, service, context).forEach(tell)
     dependencyFindings(name, service, context).forEach(tell)

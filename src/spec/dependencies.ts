@@ -7,6 +7,8 @@ export interface ServiceDependency {
   readonly required: boolean
 }
 
+const MAX_CYCLES = 100
+
 /** What a service says it depends on. */
 export function dependenciesOf(service: Plain): ServiceDependency[] {
   return Object.entries(mapIn(service, 'depends_on')).map(([name, dependency]) => ({
@@ -17,7 +19,7 @@ export function dependenciesOf(service: Plain): ServiceDependency[] {
 
 /**
  * The cycles of a graph, each as its path: `[a, b, a]`. One for each strand that closes, found in one walk over nodes and
- * edges; no paths are enumerated.
+ * edges; no paths are enumerated. After the first hundred no more are looked for.
  */
 export function findCycles(graph: ReadonlyMap<string, readonly string[]>): string[][] {
   const cycles: string[][] = []
@@ -38,6 +40,7 @@ function walk(start: string, { graph, done, cycles }: Walk): void {
   // For each node of the path: its edges, and how many have been followed.
   const pending = [{ edges: graph.get(start) ?? [], next: 0 }]
   for (let top = pending.at(-1); top !== undefined; top = pending.at(-1)) {
+    if (cycles.length >= MAX_CYCLES) return
     const target = top.edges[top.next++]
     if (target === undefined) {
       pending.pop()

@@ -12,6 +12,8 @@ export interface Diagnostics {
   error(place: Place | undefined, message: string, details?: DiagnosticDetails): void
   /** A file that can't be had for another reason than its text. */
   failure(file: string, failure: FetchFailure): void
+  /** Whether more would not be told: then there is no use in looking for more. */
+  isFull(): boolean
   warn(place: Place | undefined, message: string): void
   /** @throws {INVALID_ARGUMENT} SpecError with all errors so far, if there are any */
   throwIfAny(): void
@@ -45,6 +47,7 @@ export function collectDiagnostics(): Diagnostics {
         ...(line === undefined || column === undefined ? {} : { line, column }),
       })
     },
+    isFull: () => errors.length >= MAX_DIAGNOSTICS,
     throwIfAny() {
       if (errors.length > 0) throw new SpecError(errors)
     },

@@ -2,6 +2,7 @@
  * `extends` (compose-spec 05-services.md#extends): a service over the one that it extends, of the same file or of
  * another, recursively. Nodes of another file keep their source, so its relative paths stay relative to it.
  */
+import { spendNodes } from './budget.ts'
 import { interpolate } from './interpolate.ts'
 import { applyTags, stripTags } from './merge-tags.ts'
 import { mergeFiles, mergeServices } from './merge.ts'
@@ -116,7 +117,8 @@ function baseOf(name: string, extended: Node, file: ServiceFile, step: Step): No
     reportMissing({ name, service: service.value, place: service, target, session })
     return undefined
   }
-  return resolveService(service.value, target, step)
+  const resolved = resolveService(service.value, target, step)
+  return resolved !== undefined && spendNodes(resolved, service, session) ? resolved : undefined
 }
 
 interface Missing {
@@ -174,7 +176,7 @@ function parseServices(
   text: string,
   { from, session }: { readonly from: Node; readonly session: Session },
 ): ServiceFile {
-  const { diagnostics } = session
+  const { budget, diagnostics } = session
   const { lookup } = from.source
   const source: Source = {
     file,
@@ -184,7 +186,7 @@ function parseServices(
     origin: { verb: 'extended', source: from.source, offset: from.offset },
   }
   const documents = parseSource(source, diagnostics).map((document) =>
-    session.interpolate ? interpolate(document, { lookup, diagnostics }) : document,
+    session.interpolate ? interpolate(document, { lookup, budget, diagnostics }) : document,
   )
   const merged = documents.reduce<Node | undefined>((before, document) => {
     if (before === undefined) return document

@@ -2,6 +2,7 @@
  * `include` (compose-spec 14-include.md): each entry is a project of its own, with its own directory and environment;
  * what it defines comes in underneath the document that names it.
  */
+import { spendFile, spendNodes } from './budget.ts'
 import { readLayers } from './layer.ts'
 import type { Assembly } from './layer.ts'
 import { mergeFiles } from './merge.ts'
@@ -76,13 +77,14 @@ function includeEntry(entry: Node, source: Source, assembly: Assembly): MapNode 
     })
     return undefined
   }
+  if (!read.paths.every(() => spendFile(entry, session))) return undefined
   const environment = environmentOf(read, entry, assembly)
   const origin = { verb: 'included', source, offset: entry.offset } as const
   const context = { directory: read.projectDirectory, environment, origin }
   const layers = read.paths.flatMap((path) => readLayers(path, context, session))
   const nested = { ...assembly, environment, including: [...including, ...read.paths] }
   const tree = assembly.assemble(layers, nested)
-  return tree === undefined ? undefined : onlyImported(tree)
+  return tree !== undefined && spendNodes(tree, entry, session) ? onlyImported(tree) : undefined
 }
 
 function onlyImported(tree: MapNode): MapNode {

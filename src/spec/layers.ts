@@ -40,7 +40,8 @@ interface CompleteLayer {
 
 function completeLayer(source: Source, document: MapNode, assembly: Assembly): CompleteLayer {
   const { session } = assembly
-  const options = { lookup: source.lookup, diagnostics: session.diagnostics }
+  const { budget, diagnostics } = session
+  const options = { lookup: source.lookup, budget, diagnostics }
   const written = session.interpolate ? interpolate(document, options) : document
   const tagged = written.kind === 'map' ? written : document
   const included = resolveIncludes(tagged, source, assembly)

@@ -4,12 +4,14 @@
  *
  * The text is hostile: its size, the depth, and what aliases may blow it up to are bounded.
  */
-import { isAlias, isMap, isPair, isScalar, isSeq, parseAllDocuments } from 'yaml'
+import { isAlias, isMap, isPair, isScalar, isSeq } from 'yaml'
 import type { Document, Node as YamlNode, Pair, Scalar as YamlScalar, YAMLMap, YAMLSeq } from 'yaml'
 import type { Diagnostics } from './diagnostics.ts'
 import type { Entry, ListNode, MapNode, MergeTag, Node, Place, ScalarNode } from './node.ts'
 import { readPlainYaml } from './plain-yaml.ts'
+import { positionOf } from './source.ts'
 import type { Source } from './source.ts'
+import { yamlDocuments } from './yaml-documents.ts'
 import { resolvePlainScalar } from './yaml-scalar.ts'
 
 const MAX_TEXT = 16 << 20
@@ -66,26 +68,23 @@ export function parseWithLibrary(source: Source, diagnostics: Diagnostics): Node
   })
 }
 
-function composeDocuments(source: Source, diagnostics: Diagnostics): Document[] {
+function composeDocuments(source: Source, diagnostics: Diagnostics): readonly Document[] {
+  const start = { source, offset: 0 }
   try {
-    // Only text is wanted of the schema (failsafe): what a plain scalar means is decided here. Duplicate keys are looked
-    // for here too, for the library compares each key with all before it.
-    const documents = parseAllDocuments(source.text, {
-      schema: 'failsafe',
-      version: '1.2',
-      uniqueKeys: false,
-      prettyErrors: false,
-      logLevel: 'silent',
+    const { documents, refused } = yamlDocuments(source.text)
+    if (refused === undefined) return documents
+    diagnostics.error(start, `the file is too large: ${refused}`, {
+      expected: 'a stack file that people can read',
+      suggestion: 'split it with include',
     })
-    return 'empty' in documents ? [] : documents
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
-    diagnostics.error({ source, offset: 0 }, 'the YAML is nested too deeply', {
+    diagnostics.error(start, 'the YAML is nested too deeply', {
       expected: `at most ${String(MAX_DEPTH)} levels`,
       suggestion: 'flatten it',
     })
-    return []
   }
+  return []
 }
 
 function reportSyntax(document: Document, source: Source, diagnostics: Diagnostics): boolean {
@@ -268,8 +267,7 @@ function reportDuplicate(
   first: Entry | undefined,
   composition: Composition,
 ): void {
-  const before = composition.source.text.slice(0, first?.offset ?? 0)
-  const line = before.split('\n').length
+  const { line } = positionOf(composition.source, first?.offset ?? 0)
   composition.diagnostics.error(
     place,
     `mapping key "${key}" already defined at line ${String(line)}`,

@@ -1,4 +1,6 @@
 /** What all phases of one loading share: the files, the environment, and what was found wrong. */
+import { openBudget } from './budget.ts'
+import type { Budget } from './budget.ts'
 import { collectDiagnostics } from './diagnostics.ts'
 import type { Diagnostics } from './diagnostics.ts'
 import type { Fetched, Lacking } from './fetched.ts'
@@ -13,6 +15,7 @@ export interface Session {
   readonly resolveEnvironment: boolean
   readonly fetched: Fetched | undefined
   readonly lacking: Lacking
+  readonly budget: Budget
   readonly diagnostics: Diagnostics
 }
 
@@ -28,6 +31,7 @@ export function openSession(options: LoadOptions): Session {
     resolveEnvironment: options.resolveEnvironment ?? true,
     fetched: options.fetched,
     lacking: { remotes: new Set(), modules: new Set() },
+    budget: openBudget(),
     diagnostics: collectDiagnostics(),
   }
 }

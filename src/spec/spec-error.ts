@@ -59,12 +59,21 @@ export function diagnosticAt(
 ): Diagnostic {
   const { path, expected, suggestion } = details
   return {
-    message,
+    message: shorten(message),
     ...(place === undefined ? {} : placeFields(place)),
-    ...(path === undefined || path.length === 0 ? {} : { path: formatPath(path) }),
-    ...(expected === undefined ? {} : { expected }),
-    ...(suggestion === undefined ? {} : { suggestion }),
+    ...(path === undefined || path.length === 0 ? {} : { path: shorten(formatPath(path)) }),
+    ...(expected === undefined ? {} : { expected: shorten(expected) }),
+    ...(suggestion === undefined ? {} : { suggestion: shorten(suggestion) }),
   }
+}
+
+const MAX_TEXT = 1000
+const TEXT_END = 200
+
+/** What a person reads of a text that has a whole file in it: its beginning and its end. */
+function shorten(text: string): string {
+  if (text.length <= MAX_TEXT) return text
+  return `${text.slice(0, MAX_TEXT - TEXT_END)} … ${text.slice(-TEXT_END)}`
 }
 
 function placeFields(place: Place): Partial<Diagnostic> {
@@ -84,7 +93,7 @@ function placeFields(place: Place): Partial<Diagnostic> {
 function pointOf({ source, offset }: Place): Pick<Diagnostic, 'line' | 'column' | 'path'> {
   if (source.paths === undefined) return positionOf(source, offset)
   const path = source.paths[offset] ?? []
-  return path.length === 0 ? {} : { path: formatPath(path) }
+  return path.length === 0 ? {} : { path: shorten(formatPath(path)) }
 }
 
 /** A file that can't be had. */
