@@ -10,7 +10,7 @@
  */
 import { closeSync, readFileSync } from 'node:fs'
 import { Clone, Prctl } from './constants.ts'
-import { addressOf, syscall, threadDataAddress, trySyscall } from './libc.ts'
+import { addressOf, keepAlive, syscall, threadDataAddress, trySyscall } from './libc.ts'
 import { openPidfd, processStartTime, reap, sendSignal } from './process.ts'
 import { blockSignals, cloneArguments, CLONE_ARGUMENTS_BYTES } from './signal-mask.ts'
 import { routineAddress, SyscallList } from './syscall-list.ts'
@@ -132,7 +132,7 @@ function sendDescriptor(socket: number, fd: number): void {
   message.writeBigUInt64LE(BigInt(addressOf(control)), 32)
   message.writeBigUInt64LE(BigInt(CMSG_BYTES), 40)
   syscall('sendmsg', socket, message, 0)
-  if (byte.length + vector.length + control.length === 0) throw new RangeError() // alive until the call is over
+  keepAlive(byte, vector, control)
 }
 
 /** The keeper of a daemon that is gone. */

@@ -60,6 +60,11 @@ export function threadDataAddress(): number {
   return Number(pthreadSelf())
 }
 
+/** Buffers whose address went into a structure stay until this call: the collector does not know of the address. */
+export function keepAlive(...buffers: readonly Uint8Array[]): void {
+  if (buffers.length === 0) throw new RangeError('keepAlive() needs a buffer')
+}
+
 /** A view on memory at an address, `length` bytes long; not owned by V8. */
 export function memoryAt(address: number, length: number): Buffer {
   return Buffer.from(koffi.view(address, length))

@@ -88,6 +88,7 @@ const NUMBERS = {
   sched_setaffinity: [203, 122],
   seccomp: [317, 277],
   memfd_create: [319, 279],
+  bpf: [321, 280],
   execveat: [322, 281],
   execve: [59, 221],
   copy_file_range: [326, 285],

@@ -50,6 +50,24 @@ describe.skipIf(mountpoint === undefined)('cgroup v2 driver (needs a mounted cgr
     expect(driver.list()).toEqual(['shop/db'])
   })
 
+  it('create() lets nobody open a device that is not on the list, update() changes the list', async () => {
+    const handle = driver.create('shop/db', {})
+    const opens = async (device: string): Promise<number | null> => {
+      const [code] = (await once(run(handle, `: <${device}`), 'exit')) as [number | null]
+      return code
+    }
+    expect(await opens('/dev/null')).toBe(0)
+    expect(await opens('/dev/loop-control')).not.toBe(0)
+    const loop = { allow: true, type: 'c', major: 10, minor: 237, access: 'r' } as const
+    handle.update({ devices: [loop] })
+    expect(await opens('/dev/loop-control')).toBe(0)
+    expect(await opens('/dev/null')).toBe(0)
+    handle.update({ devices: [loop, { ...loop, allow: false }] })
+    expect(await opens('/dev/loop-control')).not.toBe(0)
+    handle.update({ devices: [{ allow: true, type: 'a', access: 'rwm' }] })
+    expect(await opens('/dev/loop-control')).toBe(0)
+  })
+
   it('create() passes the controllers of the tree on to our directory', () => {
     driver.create('shop/db', {})
     const available = readFileSync(`${mountpoint}/cgroup.controllers`, 'latin1').trim()

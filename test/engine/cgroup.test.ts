@@ -228,9 +228,8 @@ describe('unsupportedV2()', () => {
   it('names what v2 has no file for', () => {
     const limits = { memorySwappiness: 0, oomKillDisable: true, cpuRtRuntimeMicros: 5 }
     expect(unsupportedV2(limits).map((warning) => warning.limit)).toEqual([
-      ...['memorySwappiness', 'oomKillDisable', 'cpuRtRuntimeMicros', 'devices'],
+      ...['memorySwappiness', 'oomKillDisable', 'cpuRtRuntimeMicros'],
     ])
-    expect(unsupportedV2({ devices: [{ allow: true, type: 'a', access: 'rwm' }] })).toEqual([])
   })
 })
 

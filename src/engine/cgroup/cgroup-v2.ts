@@ -1,9 +1,12 @@
 /** Control groups v2: one tree for all controllers (kernel: admin-guide/cgroup-v2.rst). */
-import { existsSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
+import { attachDeviceProgram } from '../../kernel/bpf.ts'
 import { TsstackError } from '../../errors.ts'
 import type { CgroupDriver, CgroupHandle, CgroupWarning } from './cgroup.ts'
 import { parseFlatKeyed, tryRead, tryWrite } from './cgroup-file.ts'
 import { checkCgroupName } from './cgroup-name.ts'
+import { deviceProgram } from './device-program.ts'
+import { resolveDeviceRules } from './device-rules.ts'
 import { listNames, makeDirectory, removeDirectory } from './directory.ts'
 import { applyWrite } from './limit-write.ts'
 import { limitWritesV2, unsupportedV2 } from './limits-v2.ts'
@@ -36,8 +39,28 @@ function clearIoMax(directory: string): void {
   }
 }
 
+/** Fails rather than leave a container without: in the host's user namespace it could open every disk. */
+function applyDevices(directory: string, limits: ResourceLimits): void {
+  const fd = openSync(directory, 'r')
+  try {
+    attachDeviceProgram(fd, deviceProgram(resolveDeviceRules(limits.devices)))
+  } catch (error) {
+    throw new TsstackError(
+      'FAILED_PRECONDITION',
+      'Cannot limit devices: the kernel refuses the program',
+      {
+        cause: error,
+        hint: 'The daemon needs CAP_BPF or CAP_SYS_ADMIN, and a kernel with CONFIG_CGROUP_BPF',
+      },
+    )
+  } finally {
+    closeSync(fd)
+  }
+}
+
 function applyLimits(directory: string, limits: ResourceLimits, update: boolean): CgroupWarning[] {
   if (update) clearIoMax(directory)
+  applyDevices(directory, limits)
   const warnings = limitWritesV2(limits, update).map((write) => applyWrite(write, directory))
   return [...unsupportedV2(limits), ...warnings.filter((warning) => warning !== undefined)]
 }

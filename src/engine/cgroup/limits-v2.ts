@@ -154,7 +154,7 @@ export function limitWritesV2(limits: ResourceLimits, update = false): readonly 
   return [...writes, ...ioWrites(limits.blkio ?? {}, update)]
 }
 
-/** Limits that v2 has no file for. Device rules there need a BPF program, which is not built yet. */
+/** Limits that v2 has no file for. */
 export function unsupportedV2(limits: ResourceLimits): CgroupWarning[] {
   const without = (limit: string): CgroupWarning => ({
     limit,
@@ -165,12 +165,5 @@ export function unsupportedV2(limits: ResourceLimits): CgroupWarning[] {
   if (limits.oomKillDisable === true) warnings.push(without('oomKillDisable'))
   if ((limits.cpuRtPeriodMicros ?? 0) !== 0) warnings.push(without('cpuRtPeriodMicros'))
   if ((limits.cpuRtRuntimeMicros ?? 0) !== 0) warnings.push(without('cpuRtRuntimeMicros'))
-  const everything = limits.devices?.some((rule) => rule.type === 'a' && rule.allow) === true
-  if (!everything) {
-    warnings.push({
-      limit: 'devices',
-      reason: 'on cgroup v2 device rules need a BPF program; not built yet',
-    })
-  }
   return warnings
 }
