@@ -49,8 +49,24 @@ export function collectDiagnostics(): Diagnostics {
     },
     isFull: () => errors.length >= MAX_DIAGNOSTICS,
     throwIfAny() {
-      if (errors.length > 0) throw new SpecError(errors)
+      if (errors.length > 0) throw new SpecError(inReadingOrder(errors))
     },
     warnings: () => [...warnings.values()],
   }
+}
+
+/** File by file, in the order in which they came up, and there from top to bottom. */
+function inReadingOrder(errors: readonly Diagnostic[]): Diagnostic[] {
+  const files = [...new Set(errors.map(({ file }) => file))]
+  const rank = new Map(files.map((file, index) => [file, index]))
+  const key = ({ file, line = 0, column = 0 }: Diagnostic): readonly number[] => [
+    rank.get(file) ?? 0,
+    line,
+    column,
+  ]
+  return errors.toSorted((a, b) => {
+    const [one, other] = [key(a), key(b)]
+    const at = one.findIndex((part, index) => part !== other[index])
+    return at === -1 ? 0 : (one[at] ?? 0) - (other[at] ?? 0)
+  })
 }

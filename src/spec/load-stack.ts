@@ -29,6 +29,7 @@ import type { Session } from './session.ts'
 import { openSession } from './session.ts'
 import { SpecError, diagnosticAt } from './spec-error.ts'
 import type { Stack } from './stack.ts'
+import { warnOfSuspicions } from './suspicions.ts'
 
 /**
  * Loads the stack that the options name.
@@ -135,8 +136,8 @@ function completeModel({ root, name, options, session }: Completion): Model {
       'the attribute `version` is obsolete, it will be ignored, please remove it',
     )
   }
+  // What can't be read of it is told with what does not fit together: what can't be read is not there.
   const canonical = toCanonical(root, session)
-  diagnostics.throwIfAny()
   const model: Model = { ...canonical, name }
   return (options.normalize ?? true) ? normalise(model) : model
 }
@@ -155,6 +156,7 @@ function wantedModel(all: Model, { root, environment, options, session }: Wantin
   const active = selectProfiles(all, requestedProfiles(options, environment), wanted)
   if (options.consistency ?? true) {
     checkConsistency({ model: active, all: all.services, root, diagnostics })
+    warnOfSuspicions({ active, all, root, diagnostics })
   }
   diagnostics.throwIfAny()
   const selected = selectServices(active, wanted)

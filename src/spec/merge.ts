@@ -104,6 +104,7 @@ function mergeDefault(base: Node, layer: Node, merging: Merging): Node {
   if (base.kind === 'list' && layer.kind === 'list') return mergeLists(base, layer, merging)
   if (base.kind === 'scalar') return layer
   merging.diagnostics.error(layer, `cannot override ${formatPath(merging.path)}`, {
+    over: base,
     path: merging.path,
     expected: `a ${base.kind}, as what it is merged with`,
     suggestion: 'write it the same way in both files, or tag it with !override',

@@ -24,7 +24,8 @@ export interface Diagnostic {
 }
 
 export interface DiagnosticOrigin {
-  readonly verb: 'included' | 'extended'
+  /** `merged`: the value that this one was to be merged over. */
+  readonly verb: 'included' | 'extended' | 'merged'
   readonly file: string
   /** Line and column, or else the path in the value of a program. */
   readonly line?: number
@@ -44,6 +45,8 @@ export class SpecError extends TsstackError {
 }
 
 export interface DiagnosticDetails {
+  /** What the value is merged over. */
+  readonly over?: Place | undefined
   readonly path?: Path | undefined
   readonly expected?: string | undefined
   readonly suggestion?: string | undefined
@@ -57,10 +60,10 @@ export function diagnosticAt(
   message: string,
   details: DiagnosticDetails = {},
 ): Diagnostic {
-  const { path, expected, suggestion } = details
+  const { over, path, expected, suggestion } = details
   return {
     message: shorten(message),
-    ...(place === undefined ? {} : placeFields(place)),
+    ...(place === undefined ? {} : placeFields(place, over)),
     ...(path === undefined || path.length === 0 ? {} : { path: shorten(formatPath(path)) }),
     ...(expected === undefined ? {} : { expected: shorten(expected) }),
     ...(suggestion === undefined ? {} : { suggestion: shorten(suggestion) }),
@@ -76,8 +79,9 @@ function shorten(text: string): string {
   return `${text.slice(0, MAX_TEXT - TEXT_END)} … ${text.slice(-TEXT_END)}`
 }
 
-function placeFields(place: Place): Partial<Diagnostic> {
+function placeFields(place: Place, over: Place | undefined): Partial<Diagnostic> {
   const origin: DiagnosticOrigin[] = []
+  if (over !== undefined) origin.push({ verb: 'merged', file: over.source.file, ...pointOf(over) })
   for (let at = place.source.origin; at !== undefined; at = at.source.origin) {
     if (origin.length === MAX_ORIGINS) break
     origin.push({ verb: at.verb, file: at.source.file, ...pointOf(at) })
@@ -157,7 +161,8 @@ function formatDiagnostic(
   if (suggestion !== undefined) lines.push(`  help: ${suggestion}`)
   for (const from of origin ?? []) {
     const at = from.path === undefined ? '' : ` at ${from.path}`
-    lines.push(`  ${from.verb} from ${pointText(from)}${at}`)
+    const word = from.verb === 'merged' ? 'over' : 'from'
+    lines.push(`  ${from.verb} ${word} ${pointText(from)}${at}`)
   }
   return lines.join('\n')
 }
