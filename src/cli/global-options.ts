@@ -15,6 +15,11 @@ export const GLOBAL_FLAGS: readonly Flag[] = [
     help: 'Stack file; repeat it to merge several, "-" reads standard input',
   },
   { name: 'project-name', short: 'p', kind: 'text', value: 'NAME', help: 'Name of the stack' },
+  {
+    name: 'all-resources',
+    kind: 'bool',
+    help: 'Keep networks, volumes, configs and secrets that no service uses',
+  },
   { name: 'profile', kind: 'list', value: 'NAME', help: 'Enable a profile; repeat it for several' },
   {
     name: 'env-file',
@@ -60,6 +65,7 @@ export const GLOBAL_FLAGS: readonly Flag[] = [
 
 export interface GlobalOptions {
   readonly files: readonly string[]
+  readonly allResources: boolean
   readonly projectName: string | undefined
   readonly profiles: readonly string[]
   readonly envFiles: readonly string[]
@@ -103,6 +109,7 @@ export function readGlobalOptions(
   const envFiles = list('env-file')
   return {
     files: list('file'),
+    allResources: before.bool('all-resources') || after.bool('all-resources'),
     projectName: text('project-name'),
     profiles: list('profile'),
     envFiles: envFiles.length > 0 ? envFiles : commaList(env['COMPOSE_ENV_FILES']),

@@ -20,6 +20,7 @@ export function toSourceOptions({ global, env, cwd }: CommandContext): SourceOpt
     files: global.files,
     envFiles: global.envFiles,
     profiles: global.profiles,
+    allResources: global.allResources,
     ...(home === undefined ? {} : { home }),
     ...(global.files.includes('-') ? { stdin: readFileSync(STDIN, 'utf8') } : {}),
     ...(global.projectName === undefined ? {} : { projectName: global.projectName }),

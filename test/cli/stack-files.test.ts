@@ -201,6 +201,46 @@ describe('config', () => {
     expect((await config({ words: ['--hash', 'db'] })).out).toMatch(/^db [0-9a-f]{64}\n$/)
   })
 
+  test('--models names models, and --all-resources keeps what no service uses', async () => {
+    put(
+      'compose.yaml',
+      'services: {a: {image: x, models: [m]}}\nmodels: {m: {model: y}}\nvolumes: {v: }\n',
+    )
+    expect((await config({ words: ['--models'] })).out).toBe('m\n')
+    expect((await config({ words: ['--volumes'] })).out).toBe('')
+    expect((await config({ globals: ['--all-resources'], words: ['--volumes'] })).out).toBe('v\n')
+  })
+
+  test('-q --format json prints what is wrong, or suspicious, for machines', async () => {
+    put('compose.yaml', 'services: {a: {imagge: x}}\nvolumes: {v: }\n')
+    const command = await COMMANDS['config']?.load()
+    const written: Written = { out: '', notes: [] }
+    const context = await contextOf({ words: ['-q', '--format', 'json'] }, written)
+    expect(await command?.run(context)).toBe(1)
+    expect(JSON.parse(written.out)).toEqual({
+      diagnostics: [
+        {
+          severity: 'error',
+          message: "additional properties 'imagge' not allowed in services.a",
+          file: join(directory, 'compose.yaml'),
+          line: 1,
+          column: 16,
+          path: 'services.a.imagge',
+          expected: expect.stringContaining('attributes of a service') as string,
+          suggestion: 'did you mean "image"?',
+        },
+      ],
+    })
+    put('compose.yaml', 'services: {a: {image: x}}\nvolumes: {v: }\n')
+    const { out, notes } = await config({ words: ['-q', '--format', 'json'] })
+    expect(JSON.parse(out)).toMatchObject({
+      diagnostics: [
+        { severity: 'warning', message: 'volume "v" is not used by any service', line: 2 },
+      ],
+    })
+    expect(notes).toEqual([])
+  })
+
   test('-o writes a file', async () => {
     put('compose.yaml', FILE)
     expect((await config({ words: ['-o', 'out.yaml'] })).out).toBe('')

@@ -6,7 +6,7 @@ import type { LoadOptions } from '../../spec/load-options.ts'
 import type { Service, Stack } from '../../spec/stack.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { checkServices } from '../select-containers.ts'
-import { withSources } from '../../sources/load-sources.ts'
+import { loadSources, withSources } from '../../sources/load-sources.ts'
 import { loadSource, toSourceOptions } from '../stack-source.ts'
 import { formatTable } from '../table.ts'
 
@@ -93,6 +93,7 @@ const LISTS: Readonly<Record<string, (stack: Stack) => string>> = {
   services: (stack) => lines(Object.keys(stack.services)),
   volumes: (stack) => lines(Object.keys(stack.volumes)),
   networks: (stack) => lines(Object.keys(stack.networks)),
+  models: (stack) => lines(Object.keys((stack as { readonly models?: object }).models ?? {})),
   images: (stack) => lines(Object.entries(stack.services).map((pair) => imageOf(stack, pair))),
 }
 
@@ -111,8 +112,17 @@ async function render(context: CommandContext): Promise<string> {
   return formatConfig(stack, { format, escape: !flags.bool('no-interpolate') })
 }
 
+async function checkForMachines(context: CommandContext): Promise<number> {
+  const { reportCheck } = await import('../check-report.ts')
+  const options = { ...toSourceOptions(context), ...readPhases(context) }
+  const { text, exitCode } = await reportCheck(() => loadSources(options))
+  context.output.write(text)
+  return exitCode
+}
+
 async function run(context: CommandContext): Promise<number> {
   const { flags, output, cwd } = context
+  if (flags.bool('quiet') && flags.text('format') === 'json') return checkForMachines(context)
   const text = await render(context)
   if (flags.bool('quiet')) return 0
   const file = flags.text('output')
@@ -139,7 +149,7 @@ export const command: Command = {
       kind: 'text',
       value: 'FORMAT',
       choices: ['yaml', 'json', 'table'],
-      help: 'yaml (default) or json',
+      help: 'yaml (default) or json; with -q, json prints what is wrong as JSON',
     },
     { name: 'quiet', short: 'q', kind: 'bool', help: 'Only check, print nothing' },
     {
@@ -152,6 +162,7 @@ export const command: Command = {
     { name: 'services', kind: 'bool', help: 'Only names of services' },
     { name: 'volumes', kind: 'bool', help: 'Only names of volumes' },
     { name: 'networks', kind: 'bool', help: 'Only names of networks' },
+    { name: 'models', kind: 'bool', help: 'Only names of models' },
     { name: 'images', kind: 'bool', help: 'Only names of images' },
     { name: 'profiles', kind: 'bool', help: 'Only names of profiles' },
     { name: 'variables', kind: 'bool', help: 'The variables that the stack files name' },
@@ -174,6 +185,7 @@ export const command: Command = {
   ],
   examples: [
     ['tsstack config -q', 'Only check; exit code 1 and the errors when it is wrong'],
+    ['tsstack config -q --format json', 'The same for an editor: each error with its place'],
     ['tsstack -f compose.yaml -f prod.yaml config web', 'What "web" becomes of two files'],
   ],
   run,
