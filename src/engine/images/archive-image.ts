@@ -15,7 +15,8 @@ import {
   type IndexEntry,
   type Manifest,
 } from './manifest.ts'
-import { formatReference, parseName } from './reference.ts'
+import { parseName } from '../../registry/image-name.ts'
+import { formatReference } from './reference.ts'
 
 export interface ArchivedImage {
   readonly config: ParsedConfig

@@ -1,0 +1,175 @@
+/**
+ * Docker's `config.json`, as far as it concerns registries
+ * (https://docs.docker.com/reference/cli/docker/login/#credential-stores):
+ *
+ *   auths        server -> { auth: base64 of user:password } or { identitytoken }
+ *   credHelpers  server -> helper
+ *   credsStore   the helper of all others
+ *
+ * What else is in it is kept as it is. docker.io goes by a URL of its own.
+ */
+import { randomUUID } from 'node:crypto'
+import {
+  chmodSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs'
+import { homedir } from 'node:os'
+import path from 'node:path'
+import { TsstackError } from '../errors.ts'
+import { eraseFromHelper, getFromHelper, storeInHelper } from './credential-helper.ts'
+import type { Credentials, CredentialsByRegistry } from './credentials.ts'
+
+type Environment = Readonly<Record<string, string | undefined>>
+type Json = Record<string, unknown>
+
+interface DockerConfig {
+  readonly file: string
+  readonly document: Json
+}
+
+const HUB_SERVER = 'https://index.docker.io/v1/'
+
+/** Under which a registry is filed. */
+function serverOf(registry: string): string {
+  return registry === 'docker.io' ? HUB_SERVER : registry
+}
+
+function section(document: Json, name: string): Json {
+  const value = document[name]
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {}
+}
+
+function readConfig(env: Environment): DockerConfig {
+  const directory = env['DOCKER_CONFIG'] ?? ''
+  const home = env['HOME'] ?? homedir()
+  const file = path.join(directory === '' ? path.join(home, '.docker') : directory, 'config.json')
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { file, document: {} }
+    throw new TsstackError('PERMISSION_DENIED', `Cannot read "${file}": permission denied`, {
+      cause: error,
+    })
+  }
+  try {
+    return { file, document: JSON.parse(text) as Json }
+  } catch (cause) {
+    throw new TsstackError('INVALID_ARGUMENT', `Cannot read "${file}": it is not JSON`, { cause })
+  }
+}
+
+/** Beside it and renamed over it; a link is followed, since people keep theirs elsewhere. */
+function writeConfig({ file, document }: DockerConfig): void {
+  mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 })
+  let target = file
+  try {
+    target = realpathSync(file)
+  } catch {
+    // There is none yet.
+  }
+  const draft = `${target}.${randomUUID()}.tmp`
+  writeFileSync(draft, `${JSON.stringify(document, null, '\t')}\n`, { mode: 0o600 })
+  chmodSync(draft, 0o600)
+  renameSync(draft, target)
+}
+
+function helperOf(document: Json, server: string): string | undefined {
+  const own = section(document, 'credHelpers')[server]
+  const common = document['credsStore']
+  if (typeof own === 'string' && own !== '') return own
+  return typeof common === 'string' && common !== '' ? common : undefined
+}
+
+/** A server by any of the spellings that Docker has used. */
+function entryOf(document: Json, server: string): Json | undefined {
+  const auths = section(document, 'auths')
+  const host = (text: string): string => text.replace(/^https?:\/\//, '').replace(/\/.*$/, '')
+  const key = Object.hasOwn(auths, server)
+    ? server
+    : Object.keys(auths).find((name) => host(name) === host(server))
+  return key === undefined ? undefined : section(auths, key)
+}
+
+function credentialsIn(entry: Json): Credentials | undefined {
+  const { auth, username, password, identitytoken } = entry
+  if (typeof identitytoken === 'string' && identitytoken !== '')
+    return { identityToken: identitytoken }
+  if (typeof auth === 'string' && auth !== '') {
+    const text = Buffer.from(auth, 'base64').toString('utf8')
+    const colon = text.indexOf(':')
+    if (colon > 0) return { username: text.slice(0, colon), password: text.slice(colon + 1) }
+  }
+  const isPlain = typeof username === 'string' && typeof password === 'string' && username !== ''
+  return isPlain ? { username, password } : undefined
+}
+
+/**
+ * Credentials for registries, those without any left out.
+ * @throws {INVALID_ARGUMENT} the file is damaged; {FAILED_PRECONDITION} a helper is missing or fails
+ */
+export async function findCredentials(
+  env: Environment,
+  registries: readonly string[],
+): Promise<CredentialsByRegistry> {
+  if (registries.length === 0) return {}
+  const { document } = readConfig(env)
+  const find = async (registry: string): Promise<Credentials | undefined> => {
+    const server = serverOf(registry)
+    const helper = helperOf(document, server)
+    if (helper !== undefined) return getFromHelper(helper, server)
+    const entry = entryOf(document, server)
+    return entry === undefined ? undefined : credentialsIn(entry)
+  }
+  const pairs = await Promise.all(
+    [...new Set(registries)].map(async (registry) => {
+      const found = await find(registry)
+      return found === undefined ? [] : [[registry, found] as const]
+    }),
+  )
+  return Object.fromEntries(pairs.flat())
+}
+
+/**
+ * Keeps credentials: with the helper, where one is set up, else in the file itself.
+ * @returns the helper's name, or the file
+ */
+export async function storeCredentials(
+  env: Environment,
+  registry: string,
+  credentials: Credentials,
+): Promise<{ readonly helper?: string; readonly file: string }> {
+  const config = readConfig(env)
+  const { file, document } = config
+  const server = serverOf(registry)
+  const helper = helperOf(document, server)
+  if (helper !== undefined) await storeInHelper(helper, server, credentials)
+  const entry =
+    helper !== undefined
+      ? {}
+      : 'identityToken' in credentials
+        ? { identitytoken: credentials.identityToken }
+        : {
+            auth: Buffer.from(`${credentials.username}:${credentials.password}`).toString('base64'),
+          }
+  const auths = { ...section(document, 'auths'), [server]: entry }
+  writeConfig({ file, document: { ...document, auths } })
+  return { file, ...(helper === undefined ? {} : { helper }) }
+}
+
+/** @returns whether there were any */
+export async function eraseCredentials(env: Environment, registry: string): Promise<boolean> {
+  const { file, document } = readConfig(env)
+  const server = serverOf(registry)
+  const helper = helperOf(document, server)
+  if (helper !== undefined) await eraseFromHelper(helper, server)
+  const auths = section(document, 'auths')
+  if (!Object.hasOwn(auths, server)) return false
+  const { [server]: _, ...rest } = auths
+  writeConfig({ file, document: { ...document, auths: rest } })
+  return true
+}

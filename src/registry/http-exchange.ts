@@ -1,0 +1,196 @@
+/**
+ * One exchange over HTTP with a host that is not trusted: headers bounded, redirects few and only to where no one can
+ * listen in (https, or the same host), credentials never to another host, silence not waited for.
+ */
+import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import https from 'node:https'
+import { Readable } from 'node:stream'
+import { TsstackError } from '../errors.ts'
+import { TransientError } from './transient-error.ts'
+
+export interface HttpRequest {
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  readonly url: URL
+  readonly headers?: Readonly<Record<string, string>>
+  /** Told to the first host only. */
+  readonly authorization?: string | undefined
+  readonly body?: RequestBody
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface RequestBody {
+  /** From the start, once for each time that it is sent. */
+  readonly open: () => Iterable<Buffer> | AsyncIterable<Buffer>
+  /** Bytes. */
+  readonly length: number
+}
+
+export interface HttpResponse {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  /** Where it came from in the end. */
+  readonly url: URL
+  /** Must be read to its end or destroyed. */
+  readonly body: IncomingMessage
+}
+
+export interface Network {
+  /** The agent that reaches this URL: its certificates, its proxy. */
+  readonly agentFor: (url: URL) => http.Agent
+  readonly close: () => void
+}
+
+const MAX_HEADER_BYTES = 32 << 10
+const MAX_REDIRECTS = 5
+const SILENCE_MS = 60_000
+const REDIRECTS = new Set([301, 302, 303, 307, 308])
+/** Come and go. */
+const PASSING = new Set([
+  ...['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EAI_AGAIN', 'ERR_STREAM_PREMATURE_CLOSE'],
+  ...['ECONNABORTED', 'EHOSTUNREACH', 'ENETUNREACH', 'HPE_INVALID_EOF_STATE'],
+])
+
+/** What a failed connection means. */
+export function connectionFailure(url: URL, cause: unknown): TsstackError {
+  if (cause instanceof TsstackError) return cause
+  const { code = '', message } = cause as NodeJS.ErrnoException
+  const object = `Cannot reach registry "${url.host}"`
+  if (code === 'ABORT_ERR') return new TsstackError('CANCELLED', 'Cancelled', { cause })
+  if (PASSING.has(code)) return new TransientError(`${object}: ${code}`, { cause })
+  if (/CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/.test(code)) {
+    return new TsstackError(
+      'FAILED_PRECONDITION',
+      `${object}: its certificate is not trusted (${code})`,
+      {
+        cause,
+        hint: `Put the certificate of its authority into /etc/docker/certs.d/${url.host}/ca.crt`,
+      },
+    )
+  }
+  const isOverflow = code === 'HPE_HEADER_OVERFLOW'
+  const state = isOverflow ? 'its headers are too large' : code === '' ? message : code
+  return new TsstackError('UNAVAILABLE', `${object}: ${state}`, {
+    cause,
+    ...(code === 'ECONNREFUSED'
+      ? { hint: 'Nothing listens there; check the name and the port' }
+      : {}),
+    ...(code === 'ENOTFOUND' ? { hint: 'No such host; check the name and the network' } : {}),
+  })
+}
+
+function send(network: Network, request: HttpRequest): Promise<IncomingMessage> {
+  const { url, body, signal } = request
+  const { request: open } = url.protocol === 'https:' ? https : http
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+  const outgoing = open(url, {
+    method: request.method,
+    agent: network.agentFor(url),
+    maxHeaderSize: MAX_HEADER_BYTES,
+    timeout: SILENCE_MS,
+    headers: {
+      'user-agent': 'tsstack',
+      ...request.headers,
+      ...(request.authorization === undefined ? {} : { authorization: request.authorization }),
+      ...(body === undefined ? {} : { 'content-length': String(body.length) }),
+    },
+    ...(signal === undefined ? {} : { signal }),
+  })
+  outgoing.on('response', resolve)
+  outgoing.on('error', (error) => {
+    reject(connectionFailure(url, error))
+  })
+  outgoing.on('timeout', () => {
+    outgoing.destroy(new TransientError(`Cannot reach registry "${url.host}": it is silent`))
+  })
+  if (body === undefined) outgoing.end()
+  else {
+    const source = Readable.from(body.open(), { objectMode: true, highWaterMark: 2 })
+    source.on('error', (error) => outgoing.destroy(error))
+    outgoing.on('close', () => source.destroy())
+    source.pipe(outgoing)
+  }
+  return promise
+}
+
+/** @throws {FAILED_PRECONDITION} to where someone could listen in */
+function redirectTarget(from: URL, location: string | undefined): URL {
+  const refuse = (state: string): TsstackError =>
+    new TsstackError('FAILED_PRECONDITION', `Cannot follow registry "${from.host}": ${state}`)
+  if (location === undefined) throw refuse('it redirects to nowhere')
+  const to = URL.canParse(location, from.href) ? new URL(location, from) : undefined
+  if (to === undefined) throw refuse('it redirects to something that is no URL')
+  const isSame = to.protocol === from.protocol && to.host === from.host
+  if (to.protocol !== 'https:' && !isSame)
+    throw refuse(`it redirects to "${to.protocol}//${to.host}", which is not https`)
+  return to
+}
+
+/** Checks where a registry sends us on with `Location`, as for a redirect. @throws {FAILED_PRECONDITION} */
+export function nextLocation({ url, headers }: HttpResponse): URL {
+  return redirectTarget(url, headers.location)
+}
+
+/**
+ * Sends a request, and follows redirects of those without a body.
+ * @throws {UNAVAILABLE} TransientError when another attempt may help
+ * @throws {CANCELLED} by the signal
+ */
+export async function exchange(network: Network, request: HttpRequest): Promise<HttpResponse> {
+  let { url } = request
+  for (let redirects = 0; ; redirects++) {
+    const isHome = url.host === request.url.host && url.protocol === request.url.protocol
+    const authorization = isHome ? request.authorization : undefined
+    const body = await send(network, { ...request, url, authorization })
+    const response = { status: body.statusCode ?? 0, headers: body.headers, url, body }
+    const mayFollow = request.method === 'GET' || request.method === 'HEAD'
+    if (!mayFollow || !REDIRECTS.has(response.status)) return response
+    body.destroy()
+    if (redirects === MAX_REDIRECTS) {
+      throw new TsstackError(
+        'FAILED_PRECONDITION',
+        `Cannot follow registry "${request.url.host}": it redirects more than ${MAX_REDIRECTS} times`,
+      )
+    }
+    url = redirectTarget(url, response.headers.location)
+  }
+}
+
+/**
+ * The chunks of a body; a connection that is cut or silent is a TransientError.
+ * Ending early closes the connection.
+ */
+export async function* chunksOf({ body, url }: HttpResponse): AsyncGenerator<Buffer> {
+  try {
+    for await (const chunk of body as AsyncIterable<Buffer>) yield chunk
+  } catch (error) {
+    if (error instanceof TsstackError) throw error
+    const { code = '' } = error as NodeJS.ErrnoException
+    if (code === 'ABORT_ERR') throw connectionFailure(url, error)
+    throw new TransientError(`Cannot read from registry "${url.host}": the connection was cut`, {
+      cause: error,
+    })
+  } finally {
+    body.destroy()
+  }
+}
+
+/** A whole body that is small. @throws {INVALID_ARGUMENT} larger than `limit` bytes */
+export async function readBody(response: HttpResponse, limit: number): Promise<Buffer> {
+  const tooLarge = (): TsstackError =>
+    new TsstackError(
+      'INVALID_ARGUMENT',
+      `Cannot read from registry "${response.url.host}": the answer is larger than ${limit} bytes`,
+    )
+  if (Number(response.headers['content-length'] ?? 0) > limit) {
+    response.body.destroy()
+    throw tooLarge()
+  }
+  const parts: Buffer[] = []
+  let size = 0
+  for await (const chunk of chunksOf(response)) {
+    size += chunk.length
+    if (size > limit) throw tooLarge()
+    parts.push(chunk)
+  }
+  return Buffer.concat(parts)
+}

@@ -1,0 +1,92 @@
+/** Requests to one registry: where it is, who one is, what its refusals mean. */
+import { TsstackError } from '../errors.ts'
+import { createAuthorizer, type Authorizer } from './authorizer.ts'
+import type { Credentials } from './credentials.ts'
+import { exchange, type HttpRequest, type HttpResponse, type Network } from './http-exchange.ts'
+import { failureOfResponse } from './registry-error.ts'
+import { isLoopback, type RegistrySettings } from './registry-settings.ts'
+import type { RetryOptions } from './transient-error.ts'
+
+export interface RegistryOptions {
+  readonly settings: RegistrySettings
+  readonly credentials?: Credentials | undefined
+  readonly signal?: AbortSignal | undefined
+  readonly onRetry?: RetryOptions['onRetry']
+  /** Asked instead of the registry's own host. */
+  readonly mirror?: URL
+}
+
+export interface Caller {
+  readonly call: (request: CallRequest) => Promise<HttpResponse>
+  readonly retries: RetryOptions
+  readonly base: () => Promise<URL>
+}
+
+export interface CallRequest extends Omit<HttpRequest, 'url' | 'authorization' | 'signal'> {
+  readonly url: URL
+  readonly scopes: readonly string[]
+  /** After `Cannot`. */
+  readonly what: string
+  /** Other than 2xx. */
+  readonly accepted?: readonly number[]
+}
+
+/**
+ * Where the registry is: https, or plain HTTP on this machine and for hosts that are listed, where https does not answer.
+ */
+async function findBase(
+  host: string,
+  network: Network,
+  { settings, signal }: RegistryOptions,
+): Promise<URL> {
+  const secure = new URL(`https://${host}/`)
+  if (!isLoopback(host) && !settings.insecure.includes(host)) return secure
+  try {
+    const response = await exchange(network, { method: 'GET', url: new URL('v2/', secure), signal })
+    response.body.destroy()
+    return secure
+  } catch (error) {
+    if (error instanceof TsstackError && error.code === 'CANCELLED') throw error
+    return new URL(`http://${host}/`)
+  }
+}
+
+/** For one registry and one user; finds out with the first request where the registry is. */
+export function createCaller(host: string, network: Network, options: RegistryOptions): Caller {
+  const { signal, onRetry, mirror } = options
+  const credentials = mirror === undefined ? options.credentials : undefined
+  const authorizer: Authorizer = createAuthorizer({ network, credentials, signal })
+  let base: Promise<URL> | undefined
+  const findOnce = (): Promise<URL> => {
+    base ??=
+      mirror === undefined
+        ? findBase(host, network, options)
+        : Promise.resolve(new URL(mirror.href.replace(/\/?$/, '/')))
+    return base
+  }
+  return {
+    base: findOnce,
+    retries: { signal, onRetry },
+    async call({ url, scopes, what, accepted = [], ...request }) {
+      const home = (await findOnce()).origin
+      for (let attempt = 0; ; attempt++) {
+        // An upload may be sent on to another host: that one gets no credentials.
+        const authorization = url.origin === home ? authorizer.headerFor(scopes) : undefined
+        const response = await exchange(network, { ...request, url, authorization, signal })
+        const { status } = response
+        if ((status >= 200 && status < 300) || accepted.includes(status)) return response
+        const isFirst = attempt === 0 && status === 401 && response.url.origin === home
+        if (isFirst && (await authorizer.answer(response, scopes))) {
+          response.body.destroy()
+          continue
+        }
+        throw await failureOfResponse(response, what)
+      }
+    },
+  }
+}
+
+/** What a token for reading is for. */
+export function pullScope(repository: string): string[] {
+  return [`repository:${repository}:pull`]
+}

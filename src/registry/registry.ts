@@ -1,0 +1,75 @@
+/**
+ * One registry, spoken to as OCI Distribution 1.1 says (https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md),
+ * which is Docker Registry HTTP API v2. It is not trusted: what it gives is bounded, and digests are checked by the caller,
+ * who knows what it asked for.
+ */
+import { createCaller, type RegistryOptions } from './registry-caller.ts'
+import { openNetwork } from './network.ts'
+import { createReader } from './registry-reader.ts'
+import { createWriter } from './registry-writer.ts'
+
+export interface RemoteManifest {
+  readonly bytes: Buffer
+  readonly mediaType: string
+  /** Of the bytes. */
+  readonly digest: string
+}
+
+export interface RemoteBlob {
+  /** Where the first chunk begins: 0 if the registry can't give a part. */
+  readonly start: number
+  readonly chunks: AsyncIterable<Buffer>
+}
+
+export interface BlobUpload {
+  readonly digest: string
+  /** Bytes. */
+  readonly size: number
+  /** From the start, once for each attempt. */
+  readonly open: () => AsyncIterable<Buffer>
+  /** Other repositories of the registry that may have it. */
+  readonly mountFrom?: readonly string[]
+  readonly onProgress?: (sentBytes: number) => void
+}
+
+/** All functions throw {PERMISSION_DENIED} {NOT_FOUND} {UNAVAILABLE} {FAILED_PRECONDITION} {CANCELLED}. */
+export interface Registry {
+  /** Whether it is a registry and lets us in. */
+  ping(): Promise<void>
+  /** @param reference - tag or digest. @throws {INVALID_ARGUMENT} larger than 4 MiB, or not of that digest */
+  manifest(repository: string, reference: string): Promise<RemoteManifest>
+  /** The digest of a tag without its manifest, where the registry says it. */
+  digestOf(repository: string, tag: string): Promise<string | undefined>
+  /** One attempt: whoever reads knows what it has already. */
+  blob(repository: string, digest: string, from?: number): Promise<RemoteBlob>
+  hasManifest(repository: string, digest: string): Promise<boolean>
+  /** Sends a blob, unless it is there or can be mounted from another repository. */
+  upload(repository: string, blob: BlobUpload): Promise<'present' | 'mounted' | 'sent'>
+  putManifest(
+    repository: string,
+    reference: string,
+    manifest: Omit<RemoteManifest, 'digest'>,
+  ): Promise<void>
+  /** All tags of a repository, at most 10,000. */
+  tags(repository: string): Promise<string[]>
+  close(): void
+}
+
+const DOCKER_HUB = 'registry-1.docker.io'
+
+/**
+ * Makes no connection by itself.
+ * @param registry - as in names of images: `docker.io`, `127.0.0.1:5000`
+ */
+export function openRegistry(registry: string, options: RegistryOptions): Registry {
+  const host = registry === 'docker.io' ? DOCKER_HUB : registry
+  const network = openNetwork(options.settings)
+  const caller = createCaller(host, network, options)
+  return {
+    ...createReader(caller),
+    ...createWriter(caller),
+    close: () => {
+      network.close()
+    },
+  }
+}
