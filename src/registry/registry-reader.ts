@@ -87,7 +87,12 @@ async function getBlob(
     headers: from === 0 ? {} : { range: `bytes=${from}-` },
     scopes: pullScope(repository),
     what: `get blob "${digest}"`,
+    accepted: from === 0 ? [] : [416],
   })
+  if (response.status === 416) {
+    response.body.destroy()
+    return getBlob(caller, { repository, digest, from: 0 })
+  }
   const range = /^bytes (\d+)-/.exec(response.headers['content-range'] ?? '')?.[1]
   const start = response.status === 206 ? Number(range ?? Number.NaN) : 0
   if (start === 0 || start === from) return { start, chunks: chunksOf(response) }

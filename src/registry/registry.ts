@@ -3,10 +3,6 @@
  * which is Docker Registry HTTP API v2. It is not trusted: what it gives is bounded, and digests are checked by the caller,
  * who knows what it asked for.
  */
-import { createCaller, type RegistryOptions } from './registry-caller.ts'
-import { openNetwork } from './network.ts'
-import { createReader } from './registry-reader.ts'
-import { createWriter } from './registry-writer.ts'
 
 export interface RemoteManifest {
   readonly bytes: Buffer
@@ -53,23 +49,4 @@ export interface Registry {
   /** All tags of a repository, at most 10,000. */
   tags(repository: string): Promise<string[]>
   close(): void
-}
-
-const DOCKER_HUB = 'registry-1.docker.io'
-
-/**
- * Makes no connection by itself.
- * @param registry - as in names of images: `docker.io`, `127.0.0.1:5000`
- */
-export function openRegistry(registry: string, options: RegistryOptions): Registry {
-  const host = registry === 'docker.io' ? DOCKER_HUB : registry
-  const network = openNetwork(options.settings)
-  const caller = createCaller(host, network, options)
-  return {
-    ...createReader(caller),
-    ...createWriter(caller),
-    close: () => {
-      network.close()
-    },
-  }
 }
