@@ -18,7 +18,14 @@ export interface Authorizer {
   /** What to send along, as far as it is known. */
   readonly headerFor: (scopes: readonly string[]) => string | undefined
   /** @returns whether there is a new answer to the challenge of a 401 */
-  readonly answer: (response: HttpResponse, scopes: readonly string[]) => Promise<boolean>
+  readonly answer: (refused: RefusedRequest) => Promise<boolean>
+}
+
+export interface RefusedRequest {
+  readonly response: HttpResponse
+  readonly scopes: readonly string[]
+  /** `Authorization`; another request may have found a better answer meanwhile. */
+  readonly sent: string | undefined
 }
 
 const MAX_TOKEN_BYTES = 1 << 20
@@ -94,12 +101,14 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   const { credentials } = options
   const tokens = new Map<string, string>()
   let basic: string | undefined
+  const headerFor = (scopes: readonly string[]): string | undefined => {
+    const token = tokens.get(scopes.join(' '))
+    return token === undefined ? basic : `Bearer ${token}`
+  }
   return {
-    headerFor(scopes) {
-      const token = tokens.get(scopes.join(' '))
-      return token === undefined ? basic : `Bearer ${token}`
-    },
-    async answer(response, scopes) {
+    headerFor,
+    async answer({ response, scopes, sent }) {
+      if (headerFor(scopes) !== sent) return true
       const challenges = parseChallenges(response.headers['www-authenticate'] ?? '')
       const bearer = challenges.find(({ scheme }) => scheme === 'bearer')
       if (bearer !== undefined) {

@@ -76,7 +76,7 @@ export function createCaller(host: string, network: Network, options: RegistryOp
         const { status } = response
         if ((status >= 200 && status < 300) || accepted.includes(status)) return response
         const isFirst = attempt === 0 && status === 401 && response.url.origin === home
-        if (isFirst && (await authorizer.answer(response, scopes))) {
+        if (isFirst && (await authorizer.answer({ response, scopes, sent: authorization }))) {
           response.body.destroy()
           continue
         }

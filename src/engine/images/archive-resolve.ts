@@ -32,8 +32,9 @@ async function undo(
   blobs: ReadonlySet<Digest>,
 ): Promise<void> {
   for (const diffId of parts.layers.list())
-    if (!layers.has(diffId)) await parts.layers.remove(diffId)
-  for (const digest of parts.content.list()) if (!blobs.has(digest)) parts.content.remove(digest)
+    if (!layers.has(diffId) && !parts.leases.holdsLayer(diffId)) await parts.layers.remove(diffId)
+  for (const digest of parts.content.list())
+    if (!blobs.has(digest) && !parts.leases.holdsBlob(digest)) parts.content.remove(digest)
 }
 
 async function importLayers(parts: StoreParts, archived: ArchivedImage): Promise<ImportedLayer[]> {

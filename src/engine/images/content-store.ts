@@ -9,6 +9,7 @@ import fs from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 import path from 'node:path'
 import { TsstackError } from '../../errors.ts'
+import { readChunks } from './byte-source.ts'
 import type { Durability } from './durability.ts'
 import { digestOf, hexOf, isDigest, type Digest } from './image.ts'
 
@@ -137,6 +138,29 @@ export class ContentStore {
     } finally {
       await passage.close()
       fs.rmSync(draft, { force: true })
+    }
+  }
+
+  /** Takes a file of the same file system whose digest has been checked. */
+  adopt(file: string, digest: Digest): void {
+    this.#commit(file, digest)
+  }
+
+  /** Bytes. @throws {NOT_FOUND} */
+  size(digest: Digest): number {
+    const stat = fs.statSync(this.path(digest), { throwIfNoEntry: false })
+    if (stat !== undefined) return stat.size
+    throw new TsstackError('NOT_FOUND', `Cannot read blob "${digest}": not in the store`)
+  }
+
+  /** The content from its start. @throws {NOT_FOUND} */
+  async *open(digest: Digest): AsyncGenerator<Buffer> {
+    this.size(digest)
+    const handle = await open(this.path(digest), 'r')
+    try {
+      yield* readChunks(handle)
+    } finally {
+      await handle.close()
     }
   }
 

@@ -4,6 +4,8 @@
  *   <root>/blobs/        content by digest                        content-store.ts
  *   <root>/layers/       extracted layers by diffId               layer-store.ts
  *   <root>/images/ …     what is known by name                    image-records.ts
+ *   <root>/pulls/ …      pulls that are not finished              pull-leases.ts
+ *   <root>/pulled/       when what was pulled                     pull-records.ts
  *   <root>/unsynced/     what a power failure may damage          durability.ts
  *   <root>/tmp/          being made; swept when the store opens
  *
@@ -13,6 +15,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { TsstackError } from '../../errors.ts'
+import { readRegistrySettings, type RegistrySettings } from '../../registry/registry-settings.ts'
 import { resolveArchive } from './archive-resolve.ts'
 import { ContentStore } from './content-store.ts'
 import { openDurability, type Durability } from './durability.ts'
@@ -21,6 +24,9 @@ import { resolveHostImage } from './host-resolve.ts'
 import { isDigest, type Digest, type Image } from './image.ts'
 import { ImageRecords } from './image-records.ts'
 import { LayerStore } from './layer-store.ts'
+import { PullLeases } from './pull-leases.ts'
+import { PullRecords } from './pull-records.ts'
+import { createRemoteImages, type RemoteImages } from './remote-images.ts'
 import {
   familiarReference,
   formatReference,
@@ -48,6 +54,7 @@ export interface RemoveOptions {
 }
 
 export interface ImageStore {
+  readonly remote: RemoteImages
   /**
    * Makes an image available locally: assembles `host:`, imports archives and directories, finds names and ids in the
    * store. Cached: unchanged sources cost one lstat(2) for each of their files.
@@ -83,11 +90,13 @@ export interface ImageStore {
 export interface ImageStoreOptions {
   /** Where `host:` looks for programs after the system's directories. Default: this process's PATH. */
   readonly path?: string
+  /** Default: nothing insecure, no mirrors, no proxy. */
+  readonly registries?: RegistrySettings
 }
 
 function notFound(reference: string): TsstackError {
   return new TsstackError('NOT_FOUND', `Cannot find image "${reference}": not in the local store`, {
-    hint: 'Import it from oci:, oci-archive:, docker-archive: or dir:, or use a host: image; pulling from registries comes in a later release',
+    hint: 'Pull it with "tsstack pull", import it from oci:, oci-archive:, docker-archive: or dir:, or use a host: image',
   })
 }
 
@@ -122,7 +131,11 @@ function openParts(root: string): OpenedParts {
   const isComplete = ({ layers: diffIds }: Image): boolean =>
     diffIds.every((diffId) => layers.find(diffId) !== undefined)
   const records = new ImageRecords(root, isComplete)
-  return { content: new ContentStore(root, durability), layers, records, tmpDir, durability }
+  return {
+    ...{ content: new ContentStore(root, durability), layers, records, tmpDir, durability },
+    leases: new PullLeases(root),
+    pulled: new PullRecords(root),
+  }
 }
 
 class Store implements ImageStore {
@@ -131,9 +144,18 @@ class Store implements ImageStore {
   readonly #resolving = new Map<string, Promise<Image>>()
   #last: Promise<unknown> = Promise.resolve()
 
-  constructor(parts: OpenedParts, assembler: HostAssembler) {
+  readonly remote: RemoteImages
+
+  constructor(parts: OpenedParts, assembler: HostAssembler, registries: RegistrySettings) {
     this.#parts = parts
     this.#assembler = assembler
+    const context = {
+      parts,
+      underWay: new Map<Digest, Promise<unknown>>(),
+      exclusive: <T>(work: () => Promise<T>) => this.#exclusive(work),
+      collectGarbage: () => this.#collectGarbage(),
+    }
+    this.remote = createRemoteImages(context, registries, (reference) => this.inspect(reference))
   }
 
   async resolve(reference: string, { baseDir }: ResolveOptions = {}): Promise<Image> {
@@ -261,17 +283,22 @@ class Store implements ImageStore {
 
   /** Layers and blobs that no image has. */
   async #collectGarbage(): Promise<void> {
-    const { content, layers, records } = this.#parts
+    const { content, layers, records, leases, pulled } = this.#parts
+    leases.sweep(false)
     const images = [...records.images.values()]
     const keptLayers = new Set(images.flatMap((image) => image.layers))
     const keptBlobs = new Set(images.flatMap((image) => referencedBlobs(this.#parts, image)))
-    for (const diffId of layers.list()) if (!keptLayers.has(diffId)) await layers.remove(diffId)
-    for (const digest of content.list()) if (!keptBlobs.has(digest)) content.remove(digest)
+    for (const diffId of layers.list())
+      if (!keptLayers.has(diffId) && !leases.holdsLayer(diffId)) await layers.remove(diffId)
+    for (const digest of content.list())
+      if (!keptBlobs.has(digest) && !leases.holdsBlob(digest)) content.remove(digest)
     records.prune((diffId) => keptLayers.has(diffId))
+    pulled.prune((id) => records.images.has(id))
   }
 }
 
 /** Opens the store in a directory, made if it is missing. One process at a time may use it. */
 export function openImageStore(root: string, options: ImageStoreOptions = {}): ImageStore {
-  return new Store(openParts(root), createHostAssembler(options.path ?? process.env.PATH ?? ''))
+  const assembler = createHostAssembler(options.path ?? process.env.PATH ?? '')
+  return new Store(openParts(root), assembler, options.registries ?? readRegistrySettings({}))
 }

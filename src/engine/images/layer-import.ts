@@ -84,6 +84,11 @@ export async function importLayer(
     const { stored } = await content.ingest(layer.open(), expected, () => Promise.resolve())
     return { record: existing, packed: stored }
   }
+  if (expected !== undefined && content.has(expected.digest)) {
+    const plain = (): AsyncIterable<Buffer> => decompress(content.open(expected.digest))
+    const record = await layers.make((tree) => unpackChecked(plain(), diffId, { tree, options }))
+    return { record, packed: expected }
+  }
   let packed: ExpectedContent | undefined
   // The packed layer is checked to its last byte before the extracted one appears.
   const record = await layers.make(async (tree) => {

@@ -15,6 +15,8 @@ export interface Descriptor {
 export interface IndexEntry extends Descriptor {
   readonly architecture?: string
   readonly os?: string
+  /** `v8`, `v3`: what of the architecture is needed. */
+  readonly variant?: string
   readonly annotations: Readonly<Record<string, string>>
 }
 
@@ -45,7 +47,7 @@ export function parseJson(bytes: Buffer, name: string): unknown {
   try {
     return JSON.parse(bytes.toString('utf8'))
   } catch (cause) {
-    throw new TsstackError('INVALID_ARGUMENT', `Cannot read image archive: "${name}" is not JSON`, {
+    throw new TsstackError('INVALID_ARGUMENT', `Cannot read image: "${name}" is not JSON`, {
       cause,
     })
   }
@@ -69,12 +71,13 @@ function list(value: unknown, what: string): readonly unknown[] {
 
 function indexEntry(value: unknown): IndexEntry {
   const { platform, annotations } = isObject(value) ? value : {}
-  const { architecture, os } = isObject(platform) ? platform : {}
+  const { architecture, os, variant } = isObject(platform) ? platform : {}
   const pairs = Object.entries(isObject(annotations) ? annotations : {})
   return {
     ...descriptor(value),
     ...(typeof architecture === 'string' ? { architecture } : {}),
     ...(typeof os === 'string' ? { os } : {}),
+    ...(typeof variant === 'string' ? { variant } : {}),
     annotations: Object.fromEntries(
       pairs.filter((pair): pair is [string, string] => typeof pair[1] === 'string'),
     ),

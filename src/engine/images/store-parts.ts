@@ -3,12 +3,17 @@ import type { ContentStore } from './content-store.ts'
 import type { ImageRecords } from './image-records.ts'
 import type { LayerRecord, LayerStore } from './layer-store.ts'
 import { formatImageConfig, isDigest, type Digest, type Image, type ParsedConfig } from './image.ts'
+import type { PullLeases } from './pull-leases.ts'
+import type { PullRecords } from './pull-records.ts'
 import { formatManifest, MEDIA_TYPES, type Descriptor } from './manifest.ts'
 
 export interface StoreParts {
   readonly content: ContentStore
   readonly layers: LayerStore
   readonly records: ImageRecords
+  /** What garbage collection leaves alone: see pull-leases.ts. */
+  readonly leases: PullLeases
+  readonly pulled: PullRecords
   /** Drafts; swept when the store opens. */
   readonly tmpDir: string
 }

@@ -1,0 +1,298 @@
+/**
+ * An image from a registry into the store:
+ *
+ *   manifest ──▶ configuration ──▶ lease ──▶ layers: each downloaded, then unpacked; several at once
+ *                                       ──▶ image recorded, name set ──▶ lease released
+ *
+ * Until the image is recorded nobody sees any of it. What fails by itself stays under its lease, for the next pull to go
+ * on with; what is wrong is removed.
+ */
+import { TsstackError, toTsstackError } from '../../errors.ts'
+import { splitRegistry, type NamedReference } from '../../registry/image-name.ts'
+import { openRegistry } from '../../registry/open-registry.ts'
+import type { RegistryOptions } from '../../registry/registry-caller.ts'
+import type { Registry } from '../../registry/registry.ts'
+import { downloadBlob } from './blob-download.ts'
+import { digestOf, parseImageConfig, type Digest, type Image, type ParsedConfig } from './image.ts'
+import { HOST_ARCHITECTURE } from './image.ts'
+import { importLayer, type ImportedLayer } from './layer-import.ts'
+import type { Descriptor } from './manifest.ts'
+import { familiarReference, formatReference } from './reference.ts'
+import { findRemoteImage, readRemoteConfig, type RemoteImage } from './remote-image.ts'
+import type { StoreParts } from './store-parts.ts'
+
+/** What becomes of a layer. */
+export interface LayerEvent {
+  readonly digest: Digest
+  readonly state:
+    | 'waiting'
+    | 'downloading'
+    | 'retrying'
+    | 'extracting'
+    | 'done'
+    | 'present'
+    | 'failed'
+    | 'uploading'
+    | 'pushed'
+    | 'mounted'
+  /** Bytes; of downloads and uploads. */
+  readonly current?: number
+  readonly total?: number
+}
+
+export interface TransferOptions extends Omit<RegistryOptions, 'mirror' | 'onRetry'> {
+  readonly onLayer?: (event: LayerEvent) => void
+}
+
+export interface PulledImage {
+  readonly image: Image
+  readonly remoteDigest: Digest
+  /** The name stands for another image than before. */
+  readonly isNew: boolean
+}
+
+/** What pulls share: layers that are under way, so that no two bring the same one. */
+export interface PullContext {
+  readonly parts: StoreParts
+  readonly underWay: Map<Digest, Promise<unknown>>
+  /** One change of the store's names at a time. */
+  readonly exclusive: <T>(work: () => Promise<T>) => Promise<T>
+  readonly collectGarbage: () => Promise<void>
+}
+
+const LAYERS_AT_ONCE = 4
+
+export function pullFailure(
+  reference: NamedReference,
+  thrown: unknown,
+  verb = 'pull',
+): TsstackError {
+  const error = toTsstackError(thrown)
+  if (error.code === 'CANCELLED') return error
+  const name = familiarReference(formatReference(reference))
+  return new TsstackError(error.code, `Cannot ${verb} image "${name}": ${error.message}`, {
+    cause: error,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+  })
+}
+
+/** Mirrors first, for docker.io; the registry itself has the last word. */
+export async function withRegistry<T>(
+  registryName: string,
+  options: TransferOptions,
+  work: (registry: Registry) => Promise<T>,
+): Promise<T> {
+  const mirrors = registryName === 'docker.io' ? options.settings.mirrors : []
+  for (const mirror of [...mirrors, undefined]) {
+    const registry = openRegistry(registryName, {
+      ...options,
+      ...(mirror === undefined ? {} : { mirror }),
+    })
+    try {
+      return await work(registry)
+    } catch (error) {
+      if (mirror === undefined || toTsstackError(error).code === 'CANCELLED') throw error
+    } finally {
+      registry.close()
+    }
+  }
+  throw new TsstackError('INTERNAL', `Cannot reach registry "${registryName}"`)
+}
+
+interface LayerTask {
+  readonly registry: Registry
+  readonly repository: string
+  readonly descriptor: Descriptor
+  readonly diffId: Digest
+  readonly options: TransferOptions
+}
+
+async function download({ parts }: PullContext, task: LayerTask): Promise<void> {
+  const { registry, repository, descriptor, options } = task
+  const { digest, size } = descriptor
+  const file = parts.leases.partialFile(digest)
+  await downloadBlob({
+    file,
+    expected: descriptor,
+    signal: options.signal,
+    openBlob: (from) => registry.blob(repository, digest, from),
+    onProgress: (current) =>
+      options.onLayer?.({ digest, state: 'downloading', current, total: size }),
+    onRetry: () => options.onLayer?.({ digest, state: 'retrying' }),
+  })
+  parts.content.adopt(file, digest)
+}
+
+async function bringLayer(context: PullContext, task: LayerTask): Promise<ImportedLayer> {
+  const { parts } = context
+  const { descriptor, diffId, options } = task
+  const { digest } = descriptor
+  const isHere = parts.layers.find(diffId) !== undefined && parts.content.has(digest)
+  if (!isHere && !parts.content.has(digest)) await download(context, task)
+  if (!isHere) options.onLayer?.({ digest, state: 'extracting' })
+  const imported = await importLayer(parts, {
+    open: () => parts.content.open(digest),
+    diffId,
+    expected: descriptor,
+  })
+  options.onLayer?.({ digest, state: isHere ? 'present' : 'done' })
+  return imported
+}
+
+/** Waits for whoever brings the layer already; when that one fails, it is our turn. */
+async function bringLayerOnce(context: PullContext, task: LayerTask): Promise<ImportedLayer> {
+  const { underWay } = context
+  const { digest } = task.descriptor
+  for (;;) {
+    const other = underWay.get(digest)
+    if (other === undefined) break
+    await other.catch(() => undefined)
+  }
+  const mine = bringLayer(context, task)
+  underWay.set(digest, mine)
+  try {
+    return await mine
+  } catch (error) {
+    task.options.onLayer?.({ digest, state: 'failed' })
+    throw error
+  } finally {
+    underWay.delete(digest)
+  }
+}
+
+/** The first failure ends the others, and is thrown when they have ended. */
+async function bringLayers(
+  context: PullContext,
+  tasks: readonly LayerTask[],
+): Promise<ImportedLayer[]> {
+  const results: ImportedLayer[] = []
+  const pending = [...tasks.entries()]
+  let failure: unknown
+  const worker = async (): Promise<void> => {
+    for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
+      const [index, task] = next
+      results[index] = await bringLayerOnce(context, task)
+    }
+  }
+  const guarded = (): Promise<void> =>
+    worker().catch((error: unknown) => {
+      failure ??= error
+      pending.length = 0
+    })
+  await Promise.all(Array.from({ length: LAYERS_AT_ONCE }, guarded))
+  if (failure !== undefined) throw toTsstackError(failure)
+  return results
+}
+
+function checkConfig(bytes: Buffer, { manifest }: RemoteImage): ParsedConfig {
+  const config = parseImageConfig(bytes)
+  if (config.os !== 'linux' || config.architecture !== HOST_ARCHITECTURE) {
+    throw new TsstackError(
+      'FAILED_PRECONDITION',
+      `Cannot use image: it is for ${config.os}/${config.architecture}, this machine is linux/${HOST_ARCHITECTURE}`,
+    )
+  }
+  if (config.layers.length === manifest.layers.length) return config
+  throw new TsstackError(
+    'INVALID_ARGUMENT',
+    `Cannot use image: its manifest has ${manifest.layers.length} layers, its configuration ${config.layers.length}`,
+  )
+}
+
+interface Fetched {
+  readonly remote: RemoteImage
+  readonly configBytes: Buffer
+  readonly config: ParsedConfig
+}
+
+async function record(
+  { parts, exclusive }: PullContext,
+  canonical: string,
+  { remote, configBytes, config }: Fetched,
+  layers: readonly ImportedLayer[],
+): Promise<PulledImage> {
+  return exclusive(async () => {
+    const id = parts.content.put(configBytes)
+    const digest = parts.content.put(remote.manifestBytes)
+    const sizeBytes = layers.reduce((total, layer) => total + layer.record.fileBytes, 0)
+    parts.records.addImage({ ...config, id, digest, sizeBytes })
+    return name(parts, canonical, { id, remoteDigest: remote.remoteDigest })
+  })
+}
+
+async function name(
+  { records, pulled }: StoreParts,
+  canonical: string,
+  { id, remoteDigest }: { readonly id: Digest; readonly remoteDigest: Digest },
+): Promise<PulledImage> {
+  const isNew = records.references.get(canonical) !== id
+  await records.setReference(canonical, id)
+  pulled.set({ reference: canonical, remoteDigest, imageId: id, checkedAtMs: Date.now() })
+  const image = records.images.get(id)
+  if (image !== undefined) return { image, remoteDigest, isNew }
+  throw new TsstackError('INTERNAL', `Cannot find image "${id}": it was removed meanwhile`)
+}
+
+interface Place {
+  readonly registry: Registry
+  readonly repository: string
+  readonly reference: NamedReference
+}
+
+async function pullFrom(
+  context: PullContext,
+  { registry, repository, reference }: Place,
+  options: TransferOptions,
+): Promise<PulledImage> {
+  const { parts, exclusive } = context
+  const canonical = formatReference(reference)
+  const wanted = reference.digest ?? reference.tag ?? 'latest'
+  const remote = await findRemoteImage(registry, repository, wanted)
+  const { manifest, manifestDigest, remoteDigest } = remote
+  if (parts.records.images.has(manifest.config.digest))
+    return exclusive(() => name(parts, canonical, { id: manifest.config.digest, remoteDigest }))
+  const configBytes = await readRemoteConfig(registry, repository, remote)
+  const config = checkConfig(configBytes, remote)
+  const lease = parts.leases.take(manifestDigest, {
+    blobs: [manifestDigest, digestOf(configBytes), ...manifest.layers.map(({ digest }) => digest)],
+    layers: config.layers,
+  })
+  for (const { digest, size } of manifest.layers)
+    options.onLayer?.({ digest, state: 'waiting', total: size })
+  try {
+    const tasks = manifest.layers.map((descriptor, index): LayerTask => {
+      const diffId = config.layers[index] ?? ''
+      return { registry, repository, descriptor, diffId, options }
+    })
+    const layers = await bringLayers(context, tasks)
+    const pulled = await record(context, canonical, { remote, configBytes, config }, layers)
+    lease.release(false)
+    return pulled
+  } catch (error) {
+    const isWrong = toTsstackError(error).code === 'INVALID_ARGUMENT'
+    lease.release(!isWrong)
+    if (isWrong) await exclusive(context.collectGarbage)
+    throw error
+  }
+}
+
+/**
+ * Pulls what a name stands for now; layers that are here are not fetched again.
+ * @throws {NOT_FOUND} {PERMISSION_DENIED} {UNAVAILABLE} {CANCELLED} what is here already stays for the next time
+ * @throws {INVALID_ARGUMENT} wrong digests or sizes, damaged or hostile content: the store is as before
+ * @throws {FAILED_PRECONDITION} not for this machine; a registry that sends us where others listen in
+ */
+export async function pullImage(
+  context: PullContext,
+  reference: NamedReference,
+  options: TransferOptions,
+): Promise<PulledImage> {
+  const { registry: registryName, repository } = splitRegistry(reference.name)
+  try {
+    return await withRegistry(registryName, options, (registry) =>
+      pullFrom(context, { registry, repository, reference }, options),
+    )
+  } catch (error) {
+    throw pullFailure(reference, error)
+  }
+}

@@ -1,0 +1,110 @@
+/** What a registry has under a name: the manifest for this machine, out of indexes if it must be. */
+import { TsstackError } from '../../errors.ts'
+import type { Registry } from '../../registry/registry.ts'
+import { digestOf, HOST_ARCHITECTURE, type Digest } from './image.ts'
+import { isRunnable, parseManifest, type IndexEntry, type Manifest } from './manifest.ts'
+
+export interface RemoteImage {
+  readonly manifest: Extract<Manifest, { kind: 'image' }>
+  readonly manifestBytes: Buffer
+  readonly manifestDigest: Digest
+  /** Of what the name stands for: the manifest, or the index. */
+  readonly remoteDigest: Digest
+}
+
+const MAX_INDEX_DEPTH = 4
+const MAX_CONFIG_BYTES = 8 << 20
+const MAX_LAYER_BYTES = 64 * 2 ** 30
+const MAX_LAYERS = 500
+
+function bad(state: string, hint?: string): TsstackError {
+  return new TsstackError('INVALID_ARGUMENT', `Cannot use image: ${state}`, {
+    ...(hint === undefined ? {} : { hint }),
+  })
+}
+
+function platformOf({ os = 'linux', architecture = '?', variant }: IndexEntry): string {
+  return `${os}/${architecture}${variant === undefined ? '' : `/${variant}`}`
+}
+
+/** One that says it is for this machine before one that says nothing; the plainest variant first. */
+function choosePlatform(entries: readonly IndexEntry[]): IndexEntry {
+  const runnable = entries.filter(isRunnable)
+  const rank = ({ architecture, variant = 'v1' }: IndexEntry): number =>
+    (architecture === HOST_ARCHITECTURE ? 0 : 10) + (variant === 'v1' || variant === 'v8' ? 0 : 1)
+  const [first] = runnable.toSorted((a, b) => rank(a) - rank(b))
+  if (first !== undefined) return first
+  const known = entries.map(platformOf).filter((platform) => !platform.includes('unknown'))
+  throw new TsstackError(
+    'FAILED_PRECONDITION',
+    `Cannot use image: it is not for linux/${HOST_ARCHITECTURE}`,
+    { hint: `It is for ${[...new Set(known)].slice(0, 20).join(', ')}` },
+  )
+}
+
+/** Charts, signatures and other artifacts have manifests too. */
+function checkImage(manifest: Extract<Manifest, { kind: 'image' }>): void {
+  const { config, layers } = manifest
+  if (!/^$|image.*config|container\.image/.test(config.mediaType))
+    throw bad(`it is no image, but "${config.mediaType.slice(0, 100)}"`)
+  if (config.size > MAX_CONFIG_BYTES) throw bad('its configuration is too large')
+  if (layers.length > MAX_LAYERS) throw bad(`it has more than ${MAX_LAYERS} layers`)
+  const other = layers.find(({ mediaType }) => !/^$|tar|octet-stream/.test(mediaType))
+  if (other !== undefined)
+    throw bad(`a layer is no archive, but "${other.mediaType.slice(0, 100)}"`)
+  if (layers.some(({ size }) => size > MAX_LAYER_BYTES)) throw bad('a layer is too large')
+}
+
+function isSchema1(bytes: Buffer, mediaType: string): boolean {
+  return mediaType.includes('manifest.v1+') && bytes.includes('"fsLayers"')
+}
+
+/**
+ * @param reference - tag or digest
+ * @throws {NOT_FOUND} {INVALID_ARGUMENT} {FAILED_PRECONDITION} not for this machine; and what the registry throws
+ */
+export async function findRemoteImage(
+  registry: Registry,
+  repository: string,
+  reference: string,
+): Promise<RemoteImage> {
+  let remoteDigest: Digest | undefined
+  let next = reference
+  for (let depth = 0; depth <= MAX_INDEX_DEPTH; depth++) {
+    const { bytes, mediaType, digest } = await registry.manifest(repository, next)
+    remoteDigest ??= digest
+    if (isSchema1(bytes, mediaType))
+      throw bad(
+        'its manifest has the form of 2014 (schema 1)',
+        'Push it again with a newer program',
+      )
+    const manifest = parseManifest(bytes, next)
+    if (manifest.kind === 'image') {
+      checkImage(manifest)
+      return { manifest, manifestBytes: bytes, manifestDigest: digest, remoteDigest }
+    }
+    next = choosePlatform(manifest.entries).digest
+  }
+  throw bad('its indexes are nested too deeply')
+}
+
+/** The configuration of an image: small, so it is read at once. @throws {INVALID_ARGUMENT} */
+export async function readRemoteConfig(
+  registry: Registry,
+  repository: string,
+  { manifest }: RemoteImage,
+): Promise<Buffer> {
+  const { digest, size } = manifest.config
+  const parts: Buffer[] = []
+  let total = 0
+  for await (const chunk of (await registry.blob(repository, digest)).chunks) {
+    total += chunk.length
+    if (total > size) break
+    parts.push(chunk)
+  }
+  const bytes = Buffer.concat(parts)
+  if (total !== size) throw bad(`its configuration does not have the ${size} bytes of the manifest`)
+  const actual = digestOf(bytes)
+  if (actual === digest) return bytes
+  throw bad(`its configuration "${digest}" has digest "${actual}"`)
+}

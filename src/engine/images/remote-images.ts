@@ -1,0 +1,77 @@
+/** The store's way to registries: pull, push, and a look at what is there. */
+import { TsstackError } from '../../errors.ts'
+import { splitRegistry, type NamedReference } from '../../registry/image-name.ts'
+import type { RegistrySettings } from '../../registry/registry-settings.ts'
+import type { Digest, Image } from './image.ts'
+import {
+  pullFailure,
+  pullImage,
+  withRegistry,
+  type PullContext,
+  type PulledImage,
+  type TransferOptions,
+} from './pull-image.ts'
+import type { PullRecord } from './pull-records.ts'
+import { pushImage, type PushedImage } from './push-image.ts'
+import { formatReference, parseReference } from './reference.ts'
+import { findRemoteImage } from './remote-image.ts'
+
+export type RemoteOptions = Omit<TransferOptions, 'settings'>
+
+export interface RemoteImages {
+  /** See `pullImage`. Pulls at the same time bring a layer that they share once. */
+  pull(reference: string, options?: RemoteOptions): Promise<PulledImage>
+  /** See `pushImage`. @throws {NOT_FOUND} not in the store */
+  push(reference: string, options?: RemoteOptions): Promise<PushedImage>
+  /** The id of what would be pulled; fetches no layer. */
+  lookUp(reference: string, options?: RemoteOptions): Promise<Digest>
+  /** When a name was last pulled or found unchanged. */
+  lastPull(reference: string): PullRecord | undefined
+}
+
+/** @throws {INVALID_ARGUMENT} a reference to something on disk */
+function named(reference: string, verb: string): NamedReference {
+  const parsed = parseReference(reference)
+  if (parsed.transport === 'docker') return parsed
+  throw new TsstackError(
+    'INVALID_ARGUMENT',
+    `Cannot ${verb} "${reference}": it is not the name of an image in a registry`,
+  )
+}
+
+export function createRemoteImages(
+  context: PullContext,
+  settings: RegistrySettings,
+  find: (reference: string) => Image,
+): RemoteImages {
+  return {
+    pull: (reference, options = {}) =>
+      pullImage(context, named(reference, 'pull'), { ...options, settings }),
+    async push(reference, options = {}) {
+      const parsed = named(reference, 'push')
+      if (parsed.digest !== undefined) {
+        throw new TsstackError(
+          'INVALID_ARGUMENT',
+          `Cannot push "${reference}": it names a digest, not a tag`,
+        )
+      }
+      const image = find(reference)
+      return pushImage(context.parts, { image, reference: parsed }, { ...options, settings })
+    },
+    async lookUp(reference, options = {}) {
+      const parsed = named(reference, 'look up')
+      const { registry: registryName, repository } = splitRegistry(parsed.name)
+      const wanted = parsed.digest ?? parsed.tag ?? 'latest'
+      try {
+        const all = { ...options, settings }
+        const remote = await withRegistry(registryName, all, (registry) =>
+          findRemoteImage(registry, repository, wanted),
+        )
+        return remote.manifest.config.digest
+      } catch (error) {
+        throw pullFailure(parsed, error, 'look up')
+      }
+    },
+    lastPull: (reference) => context.parts.pulled.find(formatReference(parseReference(reference))),
+  }
+}

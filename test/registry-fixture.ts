@@ -1,0 +1,92 @@
+/**
+ * Debian's `docker-registry` for one test: on a loopback port that the kernel chooses, with a configuration and a
+ * directory of its own. `close` ends it and removes both.
+ */
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { eventually } from './eventually.ts'
+
+export interface RegistryFixture {
+  /** `127.0.0.1:PORT`. */
+  readonly host: string
+  readonly directory: string
+  /** What it has logged: a line for each request. */
+  log(): string
+  close(): Promise<void>
+}
+
+export interface RegistryOptions {
+  /** A path of the network namespace to listen in. Default: the test's own. */
+  readonly netns?: string
+  /** Lets in this user only. */
+  readonly user?: { readonly name: string; readonly password: string }
+}
+
+function isInstalled(program: string): boolean {
+  return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
+}
+
+/** Programs that are missing, for the title of what is skipped: '' when all are there. */
+export function missingPrograms(...programs: readonly string[]): string {
+  const missing = programs.filter((program) => !isInstalled(program))
+  return missing.length === 0 ? '' : ` (skipped: ${missing.join(', ')} not installed)`
+}
+
+function configuration(directory: string, options: RegistryOptions): string {
+  const auth =
+    options.user === undefined
+      ? ''
+      : `auth:\n  htpasswd:\n    realm: test\n    path: ${directory}/htpasswd\n`
+  return `version: 0.1
+log:
+  level: info
+storage:
+  filesystem:
+    rootdirectory: ${directory}/data
+  delete:
+    enabled: true
+http:
+  addr: 127.0.0.1:0
+${auth}`
+}
+
+export async function startRegistry(options: RegistryOptions = {}): Promise<RegistryFixture> {
+  const directory = mkdtempSync(path.join(os.tmpdir(), 'tsstack-registry-'))
+  if (options.user !== undefined) {
+    const { name, password } = options.user
+    const { stdout } = spawnSync('htpasswd', ['-Bbn', name, password], { encoding: 'utf8' })
+    writeFileSync(path.join(directory, 'htpasswd'), stdout)
+  }
+  const file = path.join(directory, 'config.yml')
+  const logFile = path.join(directory, 'log')
+  writeFileSync(file, configuration(directory, options))
+  const command = ['sh', '-c', `exec docker-registry serve ${file} >${logFile} 2>&1`]
+  const enter = options.netns === undefined ? [] : ['nsenter', `--net=${options.netns}`]
+  const [program = '', ...args] = [...enter, ...command]
+  const child = spawn(program, args, {
+    stdio: 'ignore',
+    env: { ...process.env, OTEL_TRACES_EXPORTER: 'none' },
+  })
+  const ended = new Promise<void>((resolve) => {
+    child.on('close', () => {
+      resolve()
+    })
+  })
+  const log = (): string => readFileSync(logFile, 'utf8')
+  const port = await eventually(
+    'docker-registry to listen',
+    () => existsSync(logFile) && /listening on 127\.0\.0\.1:(\d+)/.exec(log())?.[1],
+  )
+  return {
+    host: `127.0.0.1:${port}`,
+    directory,
+    log,
+    async close() {
+      child.kill('SIGKILL')
+      await ended
+      rmSync(directory, { recursive: true, force: true })
+    },
+  }
+}
