@@ -36,7 +36,7 @@ export async function withSources<T>(
       return read({ ...options, fs: nodeFiles, fetched })
     } catch (error) {
       if (!(error instanceof NotFetched)) throw error
-      await fetchAll(error, { remotes, modules })
+      await fetchAll(error, { remotes, modules, env: options.env })
     }
   }
   throw new TsstackError(
@@ -49,16 +49,17 @@ export async function withSources<T>(
 interface Fetching {
   readonly remotes: Map<string, RemoteCopy>
   readonly modules: Map<string, ModuleValue>
+  readonly env: Readonly<Record<string, string>>
 }
 
-async function fetchAll(wanted: NotFetched, { remotes, modules }: Fetching): Promise<void> {
+async function fetchAll(wanted: NotFetched, { remotes, modules, env }: Fetching): Promise<void> {
   const evaluating = wanted.modules.map(async (file) => {
     const { evaluateModule } = await import('./evaluate-module.ts')
     modules.set(file, await evaluateModule(file))
   })
   const fetching = wanted.remotes.map(async (reference) => {
     const { fetchRemote } = await import('./fetch-remote.ts')
-    remotes.set(reference, await fetchRemote(reference))
+    remotes.set(reference, await fetchRemote(reference, env))
   })
   await Promise.all([...evaluating, ...fetching])
 }
