@@ -1,7 +1,7 @@
 /**
  * npm run test:fuzz [-- --count N] [-- --from N]: loads N mutated projects (default 100,000). Each must end in a model or
  * an error of ours; in time in proportion to its size, measured against unchanged projects in the same process; and
- * in bounded memory: the processes that do it have 256 MiB of heap. A number that is named here is that case again:
+ * in bounded memory: the processes that do it have 512 MiB of heap. A number that is named here is that case again:
  * `--from NUMBER --count 1`.
  */
 import { fork } from 'node:child_process'
@@ -12,7 +12,7 @@ import { readCorpus } from './corpus.ts'
 import type { FuzzInput } from './fuzz-case.ts'
 import { fuzzInput, loadFuzzed } from './fuzz-case.ts'
 
-const HEAP_MB = 256
+const HEAP_MB = 512
 const BATCH = 500
 /** A process that has said nothing for so long hangs; it is the last resort, for time is measured below. */
 const SILENCE_MS = 120_000
