@@ -6,6 +6,7 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { execa } from 'execa'
+import { debianMirror } from '../scripts/debian-mirror.ts'
 
 const COMMON = 'ca-certificates,docker.io,docker-compose,containerd,runc,iptables,iproute2,procps'
 const RELEASES = {
@@ -13,19 +14,18 @@ const RELEASES = {
   bookworm: COMMON,
 }
 
-async function mirror(): Promise<string> {
-  const { stdout } = await execa('apt-get', ['indextargets', '--format', '$(ORIGIN) $(SITE)'])
-  const site = /^Debian (http.*\/debian\/?)$/m.exec(stdout)?.[1]
-  if (site === undefined) throw new Error('Cannot find a Debian mirror: apt knows none')
-  return site
-}
-
 async function makeTree(directory: string, release: string, packages: string): Promise<void> {
   const tree = path.join(directory, release)
   if (existsSync(tree)) return
   const unfinished = `${tree}.unfinished`
   rmSync(unfinished, { recursive: true, force: true })
-  const words = ['--variant=minbase', `--include=${packages}`, release, unfinished, await mirror()]
+  const words = [
+    '--variant=minbase',
+    `--include=${packages}`,
+    release,
+    unfinished,
+    await debianMirror(),
+  ]
   await execa('debootstrap', words, { stdout: 'inherit', stderr: 'inherit' })
   renameSync(unfinished, tree)
 }

@@ -12,6 +12,7 @@ import { monitorHealth } from './container-health.ts'
 import type { Context } from './context.ts'
 import { ioOptions } from './container-streams.ts'
 import { cgroupName, followProcess, launchContainer } from './launch-container.ts'
+import { ownerOfSnapshot } from './image-mounts.ts'
 import type { RecoveredDescriptors } from './kept-descriptors.ts'
 import { containersOf } from './observe.ts'
 import { connectListeners } from './output-listeners.ts'
@@ -103,7 +104,8 @@ async function sweepCgroups(context: Context): Promise<void> {
 
 async function sweepFiles(context: Context): Promise<void> {
   for (const key of context.snapshotter.list()) {
-    if (context.containers.get(key) === undefined) await context.snapshotter.remove(key)
+    if (context.containers.get(ownerOfSnapshot(key)) === undefined)
+      await context.snapshotter.remove(key)
   }
   for (const id of readdirSync(context.directories.containers)) {
     if (context.containers.get(id) === undefined) {

@@ -10,6 +10,7 @@ import type {
 } from '../engine/container-config.ts'
 import type { Image } from '../engine/images/image.ts'
 import { parseSignal } from '../engine/signals.ts'
+import { builtInNetworkOf } from '../planner/built-in-network.ts'
 import { parseBytes } from '../spec/bytes.ts'
 import { parseDurationMs } from '../spec/duration.ts'
 import type { Hook as ServiceHook, Service, Stack } from '../spec/stack.ts'
@@ -63,7 +64,7 @@ export function containerConfigOf(input: ConversionInput): ContainerConfig {
     sysctls: service.sysctls ?? {},
     ...(service.oom_score_adj === undefined ? {} : { oomScoreAdj: service.oom_score_adj }),
     userNamespace: service.userns_mode !== 'host' && service.privileged !== true,
-    networkMode: networkModeOf(service, input.containerOf),
+    networkMode: networkModeOf(input),
     ipc: namespaceModeOf(service.ipc, input.containerOf),
     pid: namespaceModeOf(service.pid, input.containerOf),
     uts: namespaceModeOf(service.uts, input.containerOf),
@@ -169,8 +170,8 @@ function ulimitsOf(service: Service): ContainerConfig['ulimits'] {
   )
 }
 
-function networkModeOf(service: Service, containerOf: (reference: string) => string): NetworkMode {
-  const mode = service.network_mode
+function networkModeOf({ service, stack, identity, containerOf }: ConversionInput): NetworkMode {
+  const mode = service.network_mode ?? builtInNetworkOf(identity.serviceName, service, stack)
   if (mode === undefined || mode === 'bridge') return { kind: 'endpoints' }
   if (mode === 'host' || mode === 'none') return { kind: mode }
   return { kind: 'container', container: containerOf(mode) }
@@ -194,6 +195,7 @@ function namespaceModeOf(
 
 function endpointsOf(stack: Stack, service: Service, serviceName: string): Endpoint[] {
   if (service.network_mode !== undefined && service.network_mode !== 'bridge') return []
+  if (builtInNetworkOf(serviceName, service, stack) !== undefined) return []
   const attachments = Object.entries(service.networks ?? {})
   const endpoints = attachments.map(([key, attachment]): Endpoint => {
     return {
@@ -205,6 +207,7 @@ function endpointsOf(stack: Stack, service: Service, serviceName: string): Endpo
       ...(attachment?.ipv4_address === undefined ? {} : { ipv4: attachment.ipv4_address }),
       ...(attachment?.ipv6_address === undefined ? {} : { ipv6: attachment.ipv6_address }),
       ...(attachment?.mac_address === undefined ? {} : { mac: attachment.mac_address }),
+      linkLocal: attachment?.link_local_ips ?? [],
       priority: attachment?.priority ?? 0,
       gatewayPriority: attachment?.gw_priority ?? 0,
     }

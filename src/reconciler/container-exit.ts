@@ -38,6 +38,7 @@ export async function handleExit(
   await removeCgroup(live)
   context.live.delete(id)
   context.kept.forget(id)
+  context.volumeMounts.release(id)
   recordExit(context, id, { exitCode: status?.exitCode ?? UNKNOWN_EXIT_CODE, oomKilled, launch })
 }
 

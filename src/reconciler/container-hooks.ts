@@ -5,8 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import type { ContainerConfig, Hook } from '../engine/container-config.ts'
 import { finishSession } from '../engine/finish-session.ts'
-import { TsstackError } from '../errors.ts'
-import { log } from '../log.ts'
+import { toTsstackError, TsstackError } from '../errors.ts'
 import { openContainerExec } from './container-exec.ts'
 import type { Context } from './context.ts'
 import { launchContainer } from './launch-container.ts'
@@ -16,6 +15,7 @@ import { removeContainer } from './remove-container.ts'
 
 const LONGEST_HOOK_MS = 3_600_000
 const MAX_OUTPUT = 4096
+const LEAST_PRE_STOP_MS = 1000
 
 /** @throws {FAILED_PRECONDITION} for the first hook that does not exit with 0 */
 export async function runPostStartHooks(context: Context, record: ContainerRecord): Promise<void> {
@@ -25,21 +25,23 @@ export async function runPostStartHooks(context: Context, record: ContainerRecor
   }
 }
 
-/** A hook that fails does not keep the container from being stopped. All of them have the grace period together. */
+/**
+ * All of them have the grace period together, but a moment at least. One that fails does not keep the container from being
+ * stopped: the failure is for afterwards.
+ */
 export async function runPreStopHooks(
   context: Context,
   record: ContainerRecord,
   graceMs: number,
-): Promise<void> {
-  const deadline = performance.now() + graceMs
+): Promise<TsstackError | undefined> {
+  const deadline = performance.now() + Math.max(graceMs, LEAST_PRE_STOP_MS)
+  let first: TsstackError | undefined
   for (const hook of record.config.hooks.preStop) {
     const timeoutMs = Math.max(0, deadline - performance.now())
-    const failure = await runInside(context, record, { hook, timeoutMs }).catch((error: unknown) =>
-      String(error),
-    )
-    if (failure !== undefined)
-      log.warn('pre_stop hook failed', { container: record.config.name, failure })
+    const failure = await runInside(context, record, { hook, timeoutMs })
+    if (failure !== undefined) first ??= hookError(record, 'pre_stop', { hook, failure })
   }
+  return first
 }
 
 /** @returns why it failed */
@@ -49,19 +51,25 @@ async function runInside(
   { hook, timeoutMs }: { readonly hook: Hook; readonly timeoutMs: number },
 ): Promise<string | undefined> {
   const { command, user, privileged, workingDir, environment } = hook
-  const session = await openContainerExec(context, record.id, {
+  const exec = {
     command,
     environment,
     ...(user === undefined ? {} : { user }),
     ...(privileged === undefined ? {} : { privileged }),
     ...(workingDir === undefined ? {} : { workingDir }),
-  })
-  const { exitCode, output } = await finishSession(session, timeoutMs)
-  return exitCode === 0 ? undefined : failureText(exitCode, output)
+  }
+  try {
+    const session = await openContainerExec(context, record.id, exec)
+    const { exitCode, output } = await finishSession(session, timeoutMs)
+    return exitCode === 0 ? undefined : failureText(exitCode, output)
+  } catch (error) {
+    const { exitCode, message } = toTsstackError(error)
+    return failureText(exitCode, message) // 126, 127: the program could not be executed
+  }
 }
 
 function failureText(exitCode: number | undefined, output: string): string {
-  const how = exitCode === undefined ? 'it took too long' : `exit code ${exitCode}`
+  const how = exitCode === undefined ? 'took too long' : `exited with status ${exitCode}`
   return output.trim() === '' ? how : `${how}: ${output.trim()}`
 }
 
@@ -72,7 +80,8 @@ function hookError(
 ): TsstackError {
   return new TsstackError(
     'FAILED_PRECONDITION',
-    `Cannot start container "${config.name}": its ${kind} hook "${hook.command.join(' ')}" failed, ${failure}`,
+    `Cannot ${kind === 'pre_stop' ? 'stop' : 'start'} container "${config.name}" as asked: ${config.service} hook ${failure}`,
+    { hint: `It is ${kind}: ${hook.command.join(' ')}` },
   )
 }
 

@@ -1,8 +1,14 @@
 /** The `volumes`, `tmpfs`, `configs` and `secrets` of a service as the engine's mounts and files. */
 import path from 'node:path'
-import type { ContainerFile, ContainerMount, Propagation } from '../engine/container-config.ts'
+import type {
+  BindOwner,
+  ContainerFile,
+  ContainerMount,
+  Propagation,
+} from '../engine/container-config.ts'
+import { imageReference } from '../planner/service-fields.ts'
 import { parseBytes } from '../spec/bytes.ts'
-import type { FileReference, ServiceVolume } from '../spec/stack.ts'
+import type { FileReference, Service, ServiceVolume } from '../spec/stack.ts'
 import { TsstackError } from '../errors.ts'
 import type { ConversionInput } from './conversion-input.ts'
 
@@ -34,7 +40,9 @@ function borrowedMounts(input: Pick<ConversionInput, 'service' | 'mountsOf'>): C
     return input
       .mountsOf(reference)
       .filter((mount) => mount.kind !== 'tmpfs')
-      .map((mount) => ({ ...mount, readOnly: mount.readOnly || mode === 'ro' }))
+      .map((mount) =>
+        mount.kind === 'image' ? mount : { ...mount, readOnly: mount.readOnly || mode === 'ro' },
+      )
   })
 }
 
@@ -72,8 +80,10 @@ function mountOf(volume: ServiceVolume, input: ConversionInput): ContainerMount 
         readOnly,
         source: volume.source ?? '',
         recursive: volume.bind?.recursive !== 'disabled',
+        ...(volume.bind?.recursive === 'writable' ? { readOnlyBelow: false } : {}),
         propagation: propagationOf(volume.bind?.propagation),
         createSource: volume.bind?.create_host_path ?? true,
+        ...bindOwner(input.service),
       }
     case 'volume': {
       if (volume.source === undefined) return anonymousVolume(target, input)
@@ -97,12 +107,42 @@ function mountOf(volume: ServiceVolume, input: ConversionInput): ContainerMount 
       return { kind: 'tmpfs', target, readOnly, options, noExec: true }
     }
     case 'image':
+      return imageMount(volume, input)
     case 'npipe':
     case 'cluster':
       throw new TsstackError(
         'UNIMPLEMENTED',
         `Cannot mount "${target}": volumes of type "${volume.type}" are not supported`,
       )
+  }
+}
+
+/** `x-tsstack.owner`: `folder`, `UID` or `UID:GID`. */
+function bindOwner(service: Service): { readonly owner?: BindOwner } {
+  const text = service['x-tsstack']?.owner
+  if (text === undefined) return {}
+  if (text === 'folder') return { owner: text }
+  const [uid = '', gid = uid] = text.split(':')
+  return { owner: { uid: Number(uid), gid: Number(gid) } }
+}
+
+function imageMount(
+  { target, source = '', image: options }: ServiceVolume,
+  { stack, mountedImages }: ConversionInput,
+): ContainerMount {
+  const reference = imageReference(stack, source)
+  const image = mountedImages[reference]
+  if (image === undefined)
+    throw new TsstackError(
+      'NOT_FOUND',
+      `Cannot mount image "${reference}" at "${target}": it was not looked up`,
+    )
+  return {
+    kind: 'image',
+    target,
+    image: { reference, id: image.id },
+    ...(options?.subpath === undefined ? {} : { subpath: options.subpath }),
+    readOnly: true,
   }
 }
 

@@ -13,6 +13,7 @@ import type { KeptDescriptors } from './kept-descriptors.ts'
 import type { Locks } from './locks.ts'
 import type { ContainerRecord, StackRecord, VolumeRecord } from './records.ts'
 import type { StackNetworks } from './stack-networks.ts'
+import type { VolumeMounts } from './volume-mounts.ts'
 
 /** A container whose first process runs. */
 export interface LiveContainer {
@@ -41,6 +42,7 @@ export interface Context {
   readonly images: ImageStore
   readonly snapshotter: Snapshotter
   readonly volumes: VolumeStore
+  readonly volumeMounts: VolumeMounts
   readonly cgroups: CgroupDriver
   readonly networks: StackNetworks
   readonly events: EventLog

@@ -16,6 +16,8 @@ export interface ConversionInput {
   readonly service: Service
   readonly identity: ContainerIdentity
   readonly image: Image
+  /** By reference: those that are mounted. */
+  readonly mountedImages: Readonly<Record<string, Image>>
   readonly contentDigests: {
     readonly configs: Readonly<Record<string, string>>
     readonly secrets: Readonly<Record<string, string>>

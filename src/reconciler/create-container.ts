@@ -86,6 +86,7 @@ export function conversionInputOf(
     service,
     identity,
     image,
+    mountedImages: resolved.mountedImages,
     contentDigests: resolved.desired.contentDigests,
     files: resolved.source.files,
     workingDir: resolved.source.workingDir,
@@ -123,7 +124,7 @@ function assertNameFree(context: Context, name: string): void {
   if (holder === undefined) return
   throw new TsstackError(
     'ALREADY_EXISTS',
-    `Cannot create container "${name}": stack "${holder.config.stack}" has one of that name`,
+    `Cannot create container: container name "${name}" is already in use by stack "${holder.config.stack}"`,
     {
       hint: 'Remove it, or give this one another "container_name"',
     },

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import type { StackSource } from '../api/types.ts'
 import type { Image } from '../engine/images/image.ts'
 import { checkSupport } from '../planner/compose-findings.ts'
+import { imageReference } from '../planner/service-fields.ts'
 import { TsstackError } from '../errors.ts'
 import type { Context } from './context.ts'
 import type { ResolvedStack } from './resolved-stack.ts'
@@ -31,6 +32,7 @@ export async function resolveStack(
       images[name] = await resolveImage(context, source, name)
     }),
   )
+  const mountedImages = await resolveMountedImages(context, source, services)
   const digests = (contents: Readonly<Record<string, string>>): Record<string, string> =>
     Object.fromEntries(
       Object.entries(contents).map(([key, base64]) => [
@@ -42,10 +44,14 @@ export async function resolveStack(
     source,
     warnings,
     images,
+    mountedImages,
     desired: {
       stack: source.stack,
       imageDigests: Object.fromEntries(
         Object.entries(images).map(([name, image]) => [name, image.id]),
+      ),
+      mountedImageDigests: Object.fromEntries(
+        Object.entries(mountedImages).map(([reference, image]) => [reference, image.id]),
       ),
       contentDigests: {
         configs: digests(source.contents.configs),
@@ -53,6 +59,22 @@ export async function resolveStack(
       },
     },
   }
+}
+
+async function resolveMountedImages(
+  context: Context,
+  { stack, workingDir }: StackSource,
+  services: readonly string[],
+): Promise<Record<string, Image>> {
+  const references = services.flatMap((name) =>
+    (stack.services[name]?.volumes ?? []).flatMap(({ type, source }) =>
+      type === 'image' && source !== undefined ? [imageReference(stack, source)] : [],
+    ),
+  )
+  const images: Record<string, Image> = {}
+  for (const reference of new Set(references))
+    images[reference] = await context.images.resolve(reference, { baseDir: workingDir })
+  return images
 }
 
 async function resolveImage(context: Context, source: StackSource, name: string): Promise<Image> {

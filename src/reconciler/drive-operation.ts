@@ -10,9 +10,12 @@ import type { OperationDriver } from './execute-plan.ts'
 import { runPostStartHooks, runPreStartHooks } from './container-hooks.ts'
 import { requireContainer } from './find-container.ts'
 import { launchContainer } from './launch-container.ts'
+import { inUse, usersOfNetwork } from './network-admin.ts'
+import type { ContainerRecord } from './records.ts'
 import { removeContainer } from './remove-container.ts'
 import { stopContainer } from './stop-container.ts'
 import { updateContainer } from './update-container.ts'
+import { dropVolume, usersOfVolume } from './volume-admin.ts'
 import { waitForService } from './wait-for.ts'
 
 export interface DriveOptions {
@@ -51,22 +54,12 @@ async function drive(
       await context.networks.create(resolvedOf(options), operation.network)
       return undefined
     case 'remove-network':
-      context.networks.remove(operation.network)
-      return undefined
+      return removeNetworkOf(context, operation.network, options)
     case 'create-volume':
       await createVolume(context, operation.volume, resolvedOf(options))
       return undefined
     case 'remove-volume':
-      await context.volumes.remove(operation.volume)
-      context.volumeRecords.delete(operation.volume)
-      context.events.emit({
-        type: 'volume',
-        action: 'destroy',
-        stack: options.stack,
-        id: operation.volume,
-        attributes: {},
-      })
-      return undefined
+      return removeVolumeOf(context, operation.volume, options)
     case 'create-container':
       await createContainer(context, {
         resolved: resolvedOf(options),
@@ -89,6 +82,36 @@ async function drive(
     case 'wait-for-service':
       return wait(context, operation, options)
   }
+}
+
+/** Other stacks may use a network as external: it stays with them, and must not be made anew under them. */
+function removeNetworkOf(
+  context: Context,
+  name: string,
+  { stack, resolved }: Driving,
+): string | undefined {
+  const others = usersOfNetwork(context, name).filter(({ config }) => config.stack !== stack)
+  if (others.length === 0) {
+    context.networks.remove(name)
+    return undefined
+  }
+  if (resolved !== undefined) throw inUse('network', name, others)
+  return `network "${name}" stays: ${namesOf(others)} are on it`
+}
+
+async function removeVolumeOf(
+  context: Context,
+  name: string,
+  { stack }: Driving,
+): Promise<string | undefined> {
+  const others = usersOfVolume(context, name).filter(({ config }) => config.stack !== stack)
+  if (others.length > 0) return `volume "${name}" stays: ${namesOf(others)} use it`
+  await dropVolume(context, name)
+  return undefined
+}
+
+function namesOf(records: readonly ContainerRecord[]): string {
+  return `containers of other stacks (${records.map(({ config }) => config.name).join(', ')})`
 }
 
 function resolvedOf(options: DriveOptions): ResolvedStack {
@@ -154,6 +177,6 @@ async function wait(
     return undefined
   } catch (error) {
     if (operation.required) throw error
-    return toTsstackError(error).message
+    return `optional dependency "${operation.service}" failed to start: ${toTsstackError(error).message}`
   }
 }

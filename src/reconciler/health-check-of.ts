@@ -3,6 +3,7 @@ import type { HealthCheck } from '../engine/container-config.ts'
 import type { Image } from '../engine/images/image.ts'
 import { parseDurationMs } from '../spec/duration.ts'
 import type { Probe, Service } from '../spec/stack.ts'
+import { TsstackError } from '../errors.ts'
 
 const NANOS_PER_MS = 1e6
 const DEFAULTS = {
@@ -22,6 +23,7 @@ export function healthCheckOf(service: Service, image: Image): HealthCheck | und
   const probe = service['x-tsstack']?.probe
   const test = probe === undefined ? testOf(own?.test ?? inherited?.test, image) : probeTest(probe)
   if (test === undefined) return undefined
+  assertStartPeriod(own)
   const pick = (text: string | undefined, nanos: number | undefined, fallback: number): number =>
     text !== undefined
       ? parseDurationMs(text)
@@ -36,6 +38,16 @@ export function healthCheckOf(service: Service, image: Image): HealthCheck | und
     startPeriodMs: pick(own?.start_period, inherited?.startPeriod, DEFAULTS.startPeriodMs),
     startIntervalMs: pick(own?.start_interval, inherited?.startInterval, DEFAULTS.startIntervalMs),
   }
+}
+
+/** As Docker: without a period there is nothing for the interval to be about. */
+function assertStartPeriod(own: Service['healthcheck']): void {
+  if (own?.start_interval === undefined || own.start_period !== undefined) return
+  throw new TsstackError(
+    'INVALID_ARGUMENT',
+    'Cannot check health: healthcheck.start_interval requires healthcheck.start_period to be set',
+    { hint: 'Set "start_period:", for example to 30s' },
+  )
 }
 
 function testOf(

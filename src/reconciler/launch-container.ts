@@ -71,6 +71,7 @@ async function launch(context: Context, record: ContainerRecord): Promise<void> 
     const cgroup = context.cgroups.create(cgroupName(record), limits)
     undo.push(() => {
       cgroup.remove()
+      context.volumeMounts.release(record.id)
     })
     followProcess(context, await startProcess(context, record, { cgroup, devices, scope, undo }))
     emitContainerEvent(context, record, 'start')
@@ -201,7 +202,7 @@ async function makeRoot(
     ids,
   )
   const root = openRoot(mount, userns, scope)
-  const sources = await openSources(context, record, { root, offset: ids.uid })
+  const sources = await openSources(context, record, { root, userns, scope })
   return buildRoot(
     {
       config,

@@ -1,31 +1,58 @@
-/** Where the mounts of a container lie on the host; volumes are made, binds checked, empty volumes seeded. */
+/** What lies behind the mounts of a container: volumes are made, binds checked, empty volumes seeded. */
 import { closeSync, mkdirSync, statSync } from 'node:fs'
 import path from 'node:path'
 import type { ContainerMount } from '../engine/container-config.ts'
 import type { ContainerRoot } from '../engine/container-root.ts'
-import type { MountSource } from '../engine/root-file-system.ts'
+import type { MountSource } from '../engine/host-mount.ts'
+import type { StackUserNamespace } from '../engine/user-namespace.ts'
 import { O_DIRECTORY, Open, AT_FDCWD } from '../kernel/constants.ts'
+import { tryCloneMount } from '../kernel/detached-mount.ts'
+import type { FdScope } from '../kernel/fd-scope.ts'
 import { openConfined, RESOLVE, tryOpenConfined } from '../kernel/file-calls.ts'
+import { volumeSourceOf } from '../volumes/volume-source.ts'
 import { TsstackError } from '../errors.ts'
+import { openBindOwner } from './bind-owner.ts'
 import type { Context } from './context.ts'
+import { imageSource } from './image-mounts.ts'
 import type { ContainerRecord } from './records.ts'
+import { requireVolume } from './volume-admin.ts'
 
-/** @param ids.offset host id of the container's root */
+export interface SourceOptions {
+  readonly root: ContainerRoot
+  readonly userns: StackUserNamespace | undefined
+  /** Owns the descriptors among the sources. */
+  readonly scope: FdScope
+}
+
+/** @throws {TsstackError} naming the mount that can't be made */
 export async function openSources(
   context: Context,
   record: ContainerRecord,
-  ids: { readonly root: ContainerRoot; readonly offset: number },
+  options: SourceOptions,
 ): Promise<MountSource[]> {
   const sources: MountSource[] = []
   for (const mount of record.config.mounts) {
     if (mount.kind === 'tmpfs') sources.push({ mount })
-    else if (mount.kind === 'bind') sources.push({ mount, path: bindSource(mount) })
-    else sources.push({ mount, path: await volumeSource(context, record, { mount, ...ids }) })
+    else if (mount.kind === 'bind') sources.push(bindSource(mount, options))
+    else if (mount.kind === 'image')
+      sources.push(await imageSource(context, record, { mount, ...options }))
+    else sources.push(await volumeSource(context, record, { mount, ...options }))
   }
   return sources
 }
 
-function bindSource(mount: ContainerMount & { kind: 'bind' }): string {
+function bindSource(
+  mount: ContainerMount & { kind: 'bind' },
+  { userns, scope }: SourceOptions,
+): MountSource {
+  requireSource(mount)
+  const { source, owner } = mount
+  const start = userns?.range.start ?? 0
+  const idMap = owner === undefined ? undefined : openBindOwner(owner, source, { start, scope })
+  return { mount, path: source, ...(idMap === undefined ? {} : { idMap }) }
+}
+
+function requireSource(mount: ContainerMount & { kind: 'bind' }): void {
   try {
     statSync(mount.source)
   } catch (error) {
@@ -41,55 +68,84 @@ function bindSource(mount: ContainerMount & { kind: 'bind' }): string {
     }
     mkdirSync(mount.source, { recursive: true })
   }
-  return mount.source
 }
 
-interface VolumeMountRequest {
+interface VolumeRequest extends SourceOptions {
   readonly mount: ContainerMount & { kind: 'volume' }
-  readonly root: ContainerRoot
-  readonly offset: number
 }
 
 async function volumeSource(
   context: Context,
   record: ContainerRecord,
-  request: VolumeMountRequest,
-): Promise<string> {
+  request: VolumeRequest,
+): Promise<MountSource> {
   const { mount } = request
+  const { options } = requireVolume(context, mount.volume, 'mount')
+  if (options !== undefined) return sourceWithOptions(context, record, { ...request, options })
   await context.volumes.create(mount.volume)
   if (!record.seeded && !mount.noCopy) await seed(context, request)
-  const data = context.volumes.dataPath(mount.volume)
-  if (mount.subpath === undefined) return data
-  return confinedPath(data, mount.subpath)
+  return atSubpath({ mount, path: context.volumes.dataPath(mount.volume) }, request)
 }
 
-async function seed(context: Context, { mount, root, offset }: VolumeMountRequest): Promise<void> {
+async function sourceWithOptions(
+  context: Context,
+  record: ContainerRecord,
+  request: VolumeRequest & { readonly options: Readonly<Record<string, string>> },
+): Promise<MountSource> {
+  const { mount, options, scope } = request
+  const { volume } = mount
+  const source = volumeSourceOf(volume, options)
+  const readOnly = source.readOnly || mount.readOnly
+  if (source.kind === 'bind') {
+    const shown = { ...mount, readOnly }
+    if (statSync(source.path, { throwIfNoEntry: false }) === undefined)
+      throw new TsstackError(
+        'NOT_FOUND',
+        `Cannot mount volume "${volume}": its device "${source.path}" does not exist`,
+        { hint: 'Create the directory, or correct "driver_opts.device"' },
+      )
+    return atSubpath({ mount: shown, path: source.path }, request)
+  }
+  const { fd, plainFd } = await context.volumeMounts.open({ volume, source, container: record.id })
+  scope.add(fd)
+  const detached = { fd, ...(plainFd === undefined ? {} : { plainFd }) }
+  return atSubpath({ mount: { ...mount, readOnly }, detached }, request)
+}
+
+async function seed(context: Context, { mount, root, userns }: VolumeRequest): Promise<void> {
   const flags = Open.PATH | O_DIRECTORY
   const source = tryOpenConfined(root.fd, mount.target, { flags, resolve: RESOLVE.IN_ROOT })
   if (source < 0) return
   try {
+    const offset = userns?.range.start ?? 0
     await context.volumes.seed(mount.volume, `/proc/self/fd/${source}`, offset)
   } finally {
     closeSync(source)
   }
 }
 
-/** A subpath that leaves the volume, by `..` or by a symlink that a container put there, is refused. */
-function confinedPath(data: string, subpath: string): string {
-  const root = openConfined(AT_FDCWD, data, { flags: Open.PATH | O_DIRECTORY, resolve: 0 })
-  try {
-    const fd = tryOpenConfined(root, path.posix.normalize(subpath), {
-      flags: Open.PATH,
-      resolve: RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS,
-    })
-    if (fd < 0)
-      throw new TsstackError(
-        'NOT_FOUND',
-        `Cannot mount subpath "${subpath}": it is not a plain path of the volume`,
-      )
-    closeSync(fd)
-    return path.join(data, subpath)
-  } finally {
-    closeSync(root)
-  }
+/**
+ * A subpath that leaves the volume, by `..` or by a symlink that a container put there, is refused. From then on the
+ * place is known by its descriptor: what a container renames meanwhile does not matter.
+ */
+function atSubpath(source: MountSource, { mount, scope }: VolumeRequest): MountSource {
+  if (mount.subpath === undefined) return source
+  const { detached, path: directory = '' } = source
+  const flags = Open.PATH
+  const root =
+    detached?.fd ??
+    scope.add(openConfined(AT_FDCWD, directory, { flags: flags | O_DIRECTORY, resolve: 0 }))
+  const resolve = RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS
+  const place = tryOpenConfined(root, path.posix.normalize(mount.subpath), { flags, resolve })
+  const refusal = (state: string): TsstackError =>
+    new TsstackError(
+      'NOT_FOUND',
+      `Cannot mount subpath "${mount.subpath ?? ''}" of volume "${mount.volume}": ${state}`,
+    )
+  if (place < 0) throw refusal('it is not a plain path of the volume')
+  scope.add(place)
+  if (detached === undefined) return { ...source, path: `/proc/self/fd/${place}` }
+  const fd = tryCloneMount(place)
+  if (fd === undefined) throw refusal('the kernel is too old; Linux 6.15 can')
+  return { ...source, detached: { fd: scope.add(fd) } }
 }

@@ -12,7 +12,7 @@ export function observe(context: Context, stack: string): ObservedState {
     containers: containersOf(context, stack).map((record) => observeContainer(context, record)),
     networks: context.networks
       .documentsOf(stack)
-      .map(({ name, key, configHash }) => ({ name, key, configHash })),
+      .map(({ name, key = name, configHash }) => ({ name, key, configHash })),
     volumes: context.volumeRecords
       .values()
       .filter((volume) => volume.stack === stack)
@@ -22,7 +22,18 @@ export function observe(context: Context, stack: string): ObservedState {
         ...(key === undefined ? {} : { key }),
         configHash,
       })),
+    others: {
+      networks: namesBut(context.networks.documents(), stack),
+      volumes: namesBut(context.volumeRecords.values(), stack),
+    },
   }
+}
+
+function namesBut(
+  records: readonly { readonly name: string; readonly stack?: string }[],
+  stack: string,
+): string[] {
+  return records.filter((record) => record.stack !== stack).map(({ name }) => name)
 }
 
 /** The containers of a stack by service and number, one-off ones last. */

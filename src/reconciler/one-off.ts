@@ -3,14 +3,16 @@ import { randomBytes } from 'node:crypto'
 import path from 'node:path'
 import type { RunRequest } from '../api/types.ts'
 import { dependencyGraph, selectServices } from '../planner/dependency-graph.ts'
+import { decideNetworks, volumeNodes } from '../planner/resource-operations.ts'
 import { parsePort } from '../spec/ports.ts'
 import type { Service, ServiceVolume } from '../spec/stack.ts'
 import { parseVolume } from '../spec/volume-syntax.ts'
 import { TsstackError } from '../errors.ts'
 import type { Context } from './context.ts'
 import { createContainer } from './create-container.ts'
-import { createVolume } from './create-volume.ts'
+import { createVolume, putVolume } from './create-volume.ts'
 import { resolveStack } from './desired-state-of.ts'
+import { observe } from './observe.ts'
 import type { ResolvedStack } from './resolved-stack.ts'
 import { rememberStack, upStack } from './stack-operations.ts'
 
@@ -37,7 +39,7 @@ export async function createOneOff(context: Context, request: RunRequest): Promi
   if (request.noDeps !== true && dependencies.length > 0)
     await startDependencies(context, request, dependencies)
   const resolved = await resolveStack(context, request, [name])
-  await ensureResources(context, { resolved, definition })
+  await ensureResources(context, request, resolved)
   const record = await createContainer(context, {
     resolved,
     service: name,
@@ -67,23 +69,24 @@ async function startDependencies(
     })
 }
 
+/** What `up` would make of networks and volumes for this service, and what `-v NAME:PATH` names. */
 async function ensureResources(
   context: Context,
-  { resolved, definition }: { readonly resolved: ResolvedStack; readonly definition: Service },
+  request: RunRequest,
+  resolved: ResolvedStack,
 ): Promise<void> {
   const { stack } = resolved.desired
-  const networks = Object.keys(definition.networks ?? {}).flatMap(
-    (key) => stack.networks[key] ?? [],
-  )
-  for (const { name, external } of networks) {
-    if (external !== true) await context.networks.create(resolved, name)
-  }
-  const sources = (definition.volumes ?? []).flatMap(({ type, source }) =>
-    type === 'volume' && source !== undefined ? [source] : [],
-  )
-  const volumes = sources.flatMap((key) => stack.volumes[key] ?? [])
-  for (const { name, external } of volumes) {
-    if (external !== true) await createVolume(context, name, resolved)
+  const scope = new Set([request.service])
+  const observed = observe(context, stack.name)
+  const networks = decideNetworks({ stack, scope }, observed, { noRecreate: true })
+  for (const name of networks.created) await context.networks.create(resolved, name)
+  for (const name of volumeNodes({ stack, scope }, observed).nodes.keys())
+    await createVolume(context, name, resolved)
+  for (const text of request.volumes ?? []) {
+    const { type, source: name } = mountOf(text, request.workingDir)
+    if (type !== 'volume' || name === undefined || Object.hasOwn(stack.volumes, name)) continue
+    if (context.volumeRecords.get(name) === undefined)
+      await putVolume(context, { name, labels: {}, configHash: '' }, {})
   }
 }
 

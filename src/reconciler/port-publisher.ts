@@ -12,7 +12,7 @@ import { openTcpProxy, type ProxyTarget, type TcpProxy } from '../network/tcp-pr
 import type { Collection, StateStore } from '../state/state-store.ts'
 import { log } from '../log.ts'
 import type { NetworkView } from './network-view.ts'
-import type { ContainerRecord } from './records.ts'
+import type { ContainerRecord, NetworkDocument } from './records.ts'
 
 export interface PortPublisher {
   /**
@@ -98,7 +98,7 @@ class Publisher implements PortPublisher {
 
   syncNetworks(): void {
     if (this.#paused) return
-    const networks = this.#view.documents()
+    const networks = this.#bridges()
     if (networks.length === 0) {
       this.#firewall.remove()
       for (const key of [FORWARDING_IPV6, FORWARDING]) {
@@ -189,8 +189,13 @@ class Publisher implements PortPublisher {
     return proxies
   }
 
+  /** What is on an interface of the host (macvlan) does not pass through the host's rules. */
+  #bridges(): NetworkDocument[] {
+    return this.#view.documents().filter(({ macvlan }) => macvlan === undefined)
+  }
+
   #addresses(containerId: string): { ipv4: string | undefined; ipv6: string | undefined } {
-    const documents = new Map(this.#view.documents().map((document) => [document.name, document]))
+    const documents = new Map(this.#bridges().map((document) => [document.name, document]))
     // A published port leads in over a network that lets anybody in.
     const leases = this.#view
       .leasesOf(containerId)
@@ -207,7 +212,7 @@ class Publisher implements PortPublisher {
     const changed = this.#settings.get(FORWARDING) ?? []
     const guardForwarding = changed.some(({ path }) => path.endsWith('/ip_forward'))
     const { blockedBy } = this.#firewall.sync({
-      networks: this.#view.documents(),
+      networks: this.#bridges(),
       published,
       guardForwarding,
     })

@@ -2,6 +2,7 @@
 import type { PublishedPort } from '../api/types.ts'
 import type { ContainerConfig } from '../engine/container-config.ts'
 import type { SubnetRecord } from '../network/ipam.ts'
+import type { MacvlanMode } from '../network/rtnetlink/link-messages.ts'
 import type { ContainerState } from '../planner/observed-state.ts'
 import type { StackContents } from '../spec/loaded-stack.ts'
 import type { Stack } from '../spec/stack.ts'
@@ -44,15 +45,20 @@ export interface ContainerRecord {
 /** Key: the network's name. */
 export interface NetworkDocument {
   readonly name: string
-  /** Key in the stack. */
-  readonly key: string
-  readonly stack: string
+  /** Key in the stack; absent without one. */
+  readonly key?: string
+  /** Absent: made by `network create`. */
+  readonly stack?: string
   readonly configHash: string
   readonly bridge: string
+  /** Containers are on an interface of the host's, and there is no bridge. */
+  readonly macvlan?: { readonly parent: string; readonly mode: MacvlanMode }
   readonly subnets: readonly SubnetRecord[]
   readonly internal: boolean
   readonly mtu?: number
   readonly labels: Readonly<Record<string, string>>
+  /** RFC 3339. */
+  readonly createdAt?: string
 }
 
 /** An address that a container has on a network. Key: `<network>/<container id>`. */
@@ -72,6 +78,8 @@ export interface VolumeRecord {
   readonly key?: string
   readonly configHash: string
   readonly labels: Readonly<Record<string, string>>
+  /** Of the driver; absent: a directory of the engine's. */
+  readonly options?: Readonly<Record<string, string>>
   readonly createdAt: string
 }
 

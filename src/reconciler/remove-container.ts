@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises'
 import { emitContainerEvent } from './container-event.ts'
 import type { Context } from './context.ts'
 import { ioOptions } from './container-streams.ts'
+import { removeImageMounts } from './image-mounts.ts'
 import { TsstackError } from '../errors.ts'
 
 /** @param options.volumes its anonymous volumes go too */
@@ -25,6 +26,7 @@ export async function removeContainer(
   context.restartTimers.delete(id)
   context.networks.release(id)
   await context.snapshotter.remove(id)
+  await removeImageMounts(context, record)
   await rm(ioOptions(context, record).directory, { recursive: true, force: true })
   context.containers.delete(id) // last: until then a crash finds it and goes on
   if (options.volumes === true || record.removeOnExit) {

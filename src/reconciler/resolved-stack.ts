@@ -10,4 +10,6 @@ export interface ResolvedStack {
   readonly warnings: readonly string[]
   /** By service. */
   readonly images: Readonly<Record<string, Image>>
+  /** By reference: those that are mounted. */
+  readonly mountedImages: Readonly<Record<string, Image>>
 }

@@ -4,16 +4,8 @@
  */
 import type { PublishedPort } from '../api/types.ts'
 import type { Endpoint } from '../engine/container-config.ts'
-import { bridgeName, macOf, vethName } from '../network/interface-names.ts'
-import { parseSubnet, requireAddress } from '../network/ip-address.ts'
-import { allocateAddress, planSubnets, type SubnetRecord } from '../network/ipam.ts'
-import {
-  openNetworkDriver,
-  type EndpointRecord,
-  type NetworkDriver,
-  type Sandbox,
-} from '../network/network-driver.ts'
-import { networkConfigHash } from '../planner/config-hash.ts'
+import { vethName } from '../network/interface-names.ts'
+import { openNetworkDriver, type NetworkDriver, type Sandbox } from '../network/network-driver.ts'
 import type { NetworkDefinition } from '../spec/stack.ts'
 import type { Collection, StateStore } from '../state/state-store.ts'
 import { TsstackError } from '../errors.ts'
@@ -21,12 +13,16 @@ import { log } from '../log.ts'
 import type { ResolvedStack } from './resolved-stack.ts'
 import type { EventLog } from './event-log.ts'
 import { openNameService, type NameService } from './name-service.ts'
+import { planNetwork, type NetworkOrigin } from './network-document.ts'
+import { NetworkLeases, subnetOf } from './network-leases.ts'
 import { openPortPublisher, type PortPublisher } from './port-publisher.ts'
 import type { ContainerRecord, Lease, NetworkDocument } from './records.ts'
 
 export interface StackNetworks {
   /** Idempotent. */
   create(resolved: ResolvedStack, name: string): Promise<void>
+  /** Makes one that belongs to no stack. @throws {ALREADY_EXISTS} */
+  createAlone(definition: NetworkDefinition): Promise<void>
   /** Idempotent; the caller has removed the containers on it. */
   remove(name: string): void
   documents(): NetworkDocument[]
@@ -58,7 +54,6 @@ export interface StackNetworksOptions {
   readonly events: EventLog
 }
 
-const MAX_RECENT = 64
 /** By then the kernel has removed most pairs with their namespaces, at no cost to us; each by name takes it 20 ms. */
 const PAIR_GRACE_MS = 1000
 
@@ -69,22 +64,20 @@ export function openStackNetworks(options: StackNetworksOptions): StackNetworks 
 class Networks implements StackNetworks {
   readonly #options: StackNetworksOptions
   readonly #documents: Collection<NetworkDocument>
-  readonly #leases: Collection<Lease>
+  readonly #leases: NetworkLeases
   readonly #driver: NetworkDriver = openNetworkDriver()
   readonly #names: NameService
   readonly #ports: PortPublisher
-  /** Addresses released a moment ago: connections to their former owner may still be alive. */
-  readonly #recent: string[] = []
   readonly #detachTimers = new Set<NodeJS.Timeout>()
 
   constructor(options: StackNetworksOptions) {
     this.#options = options
     this.#documents = options.state.collection('network')
-    this.#leases = options.state.collection('lease')
+    this.#leases = new NetworkLeases(options.state.collection('lease'))
     const view = {
       containers: options.containers,
       documents: () => this.#documents.values(),
-      leases: () => this.#leases.values(),
+      leases: () => this.#leases.all(),
       leasesOf: (id: string) => this.leasesOf(id),
     }
     this.#names = openNameService(view, options.events)
@@ -101,90 +94,43 @@ class Networks implements StackNetworks {
         `Cannot create network "${name}": the stack has none of that name`,
       )
     const known = this.#documents.get(name)
-    if (known !== undefined && known.stack !== stack.name) {
-      throw new TsstackError(
-        'ALREADY_EXISTS',
-        `Cannot create network "${name}": stack "${known.stack}" has one of that name`,
-      )
-    }
-    const document =
-      known ??
-      this.#plan({
-        name,
-        key,
-        stack: stack.name,
-        definition,
-        endpoints: Object.keys(stack.services).length * 4,
-      })
-    this.#documents.put(name, document) // before it is made: a crash then finds it and makes it
-    await this.#ensure(document)
-    if (known === undefined) {
-      this.#options.events.emit({
-        type: 'network',
-        action: 'create',
-        stack: stack.name,
-        id: name,
-        attributes: { bridge: document.bridge },
-      })
-    }
+    if (known !== undefined && known.stack !== stack.name) throw taken(known)
+    await this.#make(known, {
+      definition,
+      owner: { stack: stack.name, key },
+      expectedEndpoints: Object.keys(stack.services).length * 4,
+    })
   }
 
-  #plan(wanted: {
-    name: string
-    key: string
-    stack: string
-    definition: NetworkDefinition
-    endpoints: number
-  }): NetworkDocument {
-    const { name, definition } = wanted
-    if (definition.driver !== undefined && definition.driver !== 'bridge') {
-      throw new TsstackError(
-        'UNIMPLEMENTED',
-        `Cannot create network "${name}": there is no driver "${definition.driver}"`,
-        { hint: 'Use "bridge"' },
-      )
-    }
-    const config = (definition.ipam?.config ?? []).map(
-      ({ subnet, ip_range, gateway, aux_addresses }) => ({
-        ...(subnet === undefined ? {} : { subnet }),
-        ...(ip_range === undefined ? {} : { ipRange: ip_range }),
-        ...(gateway === undefined ? {} : { gateway }),
-        auxiliary: Object.values(aux_addresses ?? {}),
-      }),
-    )
+  async createAlone(definition: NetworkDefinition): Promise<void> {
+    const known = this.#documents.get(definition.name)
+    if (known !== undefined) throw taken(known)
+    await this.#make(undefined, { definition })
+  }
+
+  async #make(known: NetworkDocument | undefined, origin: NetworkOrigin): Promise<void> {
     const documents = this.#documents.values()
-    const request = {
-      network: name,
-      config,
-      ipv4: definition.enable_ipv4 ?? true,
-      ipv6: definition.enable_ipv6 ?? false,
-      expectedEndpoints: Math.max(wanted.endpoints, 250),
+    const document =
+      known ??
+      planNetwork(origin, {
+        documents,
+        host: this.#driver.listHostSubnets(documents.map(({ bridge }) => bridge)),
+      })
+    this.#documents.put(document.name, document) // before it is made: a crash then finds it and makes it
+    try {
+      await this.#ensure(document)
+    } catch (error) {
+      if (known === undefined) this.remove(document.name) // it can't be: nobody shall wait for it
+      throw error
     }
-    const subnets = planSubnets(request, {
-      networks: documents.flatMap((document) =>
-        document.subnets.flatMap(({ subnet }) => parseSubnet(subnet) ?? []),
-      ),
-      host: this.#driver.listHostSubnets(documents.map(({ bridge }) => bridge)),
-    })
-    const mtu = definition.driver_opts?.['com.docker.network.driver.mtu']
-    return {
-      name,
-      key: wanted.key,
-      stack: wanted.stack,
-      configHash: networkConfigHash(definition),
-      bridge: bridgeName(name),
-      subnets,
-      internal: definition.internal ?? false,
-      ...(mtu === undefined ? {} : { mtu: Number(mtu) }),
-      labels: {
-        ...definition.labels,
-        'com.docker.compose.project': wanted.stack,
-        'com.docker.compose.network': wanted.key,
-      },
-    }
+    if (known === undefined) this.#emit(document, 'create', { bridge: document.bridge })
   }
 
   async #ensure(document: NetworkDocument): Promise<void> {
+    if (document.macvlan !== undefined) {
+      this.#driver.requireInterface(document.macvlan.parent)
+      return
+    }
     this.#driver.ensureNetwork({ ...document, id: document.name })
     await this.#names.listen(document)
     this.#ports.syncNetworks()
@@ -193,17 +139,21 @@ class Networks implements StackNetworks {
   remove(name: string): void {
     const document = this.#documents.get(name)
     if (document === undefined) return
-    this.#names.unlisten(document)
-    this.#driver.removeNetwork(document.bridge)
+    if (document.macvlan === undefined) {
+      this.#names.unlisten(document)
+      this.#driver.removeNetwork(document.bridge)
+    }
     this.#documents.delete(name)
     this.#ports.syncNetworks()
-    this.#options.events.emit({
-      type: 'network',
-      action: 'destroy',
-      stack: document.stack,
-      id: name,
-      attributes: {},
-    })
+    this.#emit(document, 'destroy')
+  }
+
+  #emit(
+    { name, stack }: NetworkDocument,
+    action: string,
+    attributes: Readonly<Record<string, string>> = {},
+  ): void {
+    this.#options.events.emit({ type: 'network', action, stack: stack ?? '', id: name, attributes })
   }
 
   documents(): NetworkDocument[] {
@@ -216,66 +166,43 @@ class Networks implements StackNetworks {
 
   attach(sandbox: Sandbox, record: ContainerRecord): void {
     const { endpoints } = record.config
-    const leases = endpoints.map((endpoint) => ({ endpoint, lease: this.#lease(record, endpoint) }))
-    const best = endpoints.reduce<Endpoint | undefined>(
-      (a, b) => (a !== undefined && a.gatewayPriority >= b.gatewayPriority ? a : b),
-      undefined,
+    const leases = endpoints.map((endpoint) =>
+      this.#leases.take(this.#require(endpoint.network), record, endpoint),
     )
-    const placed = leases.map(({ endpoint, lease }, index): EndpointRecord => {
-      const document = this.#require(endpoint.network)
-      const pairs = [lease.ipv4, lease.ipv6].flatMap((address) => {
-        const subnet = address === undefined ? undefined : subnetOf(document, address)
-        return address === undefined || subnet === undefined ? [] : [{ address, subnet }]
-      })
-      const hasRoute = endpoint === best && !document.internal
-      return {
-        bridge: document.bridge,
-        hostInterface: vethName(record.id, document.name),
-        interfaceName: endpoint.interfaceName ?? `eth${index}`,
-        mac: lease.mac,
-        addresses: pairs.map(
-          ({ address, subnet }) => `${address}/${subnet.subnet.split('/')[1] ?? ''}`,
-        ),
-        gateways: hasRoute ? pairs.map(({ subnet }) => subnet.gateway) : [],
-        ...(document.mtu === undefined ? {} : { mtu: document.mtu }),
-      }
-    })
-    this.#driver.attachEndpoints(sandbox, placed)
+    const wayOut = this.#wayOut(endpoints)
+    this.#driver.attachEndpoints(
+      sandbox,
+      endpoints.map((endpoint, index) => {
+        const document = this.#require(endpoint.network)
+        const lease = leases[index]
+        const addresses = [lease?.ipv4, lease?.ipv6].flatMap((address) => {
+          const subnet = address === undefined ? undefined : subnetOf(document.subnets, address)
+          return address === undefined || subnet === undefined ? [] : [{ address, subnet }]
+        })
+        return {
+          bridge: document.bridge,
+          ...(document.macvlan === undefined ? {} : { macvlan: document.macvlan }),
+          hostInterface: vethName(record.id, document.name),
+          interfaceName: endpoint.interfaceName ?? `eth${index}`,
+          mac: lease?.mac ?? '',
+          addresses: [
+            ...addresses.map(
+              ({ address, subnet }) => `${address}/${subnet.subnet.split('/')[1] ?? ''}`,
+            ),
+            ...(endpoint.linkLocal ?? []).map(withLinkPrefix),
+          ],
+          gateways: endpoint === wayOut ? addresses.map(({ subnet }) => subnet.gateway) : [],
+          ...(document.mtu === undefined ? {} : { mtu: document.mtu }),
+        }
+      }),
+    )
   }
 
-  #lease(record: ContainerRecord, endpoint: Endpoint): Lease {
-    const document = this.#require(endpoint.network)
-    const key = `${document.name}/${record.id}`
-    const known = this.#leases.get(key)
-    if (known !== undefined) return known
-    const used = this.#leases
-      .values()
-      .filter((lease) => lease.network === document.name)
-      .flatMap((lease) => [lease.ipv4 ?? [], lease.ipv6 ?? []].flat())
-    const recent = new Set(this.#recent)
-    const allocate = (family: 4 | 6, requested: string | undefined): string | undefined => {
-      const subnet = document.subnets.find(
-        (candidate) => candidate.subnet.includes(':') === (family === 6),
-      )
-      return subnet === undefined
-        ? undefined
-        : allocateAddress(subnet, used, {
-            network: document.name,
-            recent,
-            ...(requested === undefined ? {} : { requested }),
-          })
-    }
-    const ipv4 = allocate(4, endpoint.ipv4)
-    const ipv6 = allocate(6, endpoint.ipv6)
-    const lease: Lease = {
-      network: document.name,
-      container: record.id,
-      ...(ipv4 === undefined ? {} : { ipv4 }),
-      ...(ipv6 === undefined ? {} : { ipv6 }),
-      mac: endpoint.mac ?? macOf(requireAddress(ipv4 ?? ipv6 ?? '')),
-    }
-    this.#leases.put(key, lease)
-    return lease
+  /** The endpoint with the default route: of those that lead out, the first with the highest priority. */
+  #wayOut(endpoints: readonly Endpoint[]): Endpoint | undefined {
+    return endpoints
+      .filter(({ network }) => !this.#require(network).internal)
+      .toSorted((a, b) => b.gatewayPriority - a.gatewayPriority)[0]
   }
 
   #require(name: string): NetworkDocument {
@@ -290,11 +217,7 @@ class Networks implements StackNetworks {
     this.unpublish(containerId)
     const leases = this.leasesOf(containerId)
     this.#detachLater(leases.map(({ network }) => vethName(containerId, network)))
-    for (const lease of leases) {
-      this.#leases.delete(`${lease.network}/${containerId}`)
-      if (lease.ipv4 !== undefined) this.#recent.push(lease.ipv4)
-    }
-    this.#recent.splice(0, this.#recent.length - MAX_RECENT)
+    this.#leases.release(containerId)
   }
 
   /**
@@ -316,7 +239,7 @@ class Networks implements StackNetworks {
   }
 
   leasesOf(containerId: string): Lease[] {
-    return this.#leases.values().filter((lease) => lease.container === containerId)
+    return this.#leases.of(containerId)
   }
 
   addressOf(containerId: string): string | undefined {
@@ -325,8 +248,10 @@ class Networks implements StackNetworks {
   }
 
   gatewayOf(record: ContainerRecord): string | undefined {
-    const first = record.config.endpoints[0]
-    return first === undefined ? undefined : this.#documents.get(first.network)?.subnets[0]?.gateway
+    const documents = record.config.endpoints.flatMap(
+      ({ network }) => this.#documents.get(network) ?? [],
+    )
+    return documents.find(({ macvlan }) => macvlan === undefined)?.subnets[0]?.gateway
   }
 
   publish(record: ContainerRecord): readonly PublishedPort[] {
@@ -363,9 +288,7 @@ class Networks implements StackNetworks {
       this.#driver.removeNetwork(bridge)
       log.info('bridge swept', { bridge, network })
     }
-    for (const [key, lease] of this.#leases.entries()) {
-      if (this.#options.containers.get(lease.container) === undefined) this.#leases.delete(key)
-    }
+    this.#leases.sweep((id) => this.#options.containers.get(id) !== undefined)
     this.#ports.resume()
   }
 
@@ -377,6 +300,16 @@ class Networks implements StackNetworks {
   }
 }
 
-function subnetOf(document: NetworkDocument, address: string): SubnetRecord | undefined {
-  return document.subnets.find(({ subnet }) => subnet.includes(':') === address.includes(':'))
+/** An address without a prefix of its own, as `link_local_ips` has them: its usual subnet. */
+function withLinkPrefix(address: string): string {
+  return address.includes(':') ? `${address}/64` : `${address}/16`
+}
+
+function taken({ name, stack }: NetworkDocument): TsstackError {
+  const owner = stack === undefined ? 'somebody' : `stack "${stack}"`
+  return new TsstackError(
+    'ALREADY_EXISTS',
+    `Cannot create network "${name}": ${owner} has one of that name`,
+    { hint: 'Mark it "external: true" to use that one, or choose another name' },
+  )
 }

@@ -1,6 +1,7 @@
 /** Stopping, killing and pausing. The caller holds the container's lock, but for kill. */
 import { readFileSync } from 'node:fs'
 import { runPreStopHooks } from './container-hooks.ts'
+import { TsstackError } from '../errors.ts'
 import { emitContainerEvent } from './container-event.ts'
 import type { Context, LiveContainer } from './context.ts'
 import { requireContainer } from './find-container.ts'
@@ -28,14 +29,20 @@ export async function stopContainer(
   if (live === undefined) return
   if (live.cgroup.isFrozen()) live.cgroup.thaw()
   const graceMs = options.graceMs ?? record.config.stopGraceMs
-  const { stopSignal, init } = record.config
   const startedAt = performance.now()
-  if (graceMs > 0) await runPreStopHooks(context, record, graceMs)
+  const hookFailure = await runPreStopHooks(context, record, graceMs)
   const leftMs = graceMs - (performance.now() - startedAt)
-  if (leftMs > 0 && (init || hearsSignal(live.process.pid, stopSignal))) {
+  await endProcess(context, live, leftMs)
+  if (hookFailure !== undefined) throw hookFailure
+}
+
+async function endProcess(context: Context, live: LiveContainer, graceMs: number): Promise<void> {
+  const record = requireContainer(context, live.id)
+  const { stopSignal, init } = record.config
+  if (graceMs > 0 && (init || hearsSignal(live.process.pid, stopSignal))) {
     emitContainerEvent(context, record, 'kill', { signal: String(stopSignal) })
     live.process.signal(stopSignal)
-    if (await exitsWithin(live, leftMs)) return
+    if (await exitsWithin(live, graceMs)) return
   }
   emitContainerEvent(context, record, 'kill', { signal: String(SIGKILL) })
   live.process.signal(SIGKILL)
@@ -89,7 +96,12 @@ export async function killContainer(context: Context, id: string, signal: number
 export function pauseContainer(context: Context, id: string): void {
   const record = requireContainer(context, id)
   const live = context.live.get(id)
-  if (live === undefined || record.state === 'paused') return
+  if (live === undefined) return
+  if (record.state === 'paused')
+    throw new TsstackError(
+      'FAILED_PRECONDITION',
+      `Cannot pause container "${record.config.name}": it is already paused`,
+    )
   live.cgroup.freeze()
   context.containers.put(id, { ...record, state: 'paused' })
   emitContainerEvent(context, record, 'pause')

@@ -146,7 +146,7 @@ describe('hooks', () => {
     await daemon.down(STACK)
     const failing = { command: ['sh', '-c', 'echo broken >&2; exit 3'] }
     const failure = await failureOf(start({ post_start: [failing] }))
-    expect(failure.message).toMatch(/post_start hook .* failed, exit code 3: broken/)
+    expect(failure.message).toMatch(/s hook exited with status 3: broken/)
   })
 
   test('pre_stop runs before the stop signal, not at a crash', async () => {
@@ -187,7 +187,7 @@ describe('hooks', () => {
     expect(await daemon.client.containers({ all: true })).toHaveLength(1)
     const failing = { command: ['sh', '-c', 'echo no data; exit 9'] }
     const failure = await failureOf(start({ pre_start: [failing] }))
-    expect(failure.message).toMatch(/pre_start hook .* failed, exit code 9: no data/)
+    expect(failure.message).toMatch(/s hook exited with status 9: no data/)
   })
 })
 

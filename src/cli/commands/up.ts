@@ -100,6 +100,13 @@ export const command: Command = {
     { name: 'no-log-prefix', kind: 'bool', help: 'No name in front of the lines' },
     { name: 'no-color', kind: 'bool', help: 'No colours' },
     { name: 'yes', short: 'y', kind: 'bool', help: 'Accepted for Docker Compose', hidden: true },
+    { name: 'menu', kind: 'bool', help: 'Accepted for Docker Compose', hidden: true },
+    {
+      name: 'attach-dependencies',
+      kind: 'bool',
+      help: 'Accepted: all services are attached to anyway',
+      hidden: true,
+    },
     { name: 'quiet-pull', kind: 'bool', help: 'Accepted for Docker Compose', hidden: true },
   ],
   examples: [

@@ -1,0 +1,177 @@
+/** The images of services that come from registries: which are to be pulled now, and pulling them. */
+import type { OperationEvent, ProgressEvent, StackSource } from '../api/types.ts'
+import type { Digest } from '../engine/images/image.ts'
+import { formatReference, familiarReference, parseReference } from '../engine/images/reference.ts'
+import { checkSupport } from '../planner/compose-findings.ts'
+import { splitRegistry } from '../registry/image-name.ts'
+import type { Credentials, CredentialsByRegistry } from '../registry/credentials.ts'
+import { TsstackError, toTsstackError } from '../errors.ts'
+import type { Context } from './context.ts'
+import { isPullDue, parsePullPolicy, pullPolicyOf, type PullPolicy } from './pull-policy.ts'
+import { createNumbering, transferProgress } from './transfer-progress.ts'
+
+export interface PullOptions {
+  readonly services: readonly string[]
+  /** Instead of the services' own. */
+  readonly policy?: string | undefined
+  /** Where neither says anything. */
+  readonly otherwise: 'always' | 'missing'
+  readonly ignoreFailures?: boolean
+  readonly credentials?: CredentialsByRegistry | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+type Tell = (event: ProgressEvent) => void
+
+interface Wanted {
+  /** Canonical. */
+  readonly reference: string
+  readonly registry: string
+}
+
+/** The registry image that a reference names; undefined if it names something on disk. */
+function registryImage(reference: string): Wanted | undefined {
+  const parsed = parseReference(reference)
+  if (parsed.transport !== 'docker') return undefined
+  return { reference: formatReference(parsed), registry: splitRegistry(parsed.name).registry }
+}
+
+function isHere(context: Context, reference: string): boolean {
+  try {
+    context.images.inspect(reference)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** An id of an image that is here is no name to pull. */
+function isLocalId(context: Context, reference: string): boolean {
+  return /^(?:sha256:)?[0-9a-f]{4,64}$/.test(reference) && isHere(context, reference)
+}
+
+/** Everything that a service needs an image for: itself, what it mounts, what its hooks run in. */
+function referencesOf({ stack }: StackSource, name: string): string[] {
+  const service = stack.services[name]
+  const mounted = (service?.volumes ?? []).flatMap(({ type, source }) =>
+    type === 'image' && source !== undefined && !Object.hasOwn(stack.services, source)
+      ? [source]
+      : [],
+  )
+  const hooks = (service?.pre_start ?? []).flatMap((hook) => hook.image ?? [])
+  return [...(service?.image === undefined ? [] : [service.image]), ...mounted, ...hooks]
+}
+
+/** What is to be pulled now, each once. */
+function dueImages(context: Context, source: StackSource, options: PullOptions): Wanted[] {
+  const { services, policy: word, otherwise } = options
+  const due = new Map<string, Wanted>()
+  for (const name of services) {
+    const service = source.stack.services[name]
+    if (service === undefined) continue
+    const policy: PullPolicy =
+      word === undefined
+        ? (pullPolicyOf(service) ?? { kind: otherwise })
+        : parsePullPolicy(word)
+    for (const reference of referencesOf(source, name)) {
+      if (isLocalId(context, reference)) continue
+      const wanted = registryImage(reference)
+      if (wanted === undefined) continue
+      const checkedAtMs = context.images.remote.lastPull(reference)?.checkedAtMs
+      const state = { isHere: isHere(context, reference), checkedAtMs, nowMs: Date.now() }
+      if (isPullDue(policy, state)) due.set(wanted.reference, wanted)
+    }
+  }
+  return [...due.values()]
+}
+
+export interface ImagePull extends Wanted {
+  readonly credentials: Credentials | undefined
+  readonly signal: AbortSignal | undefined
+  readonly number: () => number
+}
+
+/** Pulls one image and tells of it. */
+export async function pullOne(
+  context: Context,
+  { reference, credentials, signal, number }: ImagePull,
+  tell: (event: OperationEvent) => void,
+): Promise<void> {
+  const name = familiarReference(reference)
+  const words = ['Pulling', 'Pulled'] as const
+  const progress = transferProgress(tell, { name, number, words })
+  try {
+    const { onLayer } = progress
+    const { isNew } = await context.images.remote.pull(reference, { credentials, signal, onLayer })
+    progress.done(isNew ? undefined : 'up to date')
+  } catch (error) {
+    progress.failed(error)
+    throw error
+  }
+}
+
+/**
+ * Pulls what is due, all at once.
+ * @returns how many
+ * @throws the first failure, when all have ended; unless failures are ignored
+ */
+export async function pullServices(
+  context: Context,
+  source: StackSource,
+  options: PullOptions,
+  tell: Tell,
+): Promise<number> {
+  const { credentials = {}, signal, ignoreFailures } = options
+  const due = dueImages(context, source, options)
+  const number = createNumbering()
+  const failures: unknown[] = []
+  const pull = async ({ reference, registry }: Wanted): Promise<void> => {
+    const one = { reference, registry, credentials: credentials[registry], signal, number }
+    await pullOne(context, one, tell).catch((error: unknown) => failures.push(error))
+  }
+  await Promise.all(due.map(pull))
+  const [first] = failures
+  if (first === undefined) return due.length
+  if (ignoreFailures !== true || toTsstackError(first).code === 'CANCELLED')
+    throw toTsstackError(first)
+  for (const failure of failures)
+    tell({ type: 'warning', message: toTsstackError(failure).message })
+  return due.length
+}
+
+/**
+ * The ids that the images of services would have if they were pulled now, of those that would be: for a plan, which
+ * fetches no layers.
+ */
+export async function lookUpServices(
+  context: Context,
+  source: StackSource,
+  options: PullOptions,
+): Promise<{ readonly ids: Readonly<Record<string, Digest>>; readonly warnings: readonly string[] }> {
+  const { credentials = {} } = options
+  const due = dueImages(context, source, options)
+  const found = new Map<string, Digest>()
+  const lookUp = async ({ reference, registry }: Wanted): Promise<void> => {
+    const login = { credentials: credentials[registry] }
+    found.set(reference, await context.images.remote.lookUp(reference, login))
+  }
+  await Promise.all(due.map(lookUp))
+  const ids = options.services.flatMap((name): [string, Digest][] => {
+    const image = source.stack.services[name]?.image
+    const id = image === undefined ? undefined : found.get(registryImage(image)?.reference ?? '')
+    return id === undefined ? [] : [[name, id]]
+  })
+  const looked = new Set(ids.map(([name]) => name))
+  const platform = `linux/${process.arch === 'arm64' ? 'arm64' : 'amd64'}`
+  return { ids: Object.fromEntries(ids), warnings: checkSupport(source.stack, looked, { platform }) }
+}
+
+/** @throws {INVALID_ARGUMENT} a reference to something on disk */
+export function wantedImage(reference: string): Wanted {
+  const wanted = registryImage(reference)
+  if (wanted !== undefined) return wanted
+  throw new TsstackError(
+    'INVALID_ARGUMENT',
+    `Cannot use "${reference}" with a registry: it is not the name of an image in one`,
+  )
+}
