@@ -13,11 +13,11 @@ export interface ConfigFormat {
 }
 
 /** The stack as a plain tree with its sections in a fixed order, empty ones left out, services in their order. */
-export function toConfigModel(stack: Stack): Record<string, unknown> {
+export function toConfigModel(stack: Partial<Stack>): Record<string, unknown> {
   const model: Record<string, unknown> = {}
   const rest = Object.keys(stack).filter((key) => !FIRST.includes(key))
   for (const key of [...FIRST, ...rest]) {
-    const value = (stack as unknown as Record<string, unknown>)[key]
+    const value = (stack as Record<string, unknown>)[key]
     const isEmpty = SECTIONS.has(key) && Object.keys(value ?? {}).length === 0
     if (value !== undefined && !isEmpty) model[key] = value
   }
@@ -25,7 +25,10 @@ export function toConfigModel(stack: Stack): Record<string, unknown> {
 }
 
 /** The canonical model as text, ending in a newline. */
-export function formatConfig(stack: Stack, { format, escape = true }: ConfigFormat): string {
+export function formatConfig(
+  stack: Partial<Stack>,
+  { format, escape = true }: ConfigFormat,
+): string {
   const model = escape ? escapeDollars(toConfigModel(stack)) : toConfigModel(stack)
   if (format === 'json') return `${JSON.stringify(model, null, 2)}\n`
   // As YAML 1.1 too, so that no reader takes "yes", "017" or a date for anything but text.

@@ -97,19 +97,28 @@ const LISTS: Readonly<Record<string, (stack: Stack) => string>> = {
   images: (stack) => lines(Object.entries(stack.services).map((pair) => imageOf(stack, pair))),
 }
 
+async function pinned(stack: Stack, { env }: CommandContext): Promise<Stack> {
+  const { pinImages } = await import('../image-digests.ts')
+  return pinImages(stack, env)
+}
+
 async function render(context: CommandContext): Promise<string> {
   const { flags } = context
   if (flags.bool('variables')) return formatVariables(context)
   if (flags.bool('environment')) return formatEnvironment(context)
   if (flags.bool('profiles')) return formatProfiles(context)
-  const { stack } = await loadSource(context, readPhases(context))
+  const { stack: loaded } = await loadSource(context, readPhases(context))
+  const isLock = flags.bool('lock-image-digests')
+  const stack =
+    isLock || flags.bool('resolve-image-digests') ? await pinned(loaded, context) : loaded
   const list = Object.keys(LISTS).find((name) => flags.bool(name))
   if (list !== undefined) return LISTS[list]?.(stack) ?? ''
   const hash = flags.text('hash')
   if (hash !== undefined) return formatHashes(stack, hash)
   const { formatConfig } = await import('../../spec/config-output.ts')
   const format = flags.text('format') === 'json' ? 'json' : 'yaml'
-  return formatConfig(stack, { format, escape: !flags.bool('no-interpolate') })
+  const shown = isLock ? (await import('../image-digests.ts')).onlyImages(stack) : stack
+  return formatConfig(shown, { format, escape: !flags.bool('no-interpolate') })
 }
 
 async function checkForMachines(context: CommandContext): Promise<number> {
@@ -172,6 +181,16 @@ export const command: Command = {
       kind: 'text',
       value: 'SERVICES',
       help: 'A hash of these services, "*" for all',
+    },
+    {
+      name: 'resolve-image-digests',
+      kind: 'bool',
+      help: 'Pin each image to the digest that its registry has for it now',
+    },
+    {
+      name: 'lock-image-digests',
+      kind: 'bool',
+      help: 'Only the pinned images: a file to merge over this one',
     },
     { name: 'no-interpolate', kind: 'bool', help: 'Leave variables as they are written' },
     { name: 'no-normalize', kind: 'bool', help: 'Add no default network and no names' },
