@@ -11,6 +11,8 @@
  *   POST   /v1/stacks/:stack/down               DownRequest -> stream of ProgressEvent
  *   POST   /v1/stacks/:stack/lifecycle          LifecycleRequest -> stream of ProgressEvent
  *   GET    /v1/stacks/:stack/logs?LogsQuery     stream of LogLine
+ *   POST   /v1/stacks/:stack/pull               PullRequest -> stream of ProgressEvent   (image-types.ts, as all of images)
+ *   POST   /v1/stacks/:stack/push               PushRequest -> stream of ProgressEvent
  *   POST   /v1/stacks/:stack/run                RunRequest -> { id } (a created, not started one-off container)
  *   GET    /v1/containers?stack=&all=           ContainerSummary[]
  *   GET    /v1/containers/:id                   ContainerDetail   (:id is an id, a unique prefix of it, or a name)
@@ -25,8 +27,19 @@
  *   GET    /v1/stats?stack=&stream=             stream of StatsSample (a round for all containers each second)
  *   GET    /v1/events?stack=&since=&follow=     stream of EngineEvent
  *   GET    /v1/images                           ImageSummary[]
- *   GET    /v1/volumes?stack=                   VolumeSummary[]
+ *   …      /v1/images/…  /v1/registries/…  /v1/system/…   see image-types.ts
+ *   GET    /v1/volumes?stack=&sizes=            VolumeSummary[]
+ *   POST   /v1/volumes                          VolumeRequest -> 204
+ *   GET    /v1/volumes/:name                    VolumeDetail
+ *   DELETE /v1/volumes/:name                    204
+ *   POST   /v1/volumes/prune?all=               PruneResult   (all: those with a name, too)
+ *   GET    /v1/volumes/:name/archive            a tar archive (application/x-tar)
+ *   POST   /v1/volumes/:name/archive            a tar archive -> 204
  *   GET    /v1/networks?stack=                  NetworkSummary[]
+ *   POST   /v1/networks                         NetworkRequest -> 204
+ *   GET    /v1/networks/:name                   NetworkDetail
+ *   DELETE /v1/networks/:name                   204
+ *   POST   /v1/networks/prune                   PruneResult
  *
  * exec and attach are HTTP upgrades (`Connection: Upgrade`, `Upgrade: tsstack`); exec's request is JSON, base64 in the
  * header `x-tsstack-exec`. After 101 both sides speak frames.
@@ -37,6 +50,7 @@ import type { ContainerState, HealthState } from '../planner/observed-state.ts'
 import type { Plan } from '../planner/plan.ts'
 import type { StackContents } from '../spec/loaded-stack.ts'
 import type { Stack } from '../spec/stack.ts'
+import type { CredentialsByRegistry } from '../registry/credentials.ts'
 
 export interface Version {
   readonly version: string
@@ -77,7 +91,11 @@ export interface UpRequest extends StackSource {
     /** Answer only when the services are running or healthy. */
     readonly wait?: boolean
     readonly waitTimeoutSeconds?: number
+    /** Of images from registries, instead of the services' own `pull_policy`. */
+    readonly pull?: 'always' | 'missing' | 'never'
   }
+  /** For pulls; not kept. */
+  readonly credentials?: CredentialsByRegistry
 }
 
 export interface PlanResponse {
@@ -109,12 +127,17 @@ export type ProgressEvent =
   | {
       readonly type: 'operation'
       readonly id: number
-      readonly resource: 'network' | 'volume' | 'image' | 'container' | 'service'
+      readonly resource: 'network' | 'volume' | 'image' | 'layer' | 'container' | 'service'
       readonly name: string
       /** What is being done, as a participle pair: `Creating`/`Created`, `Waiting`/`Healthy`. */
       readonly action: string
-      readonly status: 'started' | 'done' | 'failed'
+      readonly status: 'started' | 'progress' | 'done' | 'failed'
       readonly detail?: string
+      /** Of a layer: its image. */
+      readonly parent?: string
+      /** Bytes of a transfer. */
+      readonly current?: number
+      readonly total?: number
       readonly elapsedMs?: number
     }
   | { readonly type: 'warning'; readonly message: string }
@@ -169,6 +192,8 @@ export interface RunRequest extends StackSource {
   readonly remove?: boolean
   readonly capAdd?: readonly string[]
   readonly capDrop?: readonly string[]
+  /** For pulls; not kept. */
+  readonly credentials?: CredentialsByRegistry
 }
 
 export interface PublishedPort {
@@ -288,15 +313,66 @@ export interface ImageSummary {
 export interface VolumeSummary {
   readonly name: string
   readonly stack?: string
+  readonly driver: string
   readonly mountpoint: string
   readonly createdAt: string
   readonly labels: Readonly<Record<string, string>>
+  /** On the disk; only where it was asked for, and not for what lies elsewhere (nfs, cifs, bind). */
+  readonly sizeBytes?: number
+}
+
+export interface VolumeDetail extends VolumeSummary {
+  readonly options: Readonly<Record<string, string>>
+  /** Names of the containers that mount it, running or not. */
+  readonly containers: readonly string[]
+}
+
+export interface VolumeRequest {
+  readonly name: string
+  readonly labels?: Readonly<Record<string, string>>
+  /** Of the local driver: `type`, `o`, `device`. */
+  readonly options?: Readonly<Record<string, string>>
+}
+
+export interface PruneResult {
+  readonly removed: readonly string[]
+  readonly reclaimedBytes: number
 }
 
 export interface NetworkSummary {
   readonly name: string
   readonly stack?: string
+  readonly driver: string
   readonly bridge: string
   readonly subnets: readonly string[]
   readonly internal: boolean
+}
+
+export interface NetworkDetail extends NetworkSummary {
+  readonly gateways: readonly string[]
+  readonly parent?: string
+  readonly mtu?: number
+  readonly labels: Readonly<Record<string, string>>
+  readonly createdAt?: string
+  readonly containers: readonly {
+    readonly id: string
+    readonly name: string
+    readonly ipv4?: string
+    readonly ipv6?: string
+    readonly mac: string
+  }[]
+}
+
+export interface NetworkRequest {
+  readonly name: string
+  readonly driver?: string
+  readonly subnets?: readonly {
+    readonly subnet: string
+    readonly ipRange?: string
+    readonly gateway?: string
+  }[]
+  readonly internal?: boolean
+  readonly ipv6?: boolean
+  readonly options?: Readonly<Record<string, string>>
+  readonly labels?: Readonly<Record<string, string>>
 }

@@ -10,21 +10,31 @@ import type {
   LifecycleRequest,
   LogLine,
   LogsQuery,
+  NetworkDetail,
+  NetworkRequest,
   NetworkSummary,
   PlanResponse,
   ProgressEvent,
+  PruneResult,
   RunRequest,
   StackSummary,
   StatsSample,
   TopResponse,
   UpRequest,
   Version,
+  VolumeDetail,
+  VolumeRequest,
   VolumeSummary,
 } from '../api/types.ts'
+import { imageCalls, type ImageClient } from './image-client.ts'
 import { createSession } from './session.ts'
 import type { Session } from './session.ts'
 import { createTransport } from './transport.ts'
-import type { Call } from './transport.ts'
+import type { Call, Transport } from './transport.ts'
+
+type ResourceCall =
+  | ('volumes' | 'volume' | 'createVolume' | 'removeVolume' | 'pruneVolumes')
+  | ('networks' | 'network' | 'createNetwork' | 'removeNetwork' | 'pruneNetworks')
 
 type Query = Readonly<Record<string, string | number | boolean | undefined>>
 
@@ -33,7 +43,7 @@ type Query = Readonly<Record<string, string | number | boolean | undefined>>
  * functions throw what the daemon answered as TsstackError, UNAVAILABLE when it can't be reached, CANCELLED when the
  * signal was raised.
  */
-export interface Client {
+export interface Client extends ImageClient {
   version(): Promise<Version>
   doctor(): Promise<readonly DoctorCheck[]>
   stacks(): Promise<readonly StackSummary[]>
@@ -84,8 +94,16 @@ export interface Client {
     signal?: AbortSignal,
   ): AsyncGenerator<readonly EngineEvent[], void>
   images(): Promise<readonly ImageSummary[]>
-  volumes(stack?: string): Promise<readonly VolumeSummary[]>
+  volumes(stack?: string, options?: { readonly sizes?: boolean }): Promise<readonly VolumeSummary[]>
+  volume(name: string): Promise<VolumeDetail>
+  createVolume(request: VolumeRequest): Promise<void>
+  removeVolume(name: string): Promise<void>
+  pruneVolumes(options: { readonly all: boolean }): Promise<PruneResult>
   networks(stack?: string): Promise<readonly NetworkSummary[]>
+  network(name: string): Promise<NetworkDetail>
+  createNetwork(request: NetworkRequest): Promise<void>
+  removeNetwork(name: string): Promise<void>
+  pruneNetworks(): Promise<PruneResult>
 }
 
 function withQuery(path: string, query: Query): string {
@@ -119,6 +137,7 @@ interface Calls {
   /** Of whatever the caller says it is. */
   readonly stream: (call: Call) => AsyncGenerator<readonly never[], void>
   readonly session: (call: Call) => Promise<Session>
+  readonly transport: Transport
 }
 
 function createCalls(options: ClientOptions): Calls {
@@ -131,6 +150,7 @@ function createCalls(options: ClientOptions): Calls {
     },
   })
   return {
+    transport,
     get: (path, query = {}, signal) =>
       transport.json({ method: 'GET', path: withQuery(path, query), signal }),
     post: (path, body, signal) => transport.json({ method: 'POST', path, body, signal }),
@@ -145,7 +165,7 @@ function createCalls(options: ClientOptions): Calls {
 
 /** Makes no connection by itself. The daemon's answers are taken at their word: it is the same program. */
 export function createClient(options: ClientOptions): Client {
-  const { get, post, remove, stream, session } = createCalls(options)
+  const { get, post, remove, stream, session, transport } = createCalls(options)
   const progress = (
     path: string,
     body: unknown,
@@ -191,7 +211,39 @@ export function createClient(options: ClientOptions): Client {
     events: (query, signal) =>
       stream({ method: 'GET', path: withQuery('/v1/events', query), signal }),
     images: async () => (await get('/v1/images')) as readonly ImageSummary[],
-    volumes: async (stack) => (await get('/v1/volumes', { stack })) as readonly VolumeSummary[],
+    ...imageCalls({ get, post, progress, transport }),
+    ...resourceCalls({ get, post, remove }),
+  }
+}
+
+/** Volumes and networks. */
+function resourceCalls({
+  get,
+  post,
+  remove,
+}: Pick<Calls, 'get' | 'post' | 'remove'>): Pick<Client, ResourceCall> {
+  const volume = (name: string): string => `/v1/volumes/${encodeURIComponent(name)}`
+  const network = (name: string): string => `/v1/networks/${encodeURIComponent(name)}`
+  return {
+    volumes: async (stack, { sizes } = {}) =>
+      (await get('/v1/volumes', { stack, sizes })) as readonly VolumeSummary[],
+    volume: async (name) => (await get(volume(name))) as VolumeDetail,
+    createVolume: async (request) => {
+      await post('/v1/volumes', request)
+    },
+    removeVolume: async (name) => {
+      await remove(volume(name))
+    },
+    pruneVolumes: async (options) =>
+      (await post(withQuery('/v1/volumes/prune', options))) as PruneResult,
     networks: async (stack) => (await get('/v1/networks', { stack })) as readonly NetworkSummary[],
+    network: async (name) => (await get(network(name))) as NetworkDetail,
+    createNetwork: async (request) => {
+      await post('/v1/networks', request)
+    },
+    removeNetwork: async (name) => {
+      await remove(network(name))
+    },
+    pruneNetworks: async () => (await post('/v1/networks/prune')) as PruneResult,
   }
 }

@@ -7,7 +7,10 @@
 import { chmodSync, chownSync, mkdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { openCgroupDriver } from '../engine/cgroup/open-cgroup-driver.ts'
+import { isDigest, type Digest } from '../engine/images/image.ts'
 import { openImageStore } from '../engine/images/image-store.ts'
+import { readRegistrySettings } from '../registry/registry-settings.ts'
+import type { ContainerConfig } from '../engine/container-config.ts'
 import { openSnapshotter } from '../engine/images/open-snapshotter.ts'
 import { lockFile } from '../kernel/file-lock.ts'
 import { routineAddress } from '../kernel/syscall-list.ts'
@@ -20,6 +23,7 @@ import { createLocks } from '../reconciler/locks.ts'
 import type { StackRecord, ContainerRecord, VolumeRecord } from '../reconciler/records.ts'
 import { securityProfile } from '../reconciler/security-profile.ts'
 import { openStackNetworks } from '../reconciler/stack-networks.ts'
+import { createVolumeMounts } from '../reconciler/volume-mounts.ts'
 import { openStateStore } from '../state/state-store.ts'
 import { openVolumeStore } from '../volumes/volume-store.ts'
 import { log, setLogLevel } from '../log.ts'
@@ -78,7 +82,9 @@ function buildContext({ stateDir, storageDriver, cgroupParent }: Settings): Cont
     return made
   }
   const state = openStateStore(path.join(stateDir, 'state.db'))
-  const images = openImageStore(directory('images'))
+  const images = openImageStore(directory('images'), {
+    registries: readRegistrySettings(process.env),
+  })
   const containers = state.collection<ContainerRecord>('container')
   const events = openEventLog(state)
   const networks = openStackNetworks({ state, containers, events })
@@ -91,6 +97,7 @@ function buildContext({ stateDir, storageDriver, cgroupParent }: Settings): Cont
     images,
     snapshotter: openSnapshotter(storageDriver, directory('snapshots'), images),
     volumes: openVolumeStore(directory('volumes')),
+    volumeMounts: createVolumeMounts(),
     cgroups: openCgroupDriver(cgroupParent),
     networks,
     events,
@@ -115,9 +122,15 @@ function prepareFirstStart(): void {
   routineAddress()
 }
 
+/** Its own, and those that it mounts. */
+function imagesOf({ image, mounts }: ContainerConfig): Digest[] {
+  const mounted = mounts.flatMap((mount) => (mount.kind === 'image' ? [mount.image.id] : []))
+  return [image.id, ...mounted].filter(isDigest)
+}
+
 /** Images that were replaced (programs of the host changed) and that no container uses any more. */
 function pruneImages(context: Context): void {
-  const inUse = new Set(context.containers.values().map(({ config }) => config.image.id))
+  const inUse = new Set(context.containers.values().flatMap(({ config }) => imagesOf(config)))
   context.images.prune({ inUse }).catch((error: unknown) => {
     log.warn('images could not be pruned', { error })
   })

@@ -5,9 +5,11 @@ import type {
   ExecRequest,
   LifecycleRequest,
   LogsQuery,
+  NetworkRequest,
   Resize,
   RunRequest,
   UpRequest,
+  VolumeRequest,
 } from '../api/types.ts'
 
 const MAX_TEXT = 1 << 20
@@ -34,12 +36,22 @@ const stack = z.looseObject({
   secrets: resources,
 })
 
-const source = {
+/** Of a stack and what it came from. */
+export const source = {
   stack,
   files: texts,
   workingDir: text.startsWith('/'),
   contents: z.object({ configs: z.record(text, z.base64()), secrets: z.record(text, z.base64()) }),
 }
+
+/** By registry. */
+export const credentials = z.record(
+  z.string().max(300),
+  z.union([
+    z.strictObject({ username: text, password: text }),
+    z.strictObject({ identityToken: text }),
+  ]),
+)
 
 const upOptions = z.object({
   services: texts.exactOptional(),
@@ -53,6 +65,7 @@ const upOptions = z.object({
   timeoutSeconds: seconds.exactOptional(),
   wait: z.boolean().exactOptional(),
   waitTimeoutSeconds: seconds.exactOptional(),
+  pull: z.enum(['always', 'missing', 'never']).exactOptional(),
 })
 
 /** The stack's own type is finer than what is checked here. */
@@ -61,6 +74,7 @@ type Typed<T> = z.ZodType<T>
 export const upRequest = z.strictObject({
   ...source,
   options: upOptions,
+  credentials: credentials.exactOptional(),
 }) as unknown as Typed<UpRequest>
 
 export const downRequest = z.strictObject({
@@ -104,6 +118,7 @@ export const runRequest = z.strictObject({
   remove: z.boolean().exactOptional(),
   capAdd: texts.exactOptional(),
   capDrop: texts.exactOptional(),
+  credentials: credentials.exactOptional(),
 }) as unknown as Typed<RunRequest>
 
 const size = z.int().min(1).max(10_000)
@@ -152,3 +167,38 @@ export const eventsQuery = z.strictObject({
   follow: flag.exactOptional(),
 })
 export const stackQuery = z.strictObject({ stack: text.exactOptional() })
+export const volumesQuery = z.strictObject({
+  stack: text.exactOptional(),
+  sizes: flag.exactOptional(),
+})
+export const pruneQuery = z.strictObject({ all: flag.exactOptional() })
+
+const resourceName = z
+  .string()
+  .regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/)
+  .max(255)
+
+export const volumeRequest: Typed<VolumeRequest> = z.strictObject({
+  name: resourceName,
+  labels: dictionary.exactOptional(),
+  options: dictionary.exactOptional(),
+})
+
+export const networkRequest: Typed<NetworkRequest> = z.strictObject({
+  name: resourceName,
+  driver: text.exactOptional(),
+  subnets: z
+    .array(
+      z.strictObject({
+        subnet: text,
+        ipRange: text.exactOptional(),
+        gateway: text.exactOptional(),
+      }),
+    )
+    .max(16)
+    .exactOptional(),
+  internal: z.boolean().exactOptional(),
+  ipv6: z.boolean().exactOptional(),
+  options: dictionary.exactOptional(),
+  labels: dictionary.exactOptional(),
+})

@@ -6,7 +6,10 @@ import { log } from '../log.ts'
 import { versionHeader, VERSION_HEADER } from '../version.ts'
 import { containerRoutes } from './routes/containers.ts'
 import { engineRoutes } from './routes/engine.ts'
+import { imageRoutes } from './routes/images.ts'
+import { networkRoutes } from './routes/networks.ts'
 import { stackRoutes } from './routes/stacks.ts'
+import { volumeRoutes } from './routes/volumes.ts'
 import { acceptSessions } from './sessions.ts'
 
 /** A stack of thousands of services with its configs and secrets. */
@@ -34,6 +37,9 @@ export function createServer(context: Context, stateDir: string): FastifyInstanc
     return reply.code(404).send(failure.toBody())
   })
   engineRoutes(app, context, stateDir)
+  imageRoutes(app, context)
+  networkRoutes(app, context)
+  volumeRoutes(app, context)
   stackRoutes(app, context)
   containerRoutes(app, context)
   acceptSessions(app.server, context)

@@ -8,6 +8,9 @@ import type { DeviceRule, ResourceLimits } from './cgroup/resource-limits.ts'
 /** How mounts and unmounts below it pass between host and container (man 7 mount_namespaces). */
 export type Propagation = 'private' | 'slave' | 'shared'
 
+/** `folder`: whoever owns the mounted directory or file. */
+export type BindOwner = 'folder' | { readonly uid: number; readonly gid: number }
+
 /** What is mounted at `target`, an absolute path in the container. */
 export type ContainerMount = { readonly target: string } & (
   | {
@@ -16,8 +19,12 @@ export type ContainerMount = { readonly target: string } & (
       readonly readOnly: boolean
       readonly recursive: boolean
       readonly propagation: Propagation
+      /** false: what is mounted below it stays writable though it is read-only itself. */
+      readonly readOnlyBelow?: boolean
       /** Make the source a directory when it is missing. */
       readonly createSource: boolean
+      /** Who on the disk is the container's root; absent: the same ids as in the container. */
+      readonly owner?: BindOwner
     }
   | {
       readonly kind: 'volume'
@@ -27,6 +34,13 @@ export type ContainerMount = { readonly target: string } & (
       readonly readOnly: boolean
       /** Do not seed an empty volume with what the image has at the target. */
       readonly noCopy: boolean
+    }
+  | {
+      /** The files of another image. */
+      readonly kind: 'image'
+      readonly image: { readonly reference: string; readonly id: string }
+      readonly subpath?: string
+      readonly readOnly: true
     }
   | {
       readonly kind: 'tmpfs'
@@ -96,6 +110,8 @@ export interface Endpoint {
   readonly ipv4?: string
   readonly ipv6?: string
   readonly mac?: string
+  /** More addresses, of the link only. */
+  readonly linkLocal?: readonly string[]
   readonly priority: number
   readonly gatewayPriority: number
 }

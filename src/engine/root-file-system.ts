@@ -2,33 +2,25 @@
  * From a ContainerConfig to the mounts of a StartRequest. All file systems that the daemon can make are made here,
  * detached; those that need the container's namespaces (proc, sysfs, mqueue, cgroup) are listed for the child.
  */
-import { statSync } from 'node:fs'
-import { AT_FDCWD, MountAttribute, MountFlag, Open } from '../kernel/constants.ts'
+import { MountAttribute, MountFlag } from '../kernel/constants.ts'
 import {
   changeMount,
   cloneTree,
   mountFileSystem,
   type FsOptions,
 } from '../kernel/detached-mount.ts'
-import { openConfined } from '../kernel/file-calls.ts'
 import { syscall } from '../kernel/libc.ts'
 import type { FdScope } from '../kernel/fd-scope.ts'
 import type { Mount } from '../kernel/mount.ts'
 import { TsstackError } from '../errors.ts'
-import type { ContainerConfig, ContainerMount } from './container-config.ts'
+import type { ContainerConfig } from './container-config.ts'
 import { ensureDirectory, openMountPoint, type ContainerRoot } from './container-root.ts'
 import { createDeviceTree, createTerminals } from './device-tree.ts'
 import { createFileTree, type TreeFile } from './file-tree.ts'
 import type { DeviceNode } from './host-devices.ts'
+import { openHostMount, openLocation, type HostMount, type MountSource } from './host-mount.ts'
 import type { Attachment, InnerMount, StartRequest } from './start-container.ts'
 import type { StackUserNamespace } from './user-namespace.ts'
-
-/** A volume or bind source, looked up: where it lies on the host. */
-export interface MountSource {
-  readonly mount: ContainerMount
-  /** Absent for a tmpfs. */
-  readonly path?: string
-}
 
 export interface RootRequest {
   readonly config: ContainerConfig
@@ -250,12 +242,13 @@ class RootBuilder {
       this.#attach(mount.target, this.#tmpfs(this.#shiftIds(mount.options), attributes))
       return
     }
-    const sourcePath = source.path ?? ''
-    const kind = statSync(sourcePath).isDirectory() ? 'directory' : 'file'
-    const recursive = mount.kind === 'bind' && mount.recursive
-    const propagation = mount.kind === 'bind' ? PROPAGATION[mount.propagation] : MountFlag.PRIVATE
-    const fd = this.#cloneHost(sourcePath, { readOnly: mount.readOnly, recursive, propagation })
-    this.#attach(mount.target, fd, { kind, creationPath: sourcePath })
+    const { userns, config } = this.#request
+    const { fd, kind, root } = openHostMount(source, {
+      ...(userns === undefined ? {} : { usernsFd: userns.fd }),
+      allowDevices: config.privileged,
+      scope: this.#scope,
+    })
+    this.#attach(mount.target, fd, { kind, root })
   }
 
   addFiles(files: readonly TreeFile[], options: { readonly readOnly: boolean }): void {
@@ -297,40 +290,15 @@ class RootBuilder {
     return 'mode' in options ? shifted : [['mode', '1777'], ...shifted]
   }
 
-  /** A part of the host's tree, with ids as the container knows them. */
-  #cloneHost(
-    source: string,
-    options: {
-      readonly readOnly: boolean
-      readonly recursive: boolean
-      readonly propagation: number
-    },
-  ): number {
-    const { recursive, propagation } = options
-    const fd = this.#scope.add(cloneTree(source, { recursive }))
-    const { userns, config } = this.#request
-    const set =
-      (options.readOnly ? MountAttribute.RDONLY : 0) |
-      (config.privileged ? 0 : MountAttribute.NODEV)
-    changeMount(fd, { set, propagation, recursive })
-    if (userns !== undefined) mapIds(fd, userns, { source, recursive })
-    return fd
-  }
-
   #attach(
     target: string,
     mountFd: number,
-    of: { kind?: 'directory' | 'file'; creationPath?: string } = {},
+    of: { readonly kind?: HostMount['kind']; readonly root?: HostMount['root'] } = {},
   ): void {
     this.#attachments.push({ mountFd, targetFd: this.#target(target, of.kind ?? 'directory') })
     if (of.kind === 'file') return
-    // Below an ID-mapped mount the daemon's own id does not exist: it creates in the source instead, as its owner 0.
-    const source = of.creationPath
-    const root: ContainerRoot =
-      source === undefined
-        ? { fd: mountFd, creationFd: mountFd, owner: this.#owner }
-        : { fd: mountFd, creationFd: this.#scope.add(openLocation(source)), owner: 0 }
-    this.#places.push({ path: target, root })
+    const root = of.root ?? { creationFd: mountFd, owner: this.#owner }
+    this.#places.push({ path: target, root: { fd: mountFd, ...root } })
   }
 
   /** The deepest tree that holds a path, and the path in it. */
@@ -353,37 +321,7 @@ class RootBuilder {
   }
 }
 
-/** Without one of its own a copy would be a peer of the host's mount: what is mounted in one would show in the other. */
-const PROPAGATION = {
-  private: MountFlag.PRIVATE,
-  slave: MountFlag.SLAVE,
-  shared: MountFlag.SHARED,
-} as const
-
 const SAFE_ATTRIBUTES = MountAttribute.NOSUID | MountAttribute.NODEV | MountAttribute.NOEXEC
-
-function openLocation(source: string): number {
-  return openConfined(AT_FDCWD, source, { flags: Open.PATH, resolve: 0 })
-}
-
-function mapIds(
-  fd: number,
-  userns: StackUserNamespace,
-  of: { readonly source: string; readonly recursive: boolean },
-): void {
-  try {
-    changeMount(fd, { usernsFd: userns.fd, recursive: of.recursive })
-  } catch (error) {
-    throw new TsstackError(
-      'FAILED_PRECONDITION',
-      `Cannot map ids of "${of.source}": its file system does not support it`,
-      {
-        cause: error,
-        hint: 'Set "userns_mode: host" on the service, or mount from another file system',
-      },
-    )
-  }
-}
 
 /**
  * Makes the detached root mount of a snapshot.

@@ -12,10 +12,12 @@ import {
   OPEN_TREE_CLONE,
   Open,
 } from './constants.ts'
-import { SyscallError, syscall, trySyscall } from './libc.ts'
+import { SyscallError, syscall, trySyscall, trySyscallAsync } from './libc.ts'
 
 const FSOPEN_CLOEXEC = 1
 const FSMOUNT_CLOEXEC = 1
+const MAX_REASONS = 8
+const MAX_REASON_BYTES = 1024
 
 /** An option of a file system: `true` is a flag without a value; several values are given one after the other. */
 export type FsOptions = readonly (readonly [name: string, value: string | true])[]
@@ -29,14 +31,7 @@ export type FsOptions = readonly (readonly [name: string, value: string | true])
 export function mountFileSystem(type: string, options: FsOptions, attributes = 0): number {
   const context = syscall('fsopen', type, FSOPEN_CLOEXEC)
   try {
-    for (const [name, value] of options) {
-      const result =
-        value === true
-          ? trySyscall('fsconfig', context, FsConfig.SET_FLAG, name, 0, 0)
-          : trySyscall('fsconfig', context, FsConfig.SET_STRING, name, value, 0)
-      if (result < 0)
-        throw new SyscallError('fsconfig', -result, `${type}: ${name}=${String(value)}`)
-    }
+    configure(context, type, options)
     const created = trySyscall('fsconfig', context, FsConfig.CREATE, 0, 0, 0)
     if (created < 0) throw new SyscallError('fsconfig', -created, type)
     return syscall('fsmount', context, FSMOUNT_CLOEXEC, attributes)
@@ -46,12 +41,72 @@ export function mountFileSystem(type: string, options: FsOptions, attributes = 0
 }
 
 /**
+ * The same for a file system that is mounted over a network: it waits on another thread, for minutes if need be.
+ * @throws {SyscallError} with what the kernel says of its reasons
+ */
+export async function mountRemoteFileSystem(
+  type: string,
+  options: FsOptions,
+  attributes = 0,
+): Promise<number> {
+  const context = syscall('fsopen', type, FSOPEN_CLOEXEC)
+  try {
+    configure(context, type, options)
+    const created = await trySyscallAsync('fsconfig', context, FsConfig.CREATE, 0, 0, 0)
+    if (created < 0) throw refusal(context, -created, type)
+    return syscall('fsmount', context, FSMOUNT_CLOEXEC, attributes)
+  } finally {
+    closeSync(context)
+  }
+}
+
+function configure(context: number, type: string, options: FsOptions): void {
+  for (const [name, value] of options) {
+    const result =
+      value === true
+        ? trySyscall('fsconfig', context, FsConfig.SET_FLAG, name, 0, 0)
+        : trySyscall('fsconfig', context, FsConfig.SET_STRING, name, value, 0)
+    if (result >= 0) continue
+    // Passwords are options, too.
+    const shown = value === true || /pass|cred|key/i.test(name) ? name : `${name}=${value}`
+    throw refusal(context, -result, `${type}: ${shown}`)
+  }
+}
+
+/** The kernel leaves its reasons in the context, a line each (man 2 fsopen: "Message retrieval interface"). */
+function refusal(context: number, errno: number, target: string): SyscallError {
+  const reasons: string[] = []
+  const line = Buffer.alloc(MAX_REASON_BYTES)
+  for (let count = 0; count < MAX_REASONS; count++) {
+    const length = trySyscall('read', context, line, line.length)
+    if (length <= 0) break
+    reasons.push(
+      line
+        .toString('utf8', 0, length)
+        .replace(/^[a-z] /, '')
+        .trim(),
+    )
+  }
+  return new SyscallError('fsconfig', errno, [target, ...reasons].join(': '))
+}
+
+/**
  * A detached copy of a part of the host's mount tree (man 2 open_tree): what a bind mount shows.
  * @returns the mount's descriptor, close-on-exec
  */
 export function cloneTree(path: string, options: { readonly recursive: boolean }): number {
   const flags = OPEN_TREE_CLONE | Open.CLOEXEC | (options.recursive ? AT_RECURSIVE : 0)
   return syscall('open_tree', AT_FDCWD, path, flags)
+}
+
+/**
+ * A detached copy of what a descriptor shows, be it itself of a detached mount (since Linux 6.15).
+ * @returns undefined where the kernel can't
+ */
+export function tryCloneMount(fd: number): number | undefined {
+  const flags = OPEN_TREE_CLONE | Open.CLOEXEC | AT_EMPTY_PATH
+  const result = trySyscall('open_tree', fd, '', flags)
+  return result < 0 ? undefined : result
 }
 
 export interface MountChange {

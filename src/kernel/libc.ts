@@ -93,6 +93,27 @@ export function trySyscall(name: SyscallName, ...args: readonly SyscallArgument[
 }
 
 /**
+ * Makes a system call on a thread of libuv's pool: for calls that wait for a network.
+ * @returns as `trySyscall`
+ */
+export async function trySyscallAsync(
+  name: SyscallName,
+  ...args: readonly SyscallArgument[]
+): Promise<number> {
+  const keep: Uint8Array[] = []
+  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = args.map((argument) =>
+    toInteger(argument, keep),
+  )
+  const result = await new Promise<number>((resolve, reject) => {
+    invoke.async(syscallNumber(name), a, b, c, d, e, f, (error: Error | null, value: number) => {
+      if (error === null) resolve(value === -1 ? -koffi.errno() : value)
+      else reject(error)
+    })
+  })
+  return keep.length >= 0 ? result : 0
+}
+
+/**
  * Makes a system call on the calling thread and blocks until it returns.
  * @throws {SyscallError} with the call's name and errno; the first path argument is named as its target
  */

@@ -16,12 +16,31 @@ export interface IdRange {
   readonly length: number
 }
 
+/** A line of uid_map: `length` ids, from `inside` on, are those from `outside` on (man 7 user_namespaces). */
+export interface IdMapping {
+  readonly inside: number
+  readonly outside: number
+  readonly length: number
+}
+
 /**
  * Makes a user namespace whose ids 0..length-1 are the host's start..start+length-1 (man 7 user_namespaces).
- * A short-lived child owns it until its maps are written from outside; afterwards the descriptor keeps it.
+ * @returns as `createMappedUserNamespace`
+ */
+export function createUserNamespace({ start, length }: IdRange): number {
+  const map = [{ inside: 0, outside: start, length }]
+  return createMappedUserNamespace(map, map)
+}
+
+/**
+ * Makes a user namespace. A short-lived child owns it until its maps are written from outside; afterwards the
+ * descriptor keeps it.
  * @returns the namespace's descriptor, close-on-exec; the caller closes it
  */
-export function createUserNamespace(range: IdRange): number {
+export function createMappedUserNamespace(
+  uids: readonly IdMapping[],
+  gids: readonly IdMapping[],
+): number {
   const list = new SyscallList()
   const signals = blockSignals(list)
   const flags = Clone.VM | Clone.NEWUSER | Clone.CLEAR_SIGHAND
@@ -34,9 +53,8 @@ export function createUserNamespace(range: IdRange): number {
     list.runSync()
     const pid = list.forkedPid()
     try {
-      const map = `0 ${range.start} ${range.length}\n`
-      writeFileSync(`/proc/${pid}/uid_map`, map)
-      writeFileSync(`/proc/${pid}/gid_map`, map)
+      writeFileSync(`/proc/${pid}/uid_map`, mapText(uids))
+      writeFileSync(`/proc/${pid}/gid_map`, mapText(gids))
       return openSync(`/proc/${pid}/ns/user`, 'r')
     } finally {
       trySyscall('kill', pid, SIGKILL)
@@ -45,6 +63,10 @@ export function createUserNamespace(range: IdRange): number {
   } finally {
     list.free() // only now: the child lived in it
   }
+}
+
+function mapText(map: readonly IdMapping[]): string {
+  return map.map(({ inside, outside, length }) => `${inside} ${outside} ${length}\n`).join('')
 }
 
 /** A container's network namespace, and an rtnetlink socket that was opened inside it. */

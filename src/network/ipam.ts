@@ -56,12 +56,14 @@ export interface SubnetsRequest {
   readonly ipv6?: boolean
   /** How many containers will be in it at most. Default: 250. */
   readonly expectedEndpoints?: number
+  /** The subnets that are asked for are the host's own (macvlan). Default: false. */
+  readonly sharesHostSubnet?: boolean
 }
 
 export interface TakenSubnets {
   /** Of networks that exist: nothing may overlap them. */
   readonly networks: readonly Subnet[]
-  /** Routes and addresses of the host: avoided, but a subnet that the user asks for may overlap them. */
+  /** Routes and addresses of the host: avoided; a subnet that is asked for may only be a part of one. */
   readonly host: readonly Subnet[]
 }
 
@@ -77,7 +79,7 @@ export interface SubnetRecord {
  * Chooses the subnets of a new network.
  * @param pools where from, in order of preference; see DEFAULT_POOLS
  * @throws {INVALID_ARGUMENT} for a subnet, range, gateway or address that can't be so
- * @throws {FAILED_PRECONDITION} when a subnet that was asked for belongs to another network
+ * @throws {FAILED_PRECONDITION} when a subnet that was asked for belongs to another network or to the host
  * @throws {UNAVAILABLE} when no pool has a free subnet
  */
 export function planSubnets(
@@ -93,6 +95,7 @@ export function planSubnets(
   const subnets = planned.map((record) => requireSubnet(record.subnet))
   subnets.forEach((subnet, index) => {
     refuseOverlap(request.network, subnet, [...taken.networks, ...subnets.slice(0, index)])
+    if (request.sharesHostSubnet !== true) refuseHostRoute(request.network, subnet, taken.host)
   })
   const has = (family: Family): boolean => subnets.some((subnet) => subnet.family === family)
   const families: Family[] = []
@@ -154,6 +157,22 @@ function refuseOverlap(network: string, subnet: Subnet, others: readonly Subnet[
   throw new TsstackError(
     'FAILED_PRECONDITION',
     `Cannot create network "${network}": subnet "${formatSubnet(subnet)}" overlaps "${formatSubnet(other)}" of another network`,
+    { hint: 'Choose another subnet, or leave it out to have a free one chosen.' },
+  )
+}
+
+/**
+ * Containers would take traffic away from what the host reaches by a route that is as long or longer. Within a shorter
+ * one (a VPN's 10.0.0.0/8) the user may know better than we do.
+ */
+function refuseHostRoute(network: string, subnet: Subnet, host: readonly Subnet[]): void {
+  const other = host.find(
+    (candidate) => overlaps(candidate, subnet) && candidate.prefix >= subnet.prefix,
+  )
+  if (other === undefined) return
+  throw new TsstackError(
+    'FAILED_PRECONDITION',
+    `Cannot create network "${network}": the host itself has "${formatSubnet(other)}" in subnet "${formatSubnet(subnet)}"`,
     { hint: 'Choose another subnet, or leave it out to have a free one chosen.' },
   )
 }

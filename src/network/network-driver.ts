@@ -25,6 +25,7 @@ import {
 import {
   bringUp,
   createBridge,
+  createMacvlan,
   createVeth,
   decodeLink,
   deleteLink,
@@ -34,6 +35,7 @@ import {
   prepareInterface,
   preparePort,
   type Link,
+  type MacvlanMode,
 } from './rtnetlink/link-messages.ts'
 import { addDefaultRoute, decodeRoute, LIST_ROUTES } from './rtnetlink/route-messages.ts'
 
@@ -77,6 +79,8 @@ export interface EndpointRecord {
   /** Default routes, one for each family at most; empty where another endpoint has them or the network is internal. */
   readonly gateways: readonly string[]
   readonly mtu?: number
+  /** Instead of a veth pair: an interface on top of one of the host; `bridge` and `hostInterface` mean nothing then. */
+  readonly macvlan?: { readonly parent: string; readonly mode: MacvlanMode }
 }
 
 /** A bridge of ours that is there, whether or not anything is known of it. */
@@ -95,6 +99,8 @@ export interface NetworkDriver {
   ensureNetwork(record: NetworkRecord): number
   /** Deletes the bridge; without an error where it is gone. */
   removeNetwork(bridge: string): void
+  /** @throws {NOT_FOUND} when the host has no interface of this name */
+  requireInterface(name: string): void
   /** For sweeping what nobody knows of. */
   listBridges(): BridgeSummary[]
   /** Subnets that the host has routes to or addresses in, but for those of `exceptBridges`. */
@@ -123,6 +129,9 @@ export function openNetworkDriver(): NetworkDriver {
     removeNetwork: (bridge) => {
       bridgeIndexes.delete(bridge)
       transact(connection, [{ ...deleteLink(bridge), tolerate: ['ENODEV'] }])
+    },
+    requireInterface: (name) => {
+      parentIndex(connection, name)
     },
     listBridges: () => listBridges(connection),
     listHostSubnets: (exceptBridges = []) => listHostSubnets(connection, exceptBridges),
@@ -256,8 +265,9 @@ function settle(
   endpoints: readonly EndpointRecord[],
 ): void {
   for (const { interfaceName } of endpoints) findLink(inside, interfaceName)
-  const ports = endpoints.map(({ hostInterface }) => hostInterface)
-  const bridges = new Set(endpoints.map(({ bridge }) => bridge))
+  const bridged = endpoints.filter(({ macvlan }) => macvlan === undefined)
+  const ports = bridged.map(({ hostInterface }) => hostInterface)
+  const bridges = new Set(bridged.map(({ bridge }) => bridge))
   for (const name of [...ports, ...bridges]) findLink(outside, name)
 }
 
@@ -269,7 +279,11 @@ interface PlacedEndpoint {
 
 function createPairs(host: Host, sandbox: Sandbox, endpoints: readonly EndpointRecord[]): void {
   const requests = (): NetlinkRequest[] =>
-    endpoints.flatMap((endpoint) => vethRequests(host, sandbox, endpoint))
+    endpoints.flatMap((endpoint) =>
+      endpoint.macvlan === undefined
+        ? vethRequests(host, sandbox, endpoint)
+        : macvlanRequests(host.connection, sandbox, { ...endpoint, macvlan: endpoint.macvlan }),
+    )
   try {
     transact(host.connection, requests())
   } catch (error) {
@@ -296,6 +310,34 @@ function vethRequests(host: Host, sandbox: Sandbox, endpoint: EndpointRecord): N
     preparePort(endpoint.hostInterface),
     bringUp(endpoint.hostInterface),
   ]
+}
+
+function macvlanRequests(
+  connection: NetlinkConnection,
+  { netnsFd }: Sandbox,
+  endpoint: EndpointRecord & { readonly macvlan: NonNullable<EndpointRecord['macvlan']> },
+): NetlinkRequest[] {
+  const { interfaceName: name, mac, mtu, macvlan } = endpoint
+  return [
+    createMacvlan({
+      name,
+      mac,
+      netnsFd,
+      mode: macvlan.mode,
+      parentIndex: parentIndex(connection, macvlan.parent),
+      ...(mtu === undefined ? {} : { mtu }),
+    }),
+  ]
+}
+
+function parentIndex(connection: NetlinkConnection, name: string): number {
+  const link = findLink(connection, name)
+  if (link !== undefined) return link.index
+  throw new TsstackError(
+    'NOT_FOUND',
+    `Cannot use interface "${name}": the host has none of that name`,
+    { hint: 'Set "driver_opts: { parent: NAME }" to one that "ip link" shows' },
+  )
 }
 
 function bridgeIndex(host: Host, bridge: string): number {

@@ -164,11 +164,6 @@ const SERVICE: Readonly<Record<string, Support>> = {
   network_mode: DONE,
   networks: DONE,
   'networks.*.driver_opts': noted('endpoints have no options', isNotEmpty),
-  'networks.*.link_local_ips': refused(
-    'link-local addresses are not assigned',
-    'Remove them',
-    isNotEmpty,
-  ),
   oom_kill_disable: host('control groups v1'),
   oom_score_adj: host('negative values need CAP_SYS_RESOURCE'),
   pid: DONE,
@@ -234,8 +229,8 @@ const SERVICE: Readonly<Record<string, Support>> = {
   'volumes[].consistency': silent('host and container share one file system'),
   'volumes[].type': refused(
     'mounts of this type are not supported',
-    'Use bind, volume or tmpfs',
-    other('bind', 'volume', 'tmpfs'),
+    'Use bind, volume, tmpfs or image',
+    other('bind', 'volume', 'tmpfs', 'image'),
   ),
   volumes_from: DONE,
   working_dir: DONE,
@@ -253,10 +248,12 @@ const TOP: Readonly<Record<string, Support>> = {
   'networks.*.attachable': silent('every network can be attached to'),
   'networks.*.driver': refused(
     'there is no such network driver',
-    'Use bridge',
-    other('bridge', 'default'),
+    'Use bridge, macvlan, host or none',
+    other('bridge', 'default', 'macvlan', 'host', 'none'),
   ),
-  'networks.*.driver_opts': done('com.docker.network.driver.mtu'),
+  'networks.*.driver_opts': done(
+    'com.docker.network.driver.mtu; parent and macvlan_mode of macvlan; others are passed over',
+  ),
   'networks.*.ipam.driver': refused(
     'there is no such address management',
     'Remove it',
@@ -265,11 +262,7 @@ const TOP: Readonly<Record<string, Support>> = {
   'networks.*.ipam.options': noted('address management has no options', isNotEmpty),
   volumes: DONE,
   'volumes.*.driver': refused('there is no such volume driver', 'Use local', other('local')),
-  'volumes.*.driver_opts': refused(
-    'named volumes are directories of the engine',
-    'Write a bind or tmpfs mount in the service',
-    isNotEmpty,
-  ),
+  'volumes.*.driver_opts': done('type, o and device of the local driver: bind, tmpfs, nfs, cifs'),
   configs: DONE,
   'configs.*.external': refused(EXTERNAL_FILE, 'Write file:, content: or environment:'),
   'configs.*.template_driver': refused('configs are not templates', 'Remove it'),

@@ -5,6 +5,8 @@ export interface DesiredState {
   readonly stack: Stack
   /** Digest of the image that each service's `image` resolves to now. */
   readonly imageDigests: Readonly<Record<string, string>>
+  /** Digests of the images that are mounted (`type: image`), by reference. */
+  readonly mountedImageDigests?: Readonly<Record<string, string>>
   /** sha256 of each config's and secret's content, by key: changed content is a change of every service that mounts it. */
   readonly contentDigests: {
     readonly configs: Readonly<Record<string, string>>

@@ -45,4 +45,6 @@ export interface ObservedState {
   readonly containers: readonly ObservedContainer[]
   readonly networks: readonly ObservedNetwork[]
   readonly volumes: readonly ObservedVolume[]
+  /** Names of what exists and is not the stack's: what it may use as external. */
+  readonly others: { readonly networks: readonly string[]; readonly volumes: readonly string[] }
 }

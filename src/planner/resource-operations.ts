@@ -1,6 +1,7 @@
 /** Networks and volumes: what is missing, what has to be made anew, and what must not be touched. */
 import { TsstackError } from '../errors.ts'
 import type { Service, Stack } from '../spec/stack.ts'
+import { builtInNetwork } from './built-in-network.ts'
 import { compareText, networkConfigHash, ownValue, volumeConfigHash } from './config-hash.ts'
 import { compareContainers, isLive } from './container-steps.ts'
 import type { UpOptions } from './desired-state.ts'
@@ -17,6 +18,7 @@ export interface NetworkDecision {
 /**
  * A network whose definition changed is made anew, and the containers on it with it. With `noRecreate` it stays as it is.
  * @throws {INVALID_ARGUMENT} when a service uses a network that the stack does not define
+ * @throws {NOT_FOUND} naming an external network that does not exist
  */
 export function decideNetworks(
   desired: { readonly stack: Stack; readonly scope: ReadonlySet<string> },
@@ -30,8 +32,12 @@ export function decideNetworks(
   for (const key of usedKeys(desired, (service) => Object.keys(service.networks ?? {}))) {
     const definition = ownValue(desired.stack.networks, key)
     if (!definition) throw undefinedResource('network', key)
-    if (definition.external) continue
+    if (builtInNetwork(definition) !== undefined) continue
     const { name } = definition
+    if (definition.external) {
+      assertExists('network', name, [...existing.keys(), ...observed.others.networks])
+      continue
+    }
     const network = existing.get(name)
     if (!network) created.add(name)
     else if (network.key === undefined) warnings.push(notOurs('network', name))
@@ -77,6 +83,7 @@ export function networkNodes(
  * Nodes of the volumes that have to be made, by key.
  * @throws {FAILED_PRECONDITION} when a volume exists with another definition: to make it anew would lose its data
  * @throws {INVALID_ARGUMENT} when a service uses a volume that the stack does not define
+ * @throws {NOT_FOUND} naming an external volume that does not exist
  */
 export function volumeNodes(
   desired: { readonly stack: Stack; readonly scope: ReadonlySet<string> },
@@ -88,10 +95,15 @@ export function volumeNodes(
   for (const key of usedKeys(desired, volumeKeys)) {
     const definition = ownValue(desired.stack.volumes, key)
     if (!definition) throw undefinedResource('volume', key)
-    if (definition.external) continue
     const { name } = definition
+    if (definition.external) {
+      assertExists('volume', name, [...existing.keys(), ...observed.others.volumes])
+      continue
+    }
     const volume = existing.get(name)
-    if (!volume) {
+    if (!volume && observed.others.volumes.includes(name)) {
+      warnings.push(notOurs('volume', name))
+    } else if (!volume) {
       nodes.set(name, planNode({ kind: 'create-volume', volume: name, cause: 'volume is new' }))
     } else if (volume.key === undefined) {
       warnings.push(notOurs('volume', name))
@@ -126,6 +138,15 @@ function usedKeys(
 
 function notOurs(kind: string, name: string): string {
   return `${kind} "${name}" exists and was not made for this stack: mark it external to use it without this warning`
+}
+
+function assertExists(kind: string, name: string, existing: readonly string[]): void {
+  if (existing.includes(name)) return
+  throw new TsstackError(
+    'NOT_FOUND',
+    `Cannot use ${kind} "${name}": it is declared as external, but does not exist`,
+    { hint: `Make it first: tsstack ${kind} create ${name}; or bring up the stack that owns it` },
+  )
 }
 
 function undefinedResource(kind: string, key: string): TsstackError {

@@ -46,8 +46,8 @@ const REFERRING: Readonly<
   networks: (service, desired) => networkFields(service, desired.stack),
   ports: ({ ports }) => ({ ports: [...new Set((ports ?? []).map(portText))].sort(compareText) }),
   restart: ({ restart }) => ({ restart: restart === 'no' ? undefined : restart }),
-  volumes: (service, desired) => ({ volumes: mountedVolumes(service, desired.stack) }),
-  volumes_from: (service, desired) => ({ volumes_from: volumesFrom(service, desired.stack) }),
+  volumes: (service, desired) => ({ volumes: mountedVolumes(service, desired) }),
+  volumes_from: (service, desired) => ({ volumes_from: volumesFrom(service, desired) }),
   'x-tsstack': (service) =>
     Object.fromEntries(
       Object.entries(service['x-tsstack'] ?? {}).map(([key, value]) => [`x-tsstack.${key}`, value]),
@@ -166,7 +166,8 @@ function withoutExtensions(record: object): object {
 }
 
 /** Mounts in the order of their targets, named volumes by the name that they have outside of the stack. */
-function mountedVolumes(service: Service, stack: Stack): readonly object[] {
+function mountedVolumes(service: Service, desired: DesiredState): readonly object[] {
+  const { stack, mountedImageDigests = {} } = desired
   return (service.volumes ?? [])
     .map((mount) => {
       const definition =
@@ -177,20 +178,28 @@ function mountedVolumes(service: Service, stack: Stack): readonly object[] {
         ...withoutExtensions(mount),
         source: definition?.name ?? mount.source,
         target: mount.target,
+        ...(mount.type === 'image'
+          ? { digest: ownValue(mountedImageDigests, imageReference(stack, mount.source)) }
+          : {}),
       }
     })
     .sort((a, b) => compareText(a.target, b.target))
 }
 
+/** `type: image` names an image, or a service whose image is meant. */
+export function imageReference(stack: Stack, source = ''): string {
+  return ownValue(stack.services, source)?.image ?? source
+}
+
 /** Each source with the mounts that it stands for, all the way: a change of them is a change here. */
-function volumesFrom(service: Service, stack: Stack): unknown[] {
+function volumesFrom(service: Service, desired: DesiredState): unknown[] {
   const mounts: Record<string, unknown> = {}
   const queue = [...volumesFromServices(service)]
   const seen = new Set(queue)
   for (const source of queue) {
-    const sourceService = ownValue(stack.services, source)
+    const sourceService = ownValue(desired.stack.services, source)
     if (!sourceService) continue
-    mounts[source] = mountedVolumes(sourceService, stack)
+    mounts[source] = mountedVolumes(sourceService, desired)
     const more = volumesFromServices(sourceService).filter((name) => !seen.has(name))
     for (const name of more) seen.add(name)
     queue.push(...more)

@@ -14,6 +14,7 @@ import { createVolume, putVolume } from './create-volume.ts'
 import { resolveStack } from './desired-state-of.ts'
 import { observe } from './observe.ts'
 import type { ResolvedStack } from './resolved-stack.ts'
+import { pullServices } from './pull-services.ts'
 import { rememberStack, upStack } from './stack-operations.ts'
 
 /**
@@ -38,6 +39,8 @@ export async function createOneOff(context: Context, request: RunRequest): Promi
   )
   if (request.noDeps !== true && dependencies.length > 0)
     await startDependencies(context, request, dependencies)
+  const pull = { services: [name], otherwise: 'missing' as const, credentials: request.credentials }
+  await pullServices(context, request, pull, () => undefined)
   const resolved = await resolveStack(context, request, [name])
   await ensureResources(context, request, resolved)
   const record = await createContainer(context, {

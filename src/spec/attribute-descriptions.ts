@@ -95,6 +95,8 @@ const SERVICE: Readonly<Record<string, string>> = {
   volumes_from: 'Mounts of another service or container.',
   working_dir: 'Working directory of the command.',
   'x-tsstack': "tsstack's additions to the Compose Specification.",
+  'x-tsstack.owner':
+    "Who on the disk is the container's root in bind mounts: folder (the owner of what is mounted), UID or UID:GID.",
   'x-tsstack.probe': 'A health probe that needs no process in the container; exactly one kind.',
   'x-tsstack.probe.http': 'A URL such as http://:8080/health; success is a status from 200 to 399.',
   'x-tsstack.probe.tcp': 'A TCP port that must accept a connection.',

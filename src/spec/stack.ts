@@ -163,6 +163,8 @@ export interface Probe {
 }
 
 export interface ServiceExtension {
+  /** Who on the disk is the container's root in bind mounts: `folder` (its owner), `UID` or `UID:GID`. */
+  readonly owner?: string
   readonly probe?: Probe
 }
 

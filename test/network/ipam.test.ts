@@ -164,6 +164,15 @@ describe('planSubnets', () => {
   })
 })
 
+test('planSubnets() refuses a subnet in which the host has a route as long or longer', () => {
+  const taken = { networks: [], host: [requireSubnet('10.5.3.0/24')] }
+  const plan = (subnet: string, sharesHostSubnet = false): unknown =>
+    planSubnets({ network: 'n', config: [{ subnet }], sharesHostSubnet }, taken)
+  expect(() => plan('10.5.3.0/24')).toThrow('the host itself has "10.5.3.0/24"')
+  expect(() => plan('10.5.0.0/16')).toThrow('the host itself has "10.5.3.0/24"')
+  expect(() => plan('10.5.3.0/24', true)).not.toThrow()
+})
+
 describe('allocateAddress', () => {
   const record = { subnet: '10.5.0.0/29', gateway: '10.5.0.1' }
 

@@ -3,6 +3,7 @@ import { formatPlan } from '../../src/planner/format-plan.ts'
 import type { UpOptions } from '../../src/planner/desired-state.ts'
 import type { ObservedContainer, ObservedState } from '../../src/planner/observed-state.ts'
 import type { Plan } from '../../src/planner/plan.ts'
+import { builtInNetworkOf } from '../../src/planner/built-in-network.ts'
 import { planUp } from '../../src/planner/plan-up.ts'
 import type { Dependency, Service } from '../../src/spec/stack.ts'
 import { container, desiredState, NOTHING, simulate, type StackParts } from './states.ts'
@@ -248,6 +249,10 @@ function planOf({ was, wasParts, now, parts, since, options = {} }: Situation): 
   return planUp(desired, observedOf({ was, wasParts, parts, since }), options)
 }
 
+function externalName({ name, external }: { name: string; external?: boolean }): string[] {
+  return external === true ? [name] : []
+}
+
 function observedOf({
   was,
   wasParts,
@@ -256,7 +261,11 @@ function observedOf({
 }: {
   [K in 'was' | 'wasParts' | 'parts' | 'since']: Situation[K] | undefined
 }): ObservedState {
-  if (!was) return NOTHING
+  const others = {
+    networks: [],
+    volumes: Object.values(parts?.volumes ?? {}).flatMap(externalName),
+  }
+  if (!was) return { ...NOTHING, others }
   const before = desiredState(was, {
     ...wasParts,
     ...(parts?.volumes ? { volumes: parts.volumes } : {}),
@@ -377,6 +386,32 @@ describe('planUp() refuses', () => {
     ['a required absent service', { a: { depends_on: { b: STARTED } } }, {}, 'which is not in the'],
   ])('%s', ([, services, options, message]) => {
     expect(() => planUp(desiredState(services), NOTHING, options)).toThrow(message)
+  })
+
+  test('external networks and volumes that do not exist, by their names', () => {
+    const network = desiredState(
+      { api: { networks: { proxy: null } } },
+      { networks: { proxy: { name: 'web', external: true } } },
+    )
+    expect(() => planUp(network, NOTHING, {})).toThrow('Cannot use network "web": it is declared')
+    const others = { networks: ['web'], volumes: [] }
+    expect(planUp(network, { ...NOTHING, others }, {}).warnings).toEqual([])
+    const volume = desiredState(
+      { api: { volumes: data } },
+      { volumes: { data: { name: 'elsewhere', external: true } } },
+    )
+    expect(() => planUp(volume, NOTHING, {})).toThrow('Cannot use volume "elsewhere"')
+  })
+
+  test('a built-in network beside others', () => {
+    const networks = { lan: null, out: null }
+    const desired = desiredState(
+      { api: { networks } },
+      { networks: { lan: { name: 'lan' }, out: { name: 'host', external: true } } },
+    )
+    const { stack } = desired
+    expect(() => builtInNetworkOf('api', { networks }, stack)).toThrow('it has other networks')
+    expect(builtInNetworkOf('api', { networks: { out: null } }, stack)).toBe('host')
   })
 })
 

@@ -45,7 +45,13 @@ export function desiredState(
   }
 }
 
-export const NOTHING: ObservedState = { stack: 'shop', containers: [], networks: [], volumes: [] }
+export const NOTHING: ObservedState = {
+  stack: 'shop',
+  containers: [],
+  networks: [],
+  volumes: [],
+  others: { networks: [], volumes: [] },
+}
 
 /**
  * What is observed after the plan was carried out: services with a health check become healthy, jobs (services that
@@ -90,6 +96,7 @@ class World {
       containers: [...this.#containers.values()],
       networks: [...this.#networks.values()],
       volumes: [...this.#volumes.values()],
+      others: this.#observed.others,
     }
   }
 

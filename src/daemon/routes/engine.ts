@@ -1,19 +1,13 @@
-/** What concerns the engine as a whole: version, doctor, events, statistics, images, volumes, networks. */
+/** What concerns the engine as a whole: version, doctor, events, statistics, images. */
 import os from 'node:os'
 import type { FastifyInstance } from 'fastify'
-import type {
-  EngineEvent,
-  ImageSummary,
-  NetworkSummary,
-  Version,
-  VolumeSummary,
-} from '../../api/types.ts'
+import type { EngineEvent, ImageSummary, Version } from '../../api/types.ts'
 import { createStatsReader } from '../../reconciler/container-stats.ts'
 import type { Context } from '../../reconciler/context.ts'
 import { API_VERSION, VERSION } from '../../version.ts'
 import { examineHost } from '../doctor.ts'
 import { streamLines, type LineSink } from '../ndjson.ts'
-import { eventsQuery, stackQuery, statsQuery } from '../request-schemas.ts'
+import { eventsQuery, statsQuery } from '../request-schemas.ts'
 import { parseBody } from '../validate.ts'
 
 const STATS_PERIOD_MS = 1000
@@ -46,32 +40,6 @@ export function engineRoutes(app: FastifyInstance, context: Context, stateDir: s
       createdAt: image.created,
     })),
   )
-  app.get('/v1/volumes', (request): VolumeSummary[] => {
-    const { stack } = parseBody(stackQuery, request.query)
-    return context.volumeRecords
-      .values()
-      .filter((volume) => stack === undefined || volume.stack === stack)
-      .map(({ name, stack: owner, labels, createdAt }) => ({
-        name,
-        ...(owner === undefined ? {} : { stack: owner }),
-        mountpoint: context.volumes.dataPath(name),
-        createdAt,
-        labels,
-      }))
-  })
-  app.get('/v1/networks', (request): NetworkSummary[] => {
-    const { stack } = parseBody(stackQuery, request.query)
-    return context.networks
-      .documents()
-      .filter((network) => stack === undefined || network.stack === stack)
-      .map(({ name, stack: owner, bridge, subnets, internal }) => ({
-        name,
-        stack: owner,
-        bridge,
-        subnets: subnets.map(({ subnet }) => subnet),
-        internal,
-      }))
-  })
 }
 
 interface EventsQuery {

@@ -24,6 +24,7 @@ const Ifla = {
   ADDRESS: 1,
   IFNAME: 3,
   MTU: 4,
+  LINK: 5,
   MASTER: 10,
   LINKINFO: 18,
   IFALIAS: 20,
@@ -36,6 +37,8 @@ const IFLA_INFO_SLAVE_KIND = 4
 const IFLA_INFO_SLAVE_DATA = 5
 const VETH_INFO_PEER = 1
 const IFLA_BRPORT_MODE = 4
+const IFLA_MACVLAN_MODE = 1
+const MACVLAN_MODES = { private: 1, vepa: 2, bridge: 4, passthru: 8 } as const
 const IFLA_INET_CONF = 1
 const IPV4_DEVCONF_ROUTE_LOCALNET = 26
 const IFLA_INET6_ADDR_GEN_MODE = 8
@@ -157,6 +160,43 @@ export function createVeth(veth: VethRequest): NetlinkRequest {
         [
           [IFLA_INFO_KIND, text('veth')],
           [IFLA_INFO_DATA, [[VETH_INFO_PEER, peerData(veth)]]],
+        ],
+      ],
+    ],
+  }
+}
+
+export type MacvlanMode = keyof typeof MACVLAN_MODES
+
+export interface MacvlanRequest {
+  readonly name: string
+  /** Index of the interface that it shares. */
+  readonly parentIndex: number
+  readonly mode: MacvlanMode
+  readonly mac: string
+  readonly netnsFd: number
+  readonly mtu?: number
+}
+
+/** Makes an interface with a link-layer address of its own on top of one of the host, born in its namespace, down. */
+export function createMacvlan(macvlan: MacvlanRequest): NetlinkRequest {
+  const mtu: Attribute[] = macvlan.mtu === undefined ? [] : [[Ifla.MTU, u32(macvlan.mtu)]]
+  return {
+    action: `create macvlan interface "${macvlan.name}"`,
+    type: RTM_NEWLINK,
+    flags: RequestFlag.CREATE | RequestFlag.EXCL,
+    header: linkHeader({}),
+    attributes: [
+      [Ifla.IFNAME, text(macvlan.name)],
+      [Ifla.LINK, u32(macvlan.parentIndex)],
+      [Ifla.ADDRESS, macBytes(macvlan.mac)],
+      [Ifla.NET_NS_FD, u32(macvlan.netnsFd)],
+      ...mtu,
+      [
+        Ifla.LINKINFO,
+        [
+          [IFLA_INFO_KIND, text('macvlan')],
+          [IFLA_INFO_DATA, [[IFLA_MACVLAN_MODE, u32(MACVLAN_MODES[macvlan.mode])]]],
         ],
       ],
     ],
