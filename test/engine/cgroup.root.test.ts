@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
@@ -8,9 +8,23 @@ import type { CgroupDriver, CgroupHandle } from '../../src/engine/cgroup/cgroup.
 import { openCgroupDriver } from '../../src/engine/cgroup/open-cgroup-driver.ts'
 
 const MIB = 1 << 20
-/** Any disk of this machine. */
-const BLOCK_DEVICE = `/dev/${readdirSync('/sys/block').find((name) => existsSync(`/dev/${name}`)) ?? 'loop0'}`
+/** Any disk of this machine that can be opened. */
+const BLOCK_DEVICE =
+  readdirSync('/sys/block')
+    .map((name) => `/dev/${name}`)
+    .find(canBeOpened) ?? '/dev/loop0'
+
+function canBeOpened(file: string): boolean {
+  try {
+    closeSync(openSync(file, 'r'))
+    return true
+  } catch {
+    return false
+  }
+}
+
 const parent = `tsstack-test-${process.pid}`
+const { version } = openCgroupDriver(parent)
 const deadlineMs = 20_000
 
 let driver: CgroupDriver
@@ -115,6 +129,8 @@ describe('create()', () => {
   })
 
   it('costs a few times what making the bare directories does', () => {
+    // On v2 a limit is a file more, and one directory is less to compare with.
+    const most = version === 1 ? 8 : 60
     const limits = { memoryBytes: 256 * MIB, pids: 100, cpuNanos: 1e9 }
     const directories = driver.create('bench/first', limits).joinFiles.map((file) => dirname(file))
     const timed = (work: () => void): number => {
@@ -131,7 +147,7 @@ describe('create()', () => {
     }))
     const median = (of: 'create' | 'bare'): number =>
       rounds.map((round) => round[of]).sort((a, b) => a - b)[25] ?? Infinity
-    expect(median('create') / median('bare')).toBeLessThan(8)
+    expect(median('create') / median('bare')).toBeLessThan(most)
   })
 })
 
@@ -186,9 +202,13 @@ describe('limits', () => {
       blkio: { readBps: [{ path: BLOCK_DEVICE, rate: 1_000_000 }] },
     })
     expect(handle.warnings).toEqual([])
+    const [unified = ''] = handle.joinFiles
     const blkio = handle.joinFiles.find((file) => file.includes('/blkio/')) ?? ''
-    const file = blkio.replace(/tasks$/, 'blkio.throttle.read_bps_device')
-    expect(readFileSync(file, 'latin1')).toMatch(/^\d+:\d+ 1000000\n$/)
+    const file =
+      version === 1
+        ? blkio.replace(/tasks$/, 'blkio.throttle.read_bps_device')
+        : unified.replace(/cgroup\.procs$/, 'io.max')
+    expect(readFileSync(file, 'latin1')).toMatch(/^\d+:\d+ (?:rbps=)?1000000\b/)
     handle.update({})
     expect(readFileSync(file, 'latin1')).toBe('')
     expect(() =>
@@ -225,26 +245,29 @@ describe('update()', () => {
     expect(allowed()).not.toMatch(/Cpus_allowed_list:\s0\n/)
   })
 
-  it('grants and takes a device while the default ones stay', () => {
-    const handle = driver.create('shop/db', {})
-    const list = (): string[] =>
-      readFileSync(
-        `${handle.joinFiles.find((file) => file.includes('/devices/'))?.replace(/tasks$/, 'devices.list')}`,
-        'latin1',
-      )
-        .trim()
-        .split('\n')
-    const before = list()
-    handle.update({ devices: [{ allow: true, type: 'c', major: 10, minor: 229, access: 'rw' }] })
-    expect(list()).toEqual([...before, 'c 10:229 rw'])
-    handle.update({})
-    expect(list()).toEqual(before)
-  })
+  // On v2 there is no list to read: cgroup-v2.root.test.ts opens devices instead.
+  if (version === 1)
+    it('grants and takes a device while the default ones stay', () => {
+      const handle = driver.create('shop/db', {})
+      const list = (): string[] =>
+        readFileSync(
+          `${handle.joinFiles.find((file) => file.includes('/devices/'))?.replace(/tasks$/, 'devices.list')}`,
+          'latin1',
+        )
+          .trim()
+          .split('\n')
+      const before = list()
+      handle.update({ devices: [{ allow: true, type: 'c', major: 10, minor: 229, access: 'rw' }] })
+      expect(list()).toEqual([...before, 'c 10:229 rw'])
+      handle.update({})
+      expect(list()).toEqual(before)
+    })
 
   it('says which limit is below what is used', async () => {
     const handle = driver.create('shop/db', {})
-    run(handle, 'head -c 30000000 /dev/zero | { tail -c 30000000; sleep 100; } > /dev/null')
-    await eventually('memory in use', () => handle.processes().length >= 2)
+    // tail holds all of it until the end of its input, which does not come.
+    run(handle, '{ head -c 30000000 /dev/zero; sleep 100; } | tail -c 30000000')
+    await eventually('memory in use', () => handle.stats().memory.usageBytes > 25_000_000)
     expect(() => handle.update({ memoryBytes: 1 })).toThrow(/Cannot set memoryBytes/)
   })
 })

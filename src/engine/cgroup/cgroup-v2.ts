@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync } from 'node:fs'
 import { attachDeviceProgram } from '../../kernel/bpf.ts'
 import { TsstackError } from '../../errors.ts'
 import type { CgroupDriver, CgroupHandle, CgroupWarning } from './cgroup.ts'
-import { parseFlatKeyed, tryRead, tryWrite } from './cgroup-file.ts'
+import { parseFlatKeyed, readNumber, tryRead, tryWrite } from './cgroup-file.ts'
 import { checkCgroupName } from './cgroup-name.ts'
 import { deviceProgram } from './device-program.ts'
 import { resolveDeviceRules } from './device-rules.ts'
@@ -58,8 +58,30 @@ function applyDevices(directory: string, limits: ResourceLimits): void {
   }
 }
 
+/**
+ * Below what is in use, memory.max would have the kernel kill, where v1 refuses: what can be reclaimed is (Linux 5.19), and
+ * the rest keeps the old limit.
+ */
+function assertMemoryFits(directory: string, { memoryBytes = 0 }: ResourceLimits): void {
+  if (memoryBytes <= 0) return
+  const inUse = (): number => readNumber(`${directory}/memory.current`) ?? 0
+  const excess = inUse() - memoryBytes
+  if (excess <= 0) return
+  tryWrite(`${directory}/memory.reclaim`, String(excess))
+  const used = inUse()
+  if (used <= memoryBytes) return
+  throw new TsstackError(
+    'FAILED_PRECONDITION',
+    `Cannot set memoryBytes to "${memoryBytes}": ${used} bytes are in use`,
+    { hint: 'the container uses more than that now; stop it or choose a higher limit' },
+  )
+}
+
 function applyLimits(directory: string, limits: ResourceLimits, update: boolean): CgroupWarning[] {
-  if (update) clearIoMax(directory)
+  if (update) {
+    assertMemoryFits(directory, limits)
+    clearIoMax(directory)
+  }
   applyDevices(directory, limits)
   const warnings = limitWritesV2(limits, update).map((write) => applyWrite(write, directory))
   return [...unsupportedV2(limits), ...warnings.filter((warning) => warning !== undefined)]
