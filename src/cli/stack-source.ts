@@ -29,7 +29,8 @@ export function toSourceOptions({ global, env, cwd }: CommandContext): SourceOpt
 }
 
 function warningText({ message, file, line, column }: SpecWarning): string {
-  const place = file === undefined ? '' : `${file}:${String(line ?? 1)}:${String(column ?? 1)}: `
+  const point = line === undefined ? '' : `:${String(line)}:${String(column ?? 1)}`
+  const place = file === undefined ? '' : `${file}${point}: `
   return `warning: ${place}${message}`
 }
 

@@ -34,6 +34,17 @@ function hook(): void {
   })
 }
 
+/** A module of one function, which is loaded as it is wherever this file is. */
+const NATIVE = 'data:text/javascript,export default (url) => import(url)'
+
+/** By Node, though a test runner may have put an `import()` of its own into this file. */
+async function importNatively(url: string): Promise<{ readonly default?: unknown }> {
+  const native = (await import(NATIVE)) as {
+    readonly default: (url: string) => Promise<{ readonly default?: unknown }>
+  }
+  return native.default(url)
+}
+
 /** The default export of a module, or why there is none: what its author would want to know, never a stack trace. */
 export async function evaluateModule(file: string): Promise<ModuleValue> {
   const stat = statSync(file, { throwIfNoEntry: false })
@@ -47,7 +58,7 @@ export async function evaluateModule(file: string): Promise<ModuleValue> {
   // A module is evaluated once in a process; a file that was changed is another one.
   const url = `${pathToFileURL(file).href}?modified=${String(stat.mtimeMs)}`
   try {
-    const module = (await import(url)) as { readonly default?: unknown }
+    const module = await importNatively(url)
     const value = await module.default
     if (typeof value !== 'object' || value === null) return noStack(value)
     return { value }

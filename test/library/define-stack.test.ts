@@ -1,4 +1,5 @@
 /** The types of a stack: what they take and what they refuse. `tsc` is the judge; a wrong expectation is its error. */
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { defineStack, loadStack, type StackDefinition } from '../../src/index.ts'
 
@@ -26,6 +27,14 @@ test('defineStack() gives its argument, which loads as YAML would', async () => 
   expect(stack.services['web']?.command).toEqual(['sh', '-c', 'true'])
   expect(stack.services['db']?.environment).toEqual({ A: '1', B: null, C: 'true' })
   expect(files).toEqual(['/tmp/stack-value.ts'])
+})
+
+test('loadStack() evaluates a stack.ts in the process that asks for it, a test runner too', async () => {
+  const cwd = join(import.meta.dirname, '../../examples/library')
+  const { stack, warnings } = await loadStack({ cwd, env: { WHOM: 'you' } })
+  expect(stack.name).toBe('greeting')
+  expect(stack.services['greeter']?.environment).toEqual({ WHOM: 'you' })
+  expect(warnings).toEqual([])
 })
 
 test('defineStack() refuses what the schema refuses', () => {
