@@ -47,11 +47,23 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'Kill containers, or send them a signal',
     load: async () => (await import('./commands/lifecycle.ts')).kill,
   },
+  login: {
+    summary: 'Log in to a registry',
+    load: async () => (await import('./commands/login.ts')).command,
+  },
+  logout: {
+    summary: 'Log out from a registry',
+    load: async () => (await import('./commands/login.ts')).logout,
+  },
   logs: {
     summary: 'Show the output of containers',
     load: async () => (await import('./commands/logs.ts')).command,
   },
   ls: { summary: 'List the stacks', load: async () => (await import('./commands/ls.ts')).command },
+  network: {
+    summary: 'List, make and remove networks',
+    load: async () => (await import('./commands/network.ts')).command,
+  },
   pause: {
     summary: 'Freeze the processes of containers',
     load: async () => (await import('./commands/lifecycle.ts')).pause,
@@ -65,6 +77,14 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import('./commands/port.ts')).command,
   },
   ps: { summary: 'List containers', load: async () => (await import('./commands/ps.ts')).command },
+  pull: {
+    summary: 'Pull images from registries',
+    load: async () => (await import('./commands/pull.ts')).command,
+  },
+  push: {
+    summary: 'Push the images of services to their registries',
+    load: async () => (await import('./commands/push.ts')).command,
+  },
   restart: {
     summary: 'Restart containers',
     load: async () => (await import('./commands/lifecycle.ts')).restart,
@@ -116,5 +136,9 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   wait: {
     summary: 'Wait until a container of these services has ended',
     load: async () => (await import('./commands/wait.ts')).command,
+  },
+  volume: {
+    summary: 'List, make, remove, back up and restore volumes',
+    load: async () => (await import('./commands/volume.ts')).command,
   },
 }

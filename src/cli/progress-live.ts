@@ -10,7 +10,7 @@ import type {
   ListrTaskWrapper,
   ListrRendererFactory,
 } from 'listr2'
-import { resourceLabel } from './progress-view.ts'
+import { operationState, resourceLabel } from './progress-view.ts'
 import type { OperationEvent, ProgressView } from './progress-view.ts'
 import type { Output } from './output.ts'
 
@@ -98,10 +98,10 @@ export function liveView(operations: number, output: Output): ProgressView {
   return {
     operation: (event) => {
       running ??= listr.run()
-      const state = event.status === 'failed' ? 'Error' : event.action
-      const title = `${resourceLabel(event)}  ${state}${event.detail === undefined ? '' : ` ${event.detail}`}`
+      const indent = event.resource === 'layer' ? '  ' : ''
+      const title = `${indent}${resourceLabel(event)}  ${operationState(event)}`
       const slot = slotFor(event)
-      if (event.status === 'started') slot?.begin(title)
+      if (event.status === 'started' || event.status === 'progress') slot?.begin(title)
       else if (event.status === 'done') slot?.end(title)
       else slot?.fail(title)
     },

@@ -1,5 +1,6 @@
 /** What all kinds of progress have in common. */
 import type { ProgressEvent } from '../api/types.ts'
+import { humanSize } from './human.ts'
 
 export type OperationEvent = Extract<ProgressEvent, { type: 'operation' }>
 
@@ -10,7 +11,20 @@ export interface ProgressView {
   stop(): Promise<void>
 }
 
-/** `Container hello-web-1`. */
+/** `Container hello-web-1`; a layer goes by its digest alone, as with Docker. */
 export function resourceLabel(event: OperationEvent): string {
+  if (event.resource === 'layer') return event.name
   return `${event.resource.charAt(0).toUpperCase()}${event.resource.slice(1)} ${event.name}`
+}
+
+/** `Created`, `Downloading 1.2MB/40MB`. */
+export function operationState(event: OperationEvent): string {
+  if (event.status === 'failed')
+    return event.detail === undefined ? 'Error' : `Error ${event.detail}`
+  const { current, total, detail } = event
+  const bytes =
+    current === undefined
+      ? ''
+      : ` ${humanSize(current)}${total === undefined ? '' : `/${humanSize(total)}`}`
+  return `${event.action}${bytes}${detail === undefined ? '' : ` ${detail}`}`
 }

@@ -2,7 +2,7 @@
 import type { ContainerSummary, ProgressEvent } from '../api/types.ts'
 import { flatten } from '../client/flatten.ts'
 import type { CommandContext } from './command.ts'
-import { resourceLabel } from './progress-view.ts'
+import { operationState, resourceLabel } from './progress-view.ts'
 import type { OperationEvent, ProgressView } from './progress-view.ts'
 
 export interface ProgressResult {
@@ -12,12 +12,15 @@ export interface ProgressResult {
 
 /** A line of Docker Compose's plain progress: ` Container hello-web-1  Created`. */
 export function plainLine(event: OperationEvent): string {
-  const state = event.status === 'failed' ? 'Error' : event.action
-  const detail = event.detail === undefined ? '' : ` ${event.detail}`
-  return ` ${resourceLabel(event)}  ${state}${detail}`
+  return ` ${resourceLabel(event)}  ${operationState(event)}`
 }
 
-const JSON_STATUS = { started: 'Working', done: 'Done', failed: 'Error' } as const
+const JSON_STATUS = {
+  started: 'Working',
+  progress: 'Working',
+  done: 'Done',
+  failed: 'Error',
+} as const
 
 /** A line of Docker Compose's `--progress json`. */
 export function jsonLine(event: OperationEvent): string {
@@ -26,13 +29,17 @@ export function jsonLine(event: OperationEvent): string {
     status: JSON_STATUS[event.status],
     text: event.action,
     ...(event.detail === undefined ? {} : { details: event.detail }),
+    ...(event.parent === undefined ? {} : { parent_id: `Image ${event.parent}` }),
+    ...(event.current === undefined ? {} : { current: event.current }),
+    ...(event.total === undefined ? {} : { total: event.total }),
   })
 }
 
 function plainView(note: (line: string) => void): ProgressView {
   return {
     operation: (event) => {
-      note(plainLine(event))
+      // A line for each step; how far a transfer is would be a flood.
+      if (event.status !== 'progress' || event.current === undefined) note(plainLine(event))
     },
     warning: (message) => {
       note(`warning: ${message}`)
@@ -62,6 +69,9 @@ function quietView(note: (line: string) => void): ProgressView {
     stop: () => Promise.resolve(),
   }
 }
+
+/** Layers beyond these are not drawn. */
+const TRANSFER_SLOTS = 256
 
 type Mode = 'tty' | 'plain' | 'json' | 'quiet'
 
@@ -114,11 +124,20 @@ export async function showProgress(
 ): Promise<ProgressResult> {
   const mode = chooseMode(context)
   let view = await openView(mode === 'tty' ? 'plain' : mode, 0, context)
+  let hasView = false
   let result: ProgressResult = { changed: false, containers: [] }
   try {
     for await (const event of flatten(stream)) {
-      if (event.type === 'plan') view = await openView(mode, event.operations, context)
-      else if (event.type === 'operation') view.operation(event)
+      if (event.type === 'plan') {
+        await view.stop()
+        view = await openView(mode, event.operations, context)
+        hasView = true
+      } else if (event.type === 'operation' && mode === 'tty' && !hasView) {
+        // Pulls come before the plan, and nobody knows how many layers there will be.
+        view = await openView(mode, TRANSFER_SLOTS, context)
+        hasView = true
+        view.operation(event)
+      } else if (event.type === 'operation') view.operation(event)
       else if (event.type === 'warning') view.warning(event.message)
       else if (event.type === 'done') result = event
     }

@@ -27,6 +27,13 @@ export const UP_FLAGS: readonly Flag[] = [
     kind: 'bool',
     help: 'Give replaced containers new anonymous volumes',
   },
+  {
+    name: 'pull',
+    kind: 'text',
+    value: 'POLICY',
+    choices: ['always', 'missing', 'never'],
+    help: "Images from registries: always, missing or never, instead of the services' pull_policy",
+  },
 ]
 
 const MAX_REPLICAS = 10_000
@@ -46,6 +53,10 @@ export function parseScale(pairs: readonly string[]): Readonly<Record<string, nu
       return [match[1] ?? '', count]
     }),
   )
+}
+
+function readPull(policy: string | undefined): Pick<UpRequest['options'], 'pull'> {
+  return policy === 'always' || policy === 'missing' || policy === 'never' ? { pull: policy } : {}
 }
 
 /** What travels to the daemon of a loaded stack file. */
@@ -80,6 +91,7 @@ export function readUpOptions({ flags, positional, env }: CommandContext): UpReq
     removeOrphans,
     noStart: flags.bool('no-start'),
     renewAnonVolumes: flags.bool('renew-anon-volumes'),
+    ...readPull(flags.text('pull')),
     ...(Object.keys(scale).length > 0 ? { scale } : {}),
     ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
     ...(flags.bool('wait') ? { wait: true } : {}),

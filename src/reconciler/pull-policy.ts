@@ -49,7 +49,11 @@ export function pullPolicyOf(service: Service): PullPolicy | undefined {
  */
 export function isPullDue(
   policy: PullPolicy,
-  { isHere, checkedAtMs, nowMs }: {
+  {
+    isHere,
+    checkedAtMs,
+    nowMs,
+  }: {
     readonly isHere: boolean
     readonly checkedAtMs: number | undefined
     readonly nowMs: number

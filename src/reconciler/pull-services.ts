@@ -1,5 +1,5 @@
 /** The images of services that come from registries: which are to be pulled now, and pulling them. */
-import type { OperationEvent, ProgressEvent, StackSource } from '../api/types.ts'
+import type { ProgressEvent, StackSource } from '../api/types.ts'
 import type { Digest } from '../engine/images/image.ts'
 import { formatReference, familiarReference, parseReference } from '../engine/images/reference.ts'
 import { checkSupport } from '../planner/compose-findings.ts'
@@ -8,7 +8,7 @@ import type { Credentials, CredentialsByRegistry } from '../registry/credentials
 import { TsstackError, toTsstackError } from '../errors.ts'
 import type { Context } from './context.ts'
 import { isPullDue, parsePullPolicy, pullPolicyOf, type PullPolicy } from './pull-policy.ts'
-import { createNumbering, transferProgress } from './transfer-progress.ts'
+import { createNumbering, transferProgress, type OperationEvent } from './transfer-progress.ts'
 
 export interface PullOptions {
   readonly services: readonly string[]
@@ -70,9 +70,7 @@ function dueImages(context: Context, source: StackSource, options: PullOptions):
     const service = source.stack.services[name]
     if (service === undefined) continue
     const policy: PullPolicy =
-      word === undefined
-        ? (pullPolicyOf(service) ?? { kind: otherwise })
-        : parsePullPolicy(word)
+      word === undefined ? (pullPolicyOf(service) ?? { kind: otherwise }) : parsePullPolicy(word)
     for (const reference of referencesOf(source, name)) {
       if (isLocalId(context, reference)) continue
       const wanted = registryImage(reference)
@@ -147,7 +145,10 @@ export async function lookUpServices(
   context: Context,
   source: StackSource,
   options: PullOptions,
-): Promise<{ readonly ids: Readonly<Record<string, Digest>>; readonly warnings: readonly string[] }> {
+): Promise<{
+  readonly ids: Readonly<Record<string, Digest>>
+  readonly warnings: readonly string[]
+}> {
   const { credentials = {} } = options
   const due = dueImages(context, source, options)
   const found = new Map<string, Digest>()
@@ -163,7 +164,10 @@ export async function lookUpServices(
   })
   const looked = new Set(ids.map(([name]) => name))
   const platform = `linux/${process.arch === 'arm64' ? 'arm64' : 'amd64'}`
-  return { ids: Object.fromEntries(ids), warnings: checkSupport(source.stack, looked, { platform }) }
+  return {
+    ids: Object.fromEntries(ids),
+    warnings: checkSupport(source.stack, looked, { platform }),
+  }
 }
 
 /** @throws {INVALID_ARGUMENT} a reference to something on disk */
@@ -174,4 +178,13 @@ export function wantedImage(reference: string): Wanted {
     'INVALID_ARGUMENT',
     `Cannot use "${reference}" with a registry: it is not the name of an image in one`,
   )
+}
+
+/** The images of services that have a name in a registry, each once. */
+export function serviceImages({ stack }: StackSource, services: readonly string[]): Wanted[] {
+  const images = services.flatMap((name) => {
+    const image = stack.services[name]?.image
+    return image === undefined ? [] : (registryImage(image) ?? [])
+  })
+  return [...new Map(images.map((image) => [image.reference, image])).values()]
 }

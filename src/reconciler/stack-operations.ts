@@ -6,6 +6,7 @@ import type {
   StackSource,
   UpRequest,
 } from '../api/types.ts'
+import type { Digest } from '../engine/images/image.ts'
 import { parseSignal } from '../engine/signals.ts'
 import { dependencyGraph, selectServices } from '../planner/dependency-graph.ts'
 import { planDown } from '../planner/plan-down.ts'
@@ -20,6 +21,7 @@ import type { ResolvedStack } from './resolved-stack.ts'
 import { operationDriver, type DriveOptions } from './drive-operation.ts'
 import { executePlan } from './execute-plan.ts'
 import { containersOf, observe } from './observe.ts'
+import { lookUpServices, pullServices, type PullOptions } from './pull-services.ts'
 import type { ContainerRecord } from './records.ts'
 import { freeIdRange } from './stack-user-namespace.ts'
 import { killContainer, pauseContainer, unpauseContainer } from './stop-container.ts'
@@ -32,15 +34,30 @@ const CONCURRENCY = 8
 
 /** @returns what `up` would do now; changes nothing but the image store */
 export async function planStack(context: Context, request: UpRequest): Promise<Plan> {
-  return (await planInScope(context, request)).plan
+  const scope = scopeOf(request)
+  const looked = await lookUpServices(context, request, pullOptions(request, scope))
+  const { plan } = await planInScope(context, request, looked.ids)
+  return { ...plan, warnings: [...looked.warnings, ...plan.warnings] }
+}
+
+function pullOptions(
+  { options, credentials }: UpRequest,
+  services: readonly string[],
+): PullOptions {
+  return { services, policy: options.pull, otherwise: 'missing', credentials }
 }
 
 async function planInScope(
   context: Context,
   request: UpRequest,
+  /** Of images that are not here, by service. */
+  remoteIds: Readonly<Record<string, Digest>> = {},
 ): Promise<{ readonly plan: Plan; readonly resolved: ResolvedStack }> {
-  const resolved = await resolveInScope(context, request)
-  const plan = planUp(resolved.desired, observe(context, request.stack.name), request.options)
+  const here = scopeOf(request).filter((service) => !Object.hasOwn(remoteIds, service))
+  const resolved = await resolveStack(context, request, here)
+  const imageDigests = { ...resolved.desired.imageDigests, ...remoteIds }
+  const desired = { ...resolved.desired, imageDigests }
+  const plan = planUp(desired, observe(context, request.stack.name), request.options)
   return { resolved, plan: { ...plan, warnings: [...resolved.warnings, ...plan.warnings] } }
 }
 
@@ -48,8 +65,12 @@ export async function upStack(
   context: Context,
   request: UpRequest,
   progress: Progress,
+  signal?: AbortSignal,
 ): Promise<void> {
   const { name } = request.stack
+  // Before the lock: a long pull holds up no other request of the stack.
+  const pull = { ...pullOptions(request, scopeOf(request)), signal }
+  await pullServices(context, request, pull, progress)
   await context.locks.run(`stack ${name}`, async () => {
     const { plan, resolved } = await planInScope(context, request)
     rememberStack(context, request)
@@ -141,11 +162,10 @@ async function signalContainers(
   await Promise.all(records.map(act))
 }
 
-async function resolveInScope(context: Context, request: UpRequest): Promise<ResolvedStack> {
-  const { services, noDeps } = request.options
-  const graph = dependencyGraph(request.stack)
-  const scope = selectServices(graph, services, { noDeps: noDeps ?? false })
-  return resolveStack(context, request, scope)
+/** The services that are meant, with what they depend on. */
+function scopeOf({ stack, options }: UpRequest): string[] {
+  const { services, noDeps } = options
+  return [...selectServices(dependencyGraph(stack), services, { noDeps: noDeps ?? false })]
 }
 
 async function run(

@@ -1,7 +1,9 @@
 /** Pulls and pushes as progress: one operation for the image, one for each of its layers. */
-import type { OperationEvent } from '../api/types.ts'
+import type { ProgressEvent } from '../api/types.ts'
 import { toTsstackError } from '../errors.ts'
 import type { LayerEvent } from '../engine/images/pull-image.ts'
+
+export type OperationEvent = Extract<ProgressEvent, { type: 'operation' }>
 
 type Tell = (event: OperationEvent) => void
 
@@ -37,7 +39,11 @@ export function createNumbering(): () => number {
 
 export function transferProgress(
   tell: Tell,
-  { name, number, words }: {
+  {
+    name,
+    number,
+    words,
+  }: {
     readonly name: string
     readonly number: () => number
     readonly words: readonly [doing: string, done: string]

@@ -1,5 +1,6 @@
 import type { Command } from '../command.ts'
 import { paintPlan } from '../paint-plan.ts'
+import { credentialsForStack } from '../registry-credentials.ts'
 import { checkServices } from '../select-containers.ts'
 import { loadWithServices } from '../stack-source.ts'
 import { createStyle } from '../style.ts'
@@ -28,6 +29,7 @@ export const command: Command = {
     const { plan, text } = await client.plan(loaded.stack.name, {
       ...sourceOf(loaded),
       options: readUpOptions(context),
+      ...(await credentialsForStack(context.env, loaded.stack)),
     })
     if (flags.bool('json')) output.write(`${JSON.stringify(plan, null, 2)}\n`)
     else

@@ -1,6 +1,7 @@
 import type { Command, CommandContext } from '../command.ts'
 import { TsstackError } from '../../errors.ts'
 import { showProgress, showUnchanged } from '../progress.ts'
+import { credentialsForStack } from '../registry-credentials.ts'
 import { checkServices } from '../select-containers.ts'
 import { loadWithServices } from '../stack-source.ts'
 import { readUpOptions, sourceOf, UP_FLAGS } from '../up-options.ts'
@@ -31,7 +32,8 @@ async function run(context: CommandContext): Promise<number> {
   checkServices(positional, Object.keys(loaded.stack.services))
   const client = await context.client()
   const stack = loaded.stack.name
-  const request = { ...sourceOf(loaded), options }
+  const credentials = await credentialsForStack(context.env, loaded.stack)
+  const request = { ...sourceOf(loaded), options, ...credentials }
   if (flags.bool('detach') || flags.bool('wait') || flags.bool('no-start')) {
     showUnchanged(await showProgress(client.up(stack, request), context), context)
     return 0

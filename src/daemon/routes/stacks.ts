@@ -43,7 +43,7 @@ export function stackRoutes(app: FastifyInstance, context: Context): void {
     const body: UpRequest = parseBody(upRequest, request.body)
     assertSameName(request.params.stack, body)
     await streamLines(reply, (sink) =>
-      withProgress(sink.write, (progress) => upStack(context, body, progress)),
+      withProgress(sink.write, (progress) => upStack(context, body, progress, sink.signal)),
     )
   })
 

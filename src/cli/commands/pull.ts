@@ -1,0 +1,90 @@
+import type { PullRequest } from '../../api/image-types.ts'
+import type { Command, CommandContext } from '../command.ts'
+import { TsstackError } from '../../errors.ts'
+import { showProgress } from '../progress.ts'
+import { credentialsFor, credentialsForStack } from '../registry-credentials.ts'
+import { loadWithServices } from '../stack-source.ts'
+import { sourceOf } from '../up-options.ts'
+
+/** `-q`: nothing but warnings. */
+export function withQuiet(context: CommandContext): CommandContext {
+  if (!context.flags.bool('quiet')) return context
+  return { ...context, global: { ...context.global, progress: 'quiet' } }
+}
+
+/** Words that can be no service's name are images: they have a slash, a colon or an @. */
+function looksLikeImage(word: string): boolean {
+  return /[/:@]/.test(word)
+}
+
+/** Pulls images by name; the stack file is not needed. */
+export async function pullByName(
+  context: CommandContext,
+  references: readonly string[],
+): Promise<number> {
+  const client = await context.client()
+  const request = { references, ...(await credentialsFor(context.env, references)) }
+  await showProgress(client.pullImages(request), withQuiet(context))
+  return 0
+}
+
+function policyOf(word: string | undefined): Pick<PullRequest['options'], 'policy'> {
+  return word === 'always' || word === 'missing' ? { policy: word } : {}
+}
+
+async function pullServices(context: CommandContext): Promise<number> {
+  const { flags, positional, env } = context
+  const loaded = await loadWithServices(context, positional)
+  const request = {
+    ...sourceOf(loaded),
+    options: {
+      services: positional,
+      includeDeps: flags.bool('include-deps'),
+      ignoreFailures: flags.bool('ignore-pull-failures'),
+      ...policyOf(flags.text('policy')),
+    },
+    ...(await credentialsForStack(env, loaded.stack)),
+  }
+  const client = await context.client()
+  await showProgress(client.pull(loaded.stack.name, request), withQuiet(context))
+  return 0
+}
+
+async function run(context: CommandContext): Promise<number> {
+  const { positional } = context
+  const images = positional.filter(looksLikeImage)
+  if (images.length === 0) return pullServices(context)
+  if (images.length === positional.length) return pullByName(context, images)
+  throw new TsstackError('INVALID_ARGUMENT', 'Cannot pull services and images in one command')
+}
+
+export const command: Command = {
+  usage: '[OPTIONS] [SERVICE...|IMAGE...]',
+  summary: 'Pull images from registries',
+  details:
+    'Of services, with the pull_policy that each has; without one the registry is asked anew. A word with a slash, a colon or an @ ' +
+    'in it is the name of an image. A pull that was cut off goes on where it was.',
+  flags: [
+    {
+      name: 'ignore-pull-failures',
+      kind: 'bool',
+      help: 'Pull what can be pulled, warn of the rest',
+    },
+    { name: 'include-deps', kind: 'bool', help: 'Of the services that they depend on, too' },
+    { name: 'quiet', short: 'q', kind: 'bool', help: 'No progress' },
+    {
+      name: 'policy',
+      kind: 'text',
+      value: 'POLICY',
+      choices: ['always', 'missing'],
+      help: "always or missing, instead of the services' own",
+    },
+    { name: 'ignore-buildable', kind: 'bool', help: 'Accepted for Docker Compose', hidden: true },
+  ],
+  examples: [
+    ['tsstack pull', 'The images of all services of ./compose.yaml'],
+    ['tsstack pull --policy missing web', 'Of one service, if it is not here'],
+    ['tsstack pull registry.example:5000/team/app:1.2', 'An image by name'],
+  ],
+  run,
+}

@@ -1,0 +1,44 @@
+/** What clients may send about images. */
+import { z } from 'zod'
+import type { LoginRequest, PullRequest, PushRequest, TransferRequest } from '../api/image-types.ts'
+import { credentials, source } from './request-schemas.ts'
+
+type Typed<T> = z.ZodType<T>
+
+const name = z.string().min(1).max(8192)
+const names = z.array(name).max(1000)
+const services = z.array(z.string().max(255)).max(10_000)
+
+export const pullRequest = z.strictObject({
+  ...source,
+  options: z.strictObject({
+    services: services.exactOptional(),
+    includeDeps: z.boolean().exactOptional(),
+    policy: z.enum(['always', 'missing']).exactOptional(),
+    ignoreFailures: z.boolean().exactOptional(),
+  }),
+  credentials: credentials.exactOptional(),
+}) as unknown as Typed<PullRequest>
+
+export const pushRequest = z.strictObject({
+  ...source,
+  options: z.strictObject({
+    services: services.exactOptional(),
+    includeDeps: z.boolean().exactOptional(),
+    ignoreFailures: z.boolean().exactOptional(),
+  }),
+  credentials: credentials.exactOptional(),
+}) as unknown as Typed<PushRequest>
+
+export const transferRequest: Typed<TransferRequest> = z.strictObject({
+  references: names.min(1),
+  credentials: credentials.exactOptional(),
+})
+
+export const loginRequest: Typed<LoginRequest> = z.strictObject({
+  registry: z.string().min(1).max(300),
+  credentials: z.union([
+    z.strictObject({ username: name, password: name }),
+    z.strictObject({ identityToken: name }),
+  ]),
+})

@@ -1,0 +1,128 @@
+/** What a user asks of images and registries: pull and push, of a stack's services or by name. */
+import type { PullRequest, PushRequest, TransferRequest } from '../api/image-types.ts'
+import type { ProgressEvent, StackSource } from '../api/types.ts'
+import { familiarReference } from '../engine/images/reference.ts'
+import { dependencyGraph, selectServices } from '../planner/dependency-graph.ts'
+import { toTsstackError } from '../errors.ts'
+import type { Context } from './context.ts'
+import {
+  pullOne,
+  pullServices,
+  serviceImages,
+  wantedImage,
+  type ImagePull,
+} from './pull-services.ts'
+import { createNumbering, transferProgress, type OperationEvent } from './transfer-progress.ts'
+
+export interface Follower {
+  readonly tell: (event: ProgressEvent) => void
+  readonly signal: AbortSignal
+}
+
+function scopeOf(
+  { stack }: StackSource,
+  {
+    services,
+    includeDeps,
+  }: { readonly services?: readonly string[]; readonly includeDeps?: boolean },
+): readonly string[] {
+  const noDeps = includeDeps !== true
+  return [...selectServices(dependencyGraph(stack), services, { noDeps })]
+}
+
+/** All at once; the first failure is thrown when all have ended. */
+async function eachOf<T>(
+  items: readonly T[],
+  work: (item: T) => Promise<void>,
+  onIgnored?: (message: string) => void,
+): Promise<void> {
+  const failures: unknown[] = []
+  await Promise.all(items.map((item) => work(item).catch((error: unknown) => failures.push(error))))
+  const [first] = failures
+  if (first === undefined) return
+  if (onIgnored === undefined || toTsstackError(first).code === 'CANCELLED')
+    throw toTsstackError(first)
+  for (const failure of failures) onIgnored(toTsstackError(failure).message)
+}
+
+/** Pulls the images of services as `docker compose pull` does: what has no policy is looked at anew. */
+export async function pullStack(
+  context: Context,
+  request: PullRequest,
+  { tell, signal }: Follower,
+): Promise<void> {
+  const { options, credentials } = request
+  const { policy, ignoreFailures } = options
+  const services = scopeOf(request, options)
+  const ignore = ignoreFailures === undefined ? {} : { ignoreFailures }
+  const pull = { services, policy, otherwise: 'always', credentials, signal, ...ignore } as const
+  const count = await pullServices(context, request, pull, tell)
+  tell({ type: 'done', changed: count > 0, containers: [] })
+}
+
+/** @throws {INVALID_ARGUMENT} before anything is pulled, if one is no name of a registry's image */
+export async function pullImages(
+  context: Context,
+  { references, credentials = {} }: TransferRequest,
+  { tell, signal }: Follower,
+): Promise<void> {
+  const number = createNumbering()
+  const pulls = references.map((reference): ImagePull => {
+    const wanted = wantedImage(reference)
+    return { ...wanted, credentials: credentials[wanted.registry], signal, number }
+  })
+  await eachOf(pulls, (pull) => pullOne(context, pull, tell))
+  tell({ type: 'done', changed: true, containers: [] })
+}
+
+async function pushOne(
+  context: Context,
+  { reference, credentials, signal, number }: ImagePull,
+  tell: (event: OperationEvent) => void,
+): Promise<void> {
+  const name = familiarReference(reference)
+  const progress = transferProgress(tell, { name, number, words: ['Pushing', 'Pushed'] })
+  try {
+    const { onLayer } = progress
+    const pushed = await context.images.remote.push(reference, { credentials, signal, onLayer })
+    progress.done(`digest: ${pushed.digest} size: ${pushed.size}`)
+  } catch (error) {
+    progress.failed(error)
+    throw error
+  }
+}
+
+/** One after the other, so that the second may find layers of the first. */
+export async function pushImages(
+  context: Context,
+  { references, credentials = {} }: TransferRequest,
+  { tell, signal }: Follower,
+): Promise<void> {
+  const number = createNumbering()
+  for (const reference of references) {
+    const wanted = wantedImage(reference)
+    const one = { ...wanted, credentials: credentials[wanted.registry], signal, number }
+    await pushOne(context, one, tell)
+  }
+  tell({ type: 'done', changed: true, containers: [] })
+}
+
+/** The images of services that have a name in a registry. */
+export async function pushStack(
+  context: Context,
+  request: PushRequest,
+  { tell, signal }: Follower,
+): Promise<void> {
+  const { options, credentials = {} } = request
+  const number = createNumbering()
+  const images = serviceImages(request, scopeOf(request, options))
+  const push = async ({ reference, registry }: (typeof images)[number]): Promise<void> => {
+    const one = { reference, registry, credentials: credentials[registry], signal, number }
+    await pushOne(context, one, tell)
+  }
+  const warn = (message: string): void => {
+    tell({ type: 'warning', message })
+  }
+  await eachOf(images, push, options.ignoreFailures === true ? warn : undefined)
+  tell({ type: 'done', changed: images.length > 0, containers: [] })
+}
