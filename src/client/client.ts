@@ -1,4 +1,5 @@
 /** The daemon's API as functions, one for each route of src/api/types.ts. */
+import type { Readable } from 'node:stream'
 import type {
   ContainerDetail,
   ContainerSummary,
@@ -34,6 +35,7 @@ import type { Call, Transport } from './transport.ts'
 
 type ResourceCall =
   | ('volumes' | 'volume' | 'createVolume' | 'removeVolume' | 'pruneVolumes')
+  | ('exportVolume' | 'importVolume')
   | ('networks' | 'network' | 'createNetwork' | 'removeNetwork' | 'pruneNetworks')
 
 type Query = Readonly<Record<string, string | number | boolean | undefined>>
@@ -98,6 +100,9 @@ export interface Client extends ImageClient {
   volume(name: string): Promise<VolumeDetail>
   createVolume(request: VolumeRequest): Promise<void>
   removeVolume(name: string): Promise<void>
+  /** A tar archive. */
+  exportVolume(name: string): Promise<Readable>
+  importVolume(name: string, archive: Readable): Promise<void>
   pruneVolumes(options: { readonly all: boolean }): Promise<PruneResult>
   networks(stack?: string): Promise<readonly NetworkSummary[]>
   network(name: string): Promise<NetworkDetail>
@@ -134,6 +139,8 @@ interface Calls {
   readonly get: (path: string, query?: Query, signal?: AbortSignal) => Promise<unknown>
   readonly post: (path: string, body?: unknown, signal?: AbortSignal) => Promise<unknown>
   readonly remove: (path: string) => Promise<unknown>
+  readonly download: (path: string) => Promise<Readable>
+  readonly upload: (path: string, source: Readable) => Promise<unknown>
   /** Of whatever the caller says it is. */
   readonly stream: (call: Call) => AsyncGenerator<readonly never[], void>
   readonly session: (call: Call) => Promise<Session>
@@ -155,6 +162,8 @@ function createCalls(options: ClientOptions): Calls {
       transport.json({ method: 'GET', path: withQuery(path, query), signal }),
     post: (path, body, signal) => transport.json({ method: 'POST', path, body, signal }),
     remove: (path) => transport.json({ method: 'DELETE', path }),
+    download: (path) => transport.bytes({ method: 'GET', path }),
+    upload: (path, source) => transport.json({ method: 'POST', path, source }),
     stream: (call) => transport.stream(call) as AsyncGenerator<readonly never[], void>,
     session: async (call) => {
       const { socket, head } = await transport.upgrade(call)
@@ -165,7 +174,8 @@ function createCalls(options: ClientOptions): Calls {
 
 /** Makes no connection by itself. The daemon's answers are taken at their word: it is the same program. */
 export function createClient(options: ClientOptions): Client {
-  const { get, post, remove, stream, session, transport } = createCalls(options)
+  const calls = createCalls(options)
+  const { get, post, remove, stream, session, transport } = calls
   const progress = (
     path: string,
     body: unknown,
@@ -212,7 +222,7 @@ export function createClient(options: ClientOptions): Client {
       stream({ method: 'GET', path: withQuery('/v1/events', query), signal }),
     images: async () => (await get('/v1/images')) as readonly ImageSummary[],
     ...imageCalls({ get, post, progress, transport }),
-    ...resourceCalls({ get, post, remove }),
+    ...resourceCalls(calls),
   }
 }
 
@@ -221,7 +231,9 @@ function resourceCalls({
   get,
   post,
   remove,
-}: Pick<Calls, 'get' | 'post' | 'remove'>): Pick<Client, ResourceCall> {
+  download,
+  upload,
+}: Pick<Calls, 'get' | 'post' | 'remove' | 'download' | 'upload'>): Pick<Client, ResourceCall> {
   const volume = (name: string): string => `/v1/volumes/${encodeURIComponent(name)}`
   const network = (name: string): string => `/v1/networks/${encodeURIComponent(name)}`
   return {
@@ -233,6 +245,10 @@ function resourceCalls({
     },
     removeVolume: async (name) => {
       await remove(volume(name))
+    },
+    exportVolume: (name) => download(`${volume(name)}/archive`),
+    importVolume: async (name, archive) => {
+      await upload(`${volume(name)}/archive`, archive)
     },
     pruneVolumes: async (options) =>
       (await post(withQuery('/v1/volumes/prune', options))) as PruneResult,

@@ -4,6 +4,7 @@
  */
 import { request as httpRequest } from 'node:http'
 import type { ClientRequest, IncomingMessage } from 'node:http'
+import { pipeline, type Readable } from 'node:stream'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { ERROR_CODES, toTsstackError, TsstackError } from '../errors.ts'
@@ -18,6 +19,8 @@ export interface Call {
   /** Path and query. */
   readonly path: string
   readonly body?: unknown
+  /** Instead of a body: bytes as they come, a tar archive. */
+  readonly source?: Readable
   readonly headers?: Readonly<Record<string, string>>
   readonly signal?: AbortSignal | undefined
 }
@@ -27,6 +30,8 @@ export interface Transport {
   json(call: Call): Promise<unknown>
   /** Items in batches, as they arrive. An item of type `error` ends the stream and is thrown. */
   stream(call: Call): AsyncGenerator<readonly unknown[], void>
+  /** The body of the answer as it comes. */
+  bytes(call: Call): Promise<Readable>
   /** The socket after `101 Switching Protocols`. */
   upgrade(call: Call): Promise<{ readonly socket: Socket; readonly head: Buffer }>
 }
@@ -133,11 +138,14 @@ function send(options: TransportOptions, call: Call): ClientRequest {
       ...(body === undefined
         ? {}
         : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
+      ...(call.source === undefined ? {} : { 'content-type': 'application/x-tar' }),
       ...call.headers,
     },
     ...(call.signal === undefined ? {} : { signal: call.signal }),
   })
-  request.end(body)
+  // Whatever goes wrong with it, the request tells.
+  if (call.source === undefined) request.end(body)
+  else pipeline(call.source, request, () => undefined)
   return request
 }
 
@@ -247,6 +255,8 @@ export function createTransport(options: TransportOptions): Transport {
         response.destroy()
       }
     },
+
+    bytes: (call) => respond(options, call),
 
     async upgrade(call) {
       const headers = { connection: 'Upgrade', upgrade: 'tsstack', ...call.headers }

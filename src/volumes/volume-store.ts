@@ -26,6 +26,11 @@ export interface VolumeStore {
    * @param idOffset host id of the container's root as seen in `source`
    */
   seed(name: string, source: string, idOffset: number): Promise<void>
+  /**
+   * Fills an empty volume with what `make` puts into a directory beside it, entirely or not at all.
+   * @throws {FAILED_PRECONDITION} when it holds something
+   */
+  fill(name: string, make: (directory: string) => Promise<void>): Promise<void>
 }
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/
@@ -34,7 +39,6 @@ const REMOVED = '.removed-'
 
 /** @param root made when the first volume is; removals that were cut short are finished when a volume is next made */
 export function openVolumeStore(root: string): VolumeStore {
-  const seeding = new Map<string, Promise<void>>()
   const dataPath = (name: string): string => {
     if (!NAME.test(name) || name.length > MAX_NAME_LENGTH) {
       throw new TsstackError(
@@ -50,6 +54,7 @@ export function openVolumeStore(root: string): VolumeStore {
     doomed = []
     for (const name of names) await rm(path.join(root, name), { recursive: true, force: true })
   }
+  const inTurn = createTurns(dataPath)
   return {
     dataPath,
     async create(name) {
@@ -73,26 +78,62 @@ export function openVolumeStore(root: string): VolumeStore {
       await rm(removed, { recursive: true, force: true })
     },
     async seed(name, source, idOffset) {
-      const data = dataPath(name)
-      const before = seeding.get(name) ?? Promise.resolve()
-      const seeded = before.catch(() => undefined).then(() => seed(data, source, idOffset))
-      seeding.set(name, seeded)
-      try {
-        await seeded
-      } finally {
-        if (seeding.get(name) === seeded) seeding.delete(name)
-      }
+      await inTurn(name, async (data) => {
+        if (existsSync(completeOf(data)) || (await readdir(data)).length === 0)
+          await fill(data, (draft) => copyTree(source, draft, idOffset))
+      })
+    },
+    async fill(name, make) {
+      await inTurn(name, async (data) => {
+        if (existsSync(completeOf(data)) || (await readdir(data)).length > 0) throw notEmpty(name)
+        await fill(data, async (draft) => {
+          await mkdir(draft)
+          await make(draft)
+        })
+      })
     },
   }
 }
 
-async function seed(data: string, source: string, idOffset: number): Promise<void> {
-  const beside = path.dirname(data)
-  const [draft, complete] = [path.join(beside, '.draft'), path.join(beside, '.seed')]
+function notEmpty(name: string): TsstackError {
+  return new TsstackError('FAILED_PRECONDITION', `Cannot fill volume "${name}": it is not empty`, {
+    hint: 'Remove the volume first, or fill another one',
+  })
+}
+
+/** Work on one volume runs one after the other. */
+function createTurns(
+  dataPath: (name: string) => string,
+): (name: string, work: (data: string) => Promise<void>) => Promise<void> {
+  const last = new Map<string, Promise<void>>()
+  return async (name, work) => {
+    const data = dataPath(name)
+    const before = last.get(name) ?? Promise.resolve()
+    const done = before.catch(() => undefined).then(() => work(data))
+    last.set(name, done)
+    try {
+      await done
+    } finally {
+      if (last.get(name) === done) last.delete(name)
+    }
+  }
+}
+
+/** A complete copy beside a volume. */
+function completeOf(data: string): string {
+  return path.join(path.dirname(data), '.seed')
+}
+
+async function fill(data: string, make: (draft: string) => Promise<void>): Promise<void> {
+  const [draft, complete] = [path.join(path.dirname(data), '.draft'), completeOf(data)]
   if (!existsSync(complete)) {
-    if ((await readdir(data)).length > 0) return
     await rm(draft, { recursive: true, force: true })
-    await copyTree(source, draft, idOffset)
+    try {
+      await make(draft)
+    } catch (error) {
+      await rm(draft, { recursive: true, force: true })
+      throw error
+    }
     await rename(draft, complete)
   }
   const present = new Set(await readdir(data))

@@ -1,5 +1,7 @@
+import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import type { Context } from '../../reconciler/context.ts'
+import { exportVolume, importVolume } from '../../reconciler/volume-archive.ts'
 import {
   createLoneVolume,
   inspectVolume,
@@ -7,8 +9,11 @@ import {
   pruneVolumes,
   removeVolume,
 } from '../../reconciler/volume-admin.ts'
+import { TsstackError } from '../../errors.ts'
 import { pruneQuery, volumeRequest, volumesQuery } from '../request-schemas.ts'
 import { parseBody } from '../validate.ts'
+
+const TAR = 'application/x-tar'
 
 interface NameParams {
   Params: { name: string }
@@ -24,6 +29,19 @@ export function volumeRoutes(app: FastifyInstance, context: Context): void {
     pruneVolumes(context, parseBody(pruneQuery, request.query).all === true),
   )
   app.get<NameParams>('/v1/volumes/:name', (request) => inspectVolume(context, request.params.name))
+  app.get<NameParams>('/v1/volumes/:name/archive', async (request, reply) => {
+    const chunks = await exportVolume(context, request.params.name)
+    return reply.type(TAR).send(Readable.from(chunks, { objectMode: false }))
+  })
+  app.addContentTypeParser(TAR, (_request, payload, done) => {
+    done(null, payload)
+  })
+  app.post<NameParams & { Body: Readable }>('/v1/volumes/:name/archive', async (request, reply) => {
+    if (!(request.body instanceof Readable))
+      throw new TsstackError('INVALID_ARGUMENT', `Cannot import: the body is not ${TAR}`)
+    await importVolume(context, request.params.name, request.body)
+    return reply.code(204).send()
+  })
   app.delete<NameParams>('/v1/volumes/:name', async (request, reply) => {
     await removeVolume(context, request.params.name)
     return reply.code(204).send()

@@ -16,6 +16,8 @@ export interface UnpackOptions {
   readonly limits?: TarLimits
   /** Make device nodes. Default: false, they are refused. */
   readonly allowDevices?: boolean
+  /** false: the archive is no layer, and a file named `.wh.x` is a file. Default: true. */
+  readonly whiteouts?: boolean
 }
 
 export interface UnpackResult {
@@ -185,7 +187,7 @@ async function unpackEntry(
   checkDevice(entry, options)
   const components = cleanPath(entry.path)
   if (components.length === 0) throw refuse(entry, 'it is the root, but not a directory')
-  if (components.at(-1)?.startsWith(WHITEOUT) === true) {
+  if (options.whiteouts !== false && components.at(-1)?.startsWith(WHITEOUT) === true) {
     applyWhiteout(tree, entry, components)
     return
   }
