@@ -195,6 +195,11 @@ function chooseSaved(
   return first
 }
 
+/** How many images `docker save` has written. @throws {INVALID_ARGUMENT} */
+export async function countDockerImages(files: ArchiveFiles): Promise<number> {
+  return savedImages(parseJson(await readDocument(files, 'manifest.json'), 'manifest.json')).length
+}
+
 /** Reads what `docker save` writes. @throws {INVALID_ARGUMENT} {NOT_FOUND} no image of that name */
 export async function readDockerArchive(
   files: ArchiveFiles,

@@ -62,7 +62,11 @@ function manifestOf(archived: ArchivedImage, layers: readonly ImportedLayer[]): 
   )
 }
 
-async function addArchived(parts: StoreParts, archived: ArchivedImage): Promise<Image> {
+/**
+ * Brings what is in an archive into the store.
+ * @throws {INVALID_ARGUMENT} damaged or hostile; {FAILED_PRECONDITION} for another machine
+ */
+export async function addArchived(parts: StoreParts, archived: ArchivedImage): Promise<Image> {
   const { config } = archived
   if (config.os !== 'linux' || config.architecture !== HOST_ARCHITECTURE) {
     const state = `it is for ${config.os}/${config.architecture}`

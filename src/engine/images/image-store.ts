@@ -22,7 +22,10 @@ import { openDurability, type Durability } from './durability.ts'
 import { createHostAssembler, type HostAssembler } from './host-image.ts'
 import { resolveHostImage } from './host-resolve.ts'
 import { isDigest, type Digest, type Image } from './image.ts'
+import { createImageArchives, type ImageArchives } from './image-archives.ts'
 import { ImageRecords } from './image-records.ts'
+import { pruneImages, removeImage, type Removal, type RemovedImages } from './image-removal.ts'
+import { measureImages, type ImageUsage } from './image-usage.ts'
 import { LayerStore } from './layer-store.ts'
 import { PullLeases } from './pull-leases.ts'
 import { PullRecords } from './pull-records.ts'
@@ -51,10 +54,13 @@ export interface ResolveOptions {
 export interface RemoveOptions {
   /** Images that containers use: never removed. */
   readonly inUse?: ReadonlySet<Digest>
+  /** Remove: all names of an image that is given by its id. Prune: images with a name, too. Default: false. */
+  readonly all?: boolean
 }
 
 export interface ImageStore {
   readonly remote: RemoteImages
+  readonly archives: ImageArchives
   /**
    * Makes an image available locally: assembles `host:`, imports archives and directories, finds names and ids in the
    * store. Cached: unchanged sources cost one lstat(2) for each of their files.
@@ -74,13 +80,14 @@ export interface ImageStore {
   /** Gives an image another name. @throws {NOT_FOUND} {INVALID_ARGUMENT} the name carries a digest or is no name */
   tag(referenceOrId: string, name: string): Promise<void>
   /**
-   * Removes a reference, and the image with it when that was the last.
+   * Removes a reference, and the image with it when that was the last; or an image by its id, with its reference.
    * @throws {NOT_FOUND}
-   * @throws {FAILED_PRECONDITION} it was the last, and a container uses the image
+   * @throws {FAILED_PRECONDITION} it was the last, and a container uses the image; an id with several references
    */
-  remove(reference: string, options?: RemoveOptions): Promise<void>
+  remove(referenceOrId: string, options?: RemoveOptions): Promise<RemovedImages>
   /** Removes every image that no reference names and no container uses, then layers and blobs that no image has. */
-  prune(options?: RemoveOptions): Promise<void>
+  prune(options?: RemoveOptions): Promise<RemovedImages>
+  usage(inUse: ReadonlySet<Digest>): ImageUsage
   /** The extracted tree of a layer, shared by every image and container: never write there. */
   layerPath(diffId: Digest): string
   /** Resolves when what was imported so far is on the disk; nothing has to wait for it. */
@@ -145,6 +152,7 @@ class Store implements ImageStore {
   #last: Promise<unknown> = Promise.resolve()
 
   readonly remote: RemoteImages
+  readonly archives: ImageArchives
 
   constructor(parts: OpenedParts, assembler: HostAssembler, registries: RegistrySettings) {
     this.#parts = parts
@@ -155,7 +163,9 @@ class Store implements ImageStore {
       exclusive: <T>(work: () => Promise<T>) => this.#exclusive(work),
       collectGarbage: () => this.#collectGarbage(),
     }
-    this.remote = createRemoteImages(context, registries, (reference) => this.inspect(reference))
+    const find = (reference: string): Image => this.inspect(reference)
+    this.remote = createRemoteImages(context, registries, find)
+    this.archives = createImageArchives({ ...context, find })
   }
 
   async resolve(reference: string, { baseDir }: ResolveOptions = {}): Promise<Image> {
@@ -213,35 +223,16 @@ class Store implements ImageStore {
     await this.#parts.records.setReference(formatReference(parsed), image.id)
   }
 
-  remove(reference: string, { inUse = new Set<Digest>() }: RemoveOptions = {}): Promise<void> {
-    return this.#exclusive(async () => {
-      const { records } = this.#parts
-      const canonical = formatReference(parseReference(reference))
-      const id = records.references.get(canonical)
-      if (id === undefined) throw notFound(reference)
-      const isLast = [...records.references.values()].filter((other) => other === id).length === 1
-      if (isLast && inUse.has(id)) {
-        throw new TsstackError(
-          'FAILED_PRECONDITION',
-          `Cannot remove image "${reference}": a container uses it`,
-        )
-      }
-      await records.removeReference(canonical)
-      if (!isLast) return
-      records.removeImage(id)
-      await this.#collectGarbage()
-    })
+  remove(referenceOrId: string, options: RemoveOptions = {}): Promise<RemovedImages> {
+    return this.#exclusive(() => removeImage(this.#removal(options), referenceOrId))
   }
 
-  prune({ inUse = new Set<Digest>() }: RemoveOptions = {}): Promise<void> {
-    return this.#exclusive(async () => {
-      const { records } = this.#parts
-      const named = new Set(records.references.values())
-      for (const id of [...records.images.keys()]) {
-        if (!named.has(id) && !inUse.has(id)) records.removeImage(id)
-      }
-      await this.#collectGarbage()
-    })
+  prune(options: RemoveOptions = {}): Promise<RemovedImages> {
+    return this.#exclusive(() => pruneImages(this.#removal(options)))
+  }
+
+  usage(inUse: ReadonlySet<Digest>): ImageUsage {
+    return measureImages(this.#parts, inUse)
   }
 
   layerPath(diffId: Digest): string {
@@ -279,6 +270,12 @@ class Store implements ImageStore {
     const { images } = this.#parts.records
     const matches = [...images.values()].filter(({ id }) => id.startsWith(`sha256:${hex}`))
     return matches.length === 1 ? matches[0] : undefined
+  }
+
+  #removal({ inUse = new Set(), all = false }: RemoveOptions): Removal {
+    const find = (reference: string): Image => this.inspect(reference)
+    const collectGarbage = (): Promise<void> => this.#collectGarbage()
+    return { parts: this.#parts, inUse, isAll: all, find, collectGarbage }
   }
 
   /** Layers and blobs that no image has. */

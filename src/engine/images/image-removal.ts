@@ -1,0 +1,94 @@
+/** Removing images: names first, then what nothing names and nothing uses. */
+import { TsstackError } from '../../errors.ts'
+import { isDigest, type Digest, type Image } from './image.ts'
+import { measureImages } from './image-usage.ts'
+import { familiarReference, formatReference, parseReference } from './reference.ts'
+import type { StoreParts } from './store-parts.ts'
+
+/** What is gone. */
+export interface RemovedImages {
+  /** As people write them. */
+  readonly untagged: readonly string[]
+  readonly deleted: readonly Digest[]
+  /** Bytes on the disk. */
+  readonly reclaimedBytes: number
+}
+
+export interface Removal {
+  readonly parts: StoreParts
+  readonly inUse: ReadonlySet<Digest>
+  readonly isAll: boolean
+  readonly find: (reference: string) => Image
+  readonly collectGarbage: () => Promise<void>
+}
+
+function namesOf({ records }: StoreParts, id: Digest): string[] {
+  return [...records.references].filter(([, other]) => other === id).map(([name]) => name)
+}
+
+/** The names that are meant: one, or for an id all that the image has. */
+function meantNames(
+  { parts, find, isAll }: Removal,
+  text: string,
+): { id: Digest; names: string[] } {
+  if (!isDigest(text)) {
+    const canonical = formatReference(parseReference(text))
+    const id = parts.records.references.get(canonical)
+    if (id !== undefined) return { id, names: [canonical] }
+  }
+  const { id } = find(text)
+  const names = namesOf(parts, id)
+  if (names.length <= 1 || isAll) return { id, names }
+  throw new TsstackError(
+    'FAILED_PRECONDITION',
+    `Cannot remove image "${text}": it has ${names.length} names`,
+    { hint: `Remove them by name, or with --force: ${names.map(familiarReference).join(', ')}` },
+  )
+}
+
+/** See `ImageStore.remove`. */
+export async function removeImage(removal: Removal, text: string): Promise<RemovedImages> {
+  const { records } = removal.parts
+  const { id, names } = meantNames(removal, text)
+  const isLast = namesOf(removal.parts, id).length <= names.length
+  if (isLast && removal.inUse.has(id)) {
+    throw new TsstackError(
+      'FAILED_PRECONDITION',
+      `Cannot remove image "${text}": a container uses it`,
+    )
+  }
+  // Measured before the image goes: its layers are counted by the images that have them.
+  const before = measureImages(removal.parts, new Set()).totalBytes
+  for (const name of names) await records.removeReference(name)
+  const untagged = names.map(familiarReference)
+  if (!isLast) return { untagged, deleted: [], reclaimedBytes: 0 }
+  records.removeImage(id)
+  await removal.collectGarbage()
+  const after = measureImages(removal.parts, new Set()).totalBytes
+  return { untagged, deleted: [id], reclaimedBytes: before - after }
+}
+
+/** See `ImageStore.prune`. */
+export async function pruneImages(removal: Removal): Promise<RemovedImages> {
+  const { parts, inUse, isAll } = removal
+  const { records } = parts
+  const usage = (): number => {
+    const { totalBytes, partialBytes } = measureImages(parts, new Set())
+    return totalBytes + partialBytes
+  }
+  const before = usage()
+  const untagged: string[] = []
+  if (isAll) {
+    for (const [name, id] of [...records.references]) {
+      if (inUse.has(id)) continue
+      await records.removeReference(name)
+      untagged.push(familiarReference(name))
+    }
+    parts.leases.sweep(true)
+  }
+  const named = new Set(records.references.values())
+  const deleted = [...records.images.keys()].filter((id) => !named.has(id) && !inUse.has(id))
+  for (const id of deleted) records.removeImage(id)
+  await removal.collectGarbage()
+  return { untagged, deleted, reclaimedBytes: before - usage() }
+}
