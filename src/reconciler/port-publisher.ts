@@ -170,7 +170,10 @@ class Publisher implements PortPublisher {
     }
   }
 
-  /** `localhost` may mean ::1: what is published everywhere is carried over from IPv6 where the container has IPv4 only. */
+  /**
+   * `localhost` may mean ::1, whose packets can't be translated: what is published everywhere is carried over from there,
+   * and from any IPv6 where the container has IPv4 only.
+   */
   #openProxies(
     record: ContainerRecord,
     ports: readonly HeldPort[],
@@ -179,8 +182,9 @@ class Publisher implements PortPublisher {
     const { ipv4, ipv6 } = this.#addresses(record.id)
     const wanted = ports.filter(({ port }) => port.protocol === 'tcp' && port.hostIp === ANY_IPV4)
     const proxies = new Map<number, Promise<TcpProxy | undefined>>()
-    for (const { port } of ipv4 === undefined || ipv6 !== undefined ? [] : wanted) {
-      const target = { address: ipv4 ?? '', port: port.target }
+    const address = ipv4 ?? ipv6
+    for (const { port } of address === undefined ? [] : wanted) {
+      const target = { address: address ?? '', port: port.target }
       const known = before?.proxies.get(port.published)
       void known?.then((open) => open?.retarget(target))
       proxies.set(port.published, known ?? openProxy(port, target))

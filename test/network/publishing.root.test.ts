@@ -1,0 +1,216 @@
+/** Published ports as a neighbour on the wire sees them, over IPv4 and IPv6, and how rules of an administrator count. */
+import { execFileSync } from 'node:child_process'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { Port, Service } from '../../src/spec/stack.ts'
+import { failureOf, startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
+import { createTestSandbox, type TestSandbox } from './sandbox.ts'
+
+const STACK = 'publishing'
+const HOST = ['10.250.0.1', 'fd50::1'] as const
+const NEIGHBOUR = ['10.250.0.2', 'fd50::2'] as const
+/** Answers each connection and datagram with the address that it came from. */
+const ECHO = `
+  const name = (address) => address.replace('::ffff:', '')
+  require('net').createServer((s) => s.on('error', () => 0).end(name(s.remoteAddress ?? '')))
+    .listen(80, '::')
+  const udp = require('dgram').createSocket('udp6')
+  udp.on('message', (_, from) => udp.send(name(from.address), from.port, from.address))
+  udp.bind(80, '::', () => console.log('ready'))
+`
+let daemon: DaemonFixture
+let neighbour: TestSandbox
+
+function inNetns(netns: string, program: string, ...args: readonly string[]): string {
+  return execFileSync('nsenter', [`--net=${netns}`, program, ...args], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  }).trim()
+}
+const outside = (): string => `/proc/${process.pid}/fd/${neighbour.netnsFd}`
+const onHost = (program: string, ...args: readonly string[]): string =>
+  inNetns(daemon.netns, program, ...args)
+
+beforeAll(async () => {
+  daemon = await startDaemonFixture()
+  neighbour = createTestSandbox()
+  onHost('ip', 'link', 'add', 'wire', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', outside())
+  const sides = [
+    { netns: daemon.netns, link: 'wire', own: HOST },
+    { netns: outside(), link: 'eth0', own: NEIGHBOUR },
+  ]
+  for (const { netns, link, own } of sides) {
+    inNetns(netns, 'ip', 'addr', 'add', `${own[0]}/24`, 'dev', link)
+    inNetns(netns, 'ip', 'addr', 'add', `${own[1]}/64`, 'dev', link, 'nodad')
+    inNetns(netns, 'ip', 'link', 'set', link, 'up')
+  }
+})
+afterEach(async () => {
+  await daemon.down(STACK, { volumes: true })
+})
+afterAll(async () => {
+  onHost('ip', 'link', 'delete', 'wire')
+  neighbour.close()
+  await daemon.close()
+})
+
+/** What the container says of who asks it. @throws {Error} when nothing answers */
+function ask(netns: string, address: string, port: number, protocol = 'tcp'): string {
+  const script =
+    protocol === 'tcp'
+      ? `const s = require('net').connect(port, address).on('data', (d) => console.log(String(d)))
+         s.on('error', (e) => { console.error(e); process.exit(1) }); setTimeout(() => process.exit(1), 2000).unref()
+         setTimeout(() => s.destroy(), 2000).unref()`
+      : `const s = require('dgram').createSocket(address.includes(':') ? 'udp6' : 'udp4')
+         s.on('message', (d) => { console.log(String(d)); s.close() }); s.send('?', port, address)
+         setTimeout(() => process.exit(1), 4000).unref()`
+  const body = `const [address, port] = [${JSON.stringify(address)}, ${port}]; ${script}`
+  return inNetns(netns, process.execPath, '-e', body)
+}
+
+async function publish(
+  ports: readonly Omit<Port, 'protocol'>[] | readonly Port[],
+  options: { readonly ipv6?: boolean } = {},
+): Promise<void> {
+  const service: Service = {
+    image: 'host:node',
+    command: ['node', '-e', ECHO],
+    ports: ports.map((port) => ({ protocol: 'tcp', ...port })),
+    networks: { default: null },
+    'x-tsstack': { probe: { tcp: 80 } },
+    healthcheck: { interval: '50ms', retries: 200 },
+  }
+  await daemon.up(
+    STACK,
+    {
+      networks: { default: { name: `${STACK}_default`, enable_ipv6: options.ipv6 ?? false } },
+      services: { s: service },
+    },
+    { wait: true },
+  )
+}
+
+const both = [
+  { target: 80, published: '8080' },
+  { target: 80, published: '8080', protocol: 'udp' },
+] as const
+
+describe('published ports', () => {
+  test('the container sees who asks, over IPv4 and IPv6, by TCP and UDP', async () => {
+    await publish([...both] as Port[], { ipv6: true })
+    for (const [index, address] of HOST.entries())
+      for (const protocol of ['tcp', 'udp'])
+        expect(ask(outside(), address, 8080, protocol)).toBe(NEIGHBOUR[index])
+  })
+
+  test('the host itself reaches them by any of its addresses, localhost in both families', async () => {
+    await publish([both[0]], { ipv6: true })
+    for (const address of ['127.0.0.1', '::1', ...HOST])
+      expect(ask(daemon.netns, address, 8080)).toMatch(/^(10|fd)/)
+  })
+
+  test('IPv6 reaches a container that has IPv4 only', async () => {
+    await publish([both[0]])
+    for (const address of ['::1', HOST[1]]) expect(ask(daemon.netns, address, 8080)).toMatch(/^10/)
+    expect(ask(outside(), HOST[1], 8080)).toMatch(/^10/)
+  })
+
+  test('on one address only: the others do not answer', async () => {
+    await publish([{ target: 80, published: '8080', host_ip: '127.0.0.1' }])
+    expect(ask(daemon.netns, '127.0.0.1', 8080)).toMatch(/^10/)
+    expect(() => ask(outside(), HOST[0], 8080)).toThrow()
+    await publish([{ target: 80, published: '8080', host_ip: HOST[0] }])
+    expect(ask(outside(), HOST[0], 8080)).toBe(NEIGHBOUR[0])
+    expect(() => ask(daemon.netns, '127.0.0.1', 8080)).toThrow()
+    await publish([{ target: 80, published: '8081', host_ip: HOST[1] }], { ipv6: true })
+    expect(ask(outside(), HOST[1], 8081)).toBe(NEIGHBOUR[1])
+    expect(() => ask(outside(), HOST[0], 8081)).toThrow()
+  })
+
+  test('of a range any one is taken, and an address that is not there is named', async () => {
+    await publish([{ target: 80, published: '8100-8102' }])
+    const { ports } = await daemon.container(STACK, 's')
+    expect(ask(outside(), HOST[0], ports[0]?.published ?? 0)).toBe(NEIGHBOUR[0])
+    const failure = await failureOf(publish([{ target: 80, published: '1', host_ip: '10.9.9.9' }]))
+    expect(failure.message).toContain('"10.9.9.9" is not an address of this host')
+  })
+})
+
+describe('ways out', () => {
+  test('a container reaches a neighbour with the address of the host, IPv6 too', async () => {
+    const { pid } = await start({ ipv6: true })
+    const server = `require('net').createServer((s) => { s.end(s.remoteAddress); server.close() })`
+    for (const [index, address] of NEIGHBOUR.entries()) {
+      const listen = `const server = ${server}; server.listen(${9000 + index}, '${address}')`
+      expect(reach(pid, listen, { address, port: 9000 + index })).toBe(HOST[index])
+    }
+  })
+
+  test('from an internal network there is none', async () => {
+    const { pid } = await start({ internal: true })
+    const netns = `/proc/${String(pid)}/ns/net`
+    expect(inNetns(netns, 'ip', 'route', 'show', 'default')).toBe('')
+    expect(() => inNetns(netns, 'ping', '-c', '1', '-W', '1', HOST[0])).toThrow()
+  })
+})
+
+async function start(options: { readonly ipv6?: boolean; readonly internal?: boolean }): Promise<{
+  readonly pid: number
+}> {
+  const { ipv6 = false, internal = false } = options
+  await daemon.up(STACK, {
+    networks: { default: { name: `${STACK}_default`, enable_ipv6: ipv6, internal } },
+    services: {
+      s: {
+        image: 'host:sh,coreutils',
+        command: ['sleep', '1000'],
+        networks: { default: null },
+        stop_grace_period: '0s',
+      },
+    },
+  })
+  const { pid = 0 } = await daemon.container(STACK, 's')
+  return { pid }
+}
+
+/** Starts a server at the neighbour's, and asks it from within a container's network. */
+function reach(
+  pid: number,
+  server: string,
+  { address, port }: { readonly address: string; readonly port: number },
+): string {
+  const script = `nsenter --net=${outside()} "$0" -e "$1" & server=$!
+    for attempt in $(seq 100); do
+      nsenter --net=/proc/${String(pid)}/ns/net "$0" -e "$2" && break
+    done; wait $server`
+  const client = `require('net').connect(${port}, '${address}')
+    .on('data', (d) => console.log(String(d))).on('error', (e) => { console.error(e); process.exit(1) })`
+  return execFileSync('sh', ['-c', script, process.execPath, server, client], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  }).trim()
+}
+
+describe("an administrator's rules", () => {
+  test('come first from a table of their own, whatever is published', async () => {
+    await publish([both[0]])
+    expect(ask(outside(), HOST[0], 8080)).toBe(NEIGHBOUR[0])
+    const rules = [
+      'table inet admin {',
+      'chain forward { type filter hook forward priority -1; policy accept;',
+      `iifname "wire" meta l4proto tcp ct original proto-dst 8080 ip saddr ${NEIGHBOUR[0]} drop`,
+      '}',
+      '}',
+    ].join('\n')
+    execFileSync('nsenter', [`--net=${daemon.netns}`, 'nft', '-f', '-'], { input: rules })
+    try {
+      expect(() => ask(outside(), HOST[0], 8080)).toThrow()
+      expect(ask(daemon.netns, '127.0.0.1', 8080)).toMatch(/^10/)
+      await daemon.kill()
+      await daemon.start()
+      expect(() => ask(outside(), HOST[0], 8080)).toThrow()
+    } finally {
+      onHost('nft', 'delete', 'table', 'inet', 'admin')
+    }
+    expect(ask(outside(), HOST[0], 8080)).toBe(NEIGHBOUR[0])
+  })
+})
