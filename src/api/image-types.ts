@@ -7,7 +7,17 @@
  *   POST   /v1/images/pull              TransferRequest -> stream of ProgressEvent
  *   POST   /v1/images/push              TransferRequest -> stream of ProgressEvent
  *   POST   /v1/registries/login         LoginRequest -> 204: the registry accepts them
- *   POST   /v1/registries/tags          TagsRequest -> string[]
+ *   GET    /v1/images/list              ImageListEntry[], those without a name too
+ *   GET    /v1/images/detail?name=      ImageDetail
+ *   GET    /v1/images/history?name=     HistoryEntry[], the newest first
+ *   POST   /v1/images/tag               { source, target } -> 204
+ *   POST   /v1/images/remove            RemoveImagesRequest -> RemovedImagesResponse
+ *   POST   /v1/images/prune?all=        RemovedImagesResponse
+ *   GET    /v1/images/archive?names=    a tar archive; names is a JSON list
+ *   POST   /v1/images/archive           a tar archive -> { id, names }[]
+ *   POST   /v1/images/import?name=      a tar archive of a root file system -> { id }
+ *   GET    /v1/system/df                UsageRow[]
+ *   POST   /v1/system/prune             SystemPruneRequest -> SystemPruneResponse
  */
 import type { Credentials, CredentialsByRegistry } from '../registry/credentials.ts'
 import type { StackSource } from './types.ts'
@@ -43,7 +53,70 @@ export interface LoginRequest {
   readonly credentials: Credentials
 }
 
-export interface TagsRequest {
-  readonly reference: string
-  readonly credentials?: CredentialsByRegistry
+export interface ImageDetail {
+  readonly id: string
+  /** Names with a tag. */
+  readonly tags: readonly string[]
+  /** `name@sha256:…`, as the registries have it. */
+  readonly repoDigests: readonly string[]
+  readonly createdAt: string
+  readonly architecture: string
+  readonly os: string
+  readonly sizeBytes: number
+  /** diffIds, lowest first. */
+  readonly layers: readonly string[]
+  /** The `config` of the image configuration, as it was written. */
+  readonly config: Readonly<Record<string, unknown>>
+}
+
+export interface HistoryEntry {
+  readonly created?: string
+  readonly createdBy: string
+  readonly comment: string
+  /** Of the layer; 0 without one. */
+  readonly sizeBytes: number
+}
+
+export interface ImageListEntry {
+  readonly id: string
+  /** Absent: nothing names it. */
+  readonly reference?: string
+  readonly createdAt: string
+  readonly sizeBytes: number
+  /** Containers that use it. */
+  readonly containers: number
+}
+
+export interface RemoveImagesRequest {
+  readonly images: readonly string[]
+  /** All names of an image that is given by its id. */
+  readonly force?: boolean
+}
+
+export interface RemovedImagesResponse {
+  readonly untagged: readonly string[]
+  readonly deleted: readonly string[]
+  readonly reclaimedBytes: number
+}
+
+export interface UsageRow {
+  readonly type: 'Images' | 'Containers' | 'Local Volumes'
+  readonly total: number
+  readonly active: number
+  readonly sizeBytes: number
+  readonly reclaimableBytes: number
+}
+
+export interface SystemPruneRequest {
+  /** Images with a name, too. */
+  readonly all?: boolean
+  readonly volumes?: boolean
+}
+
+export interface SystemPruneResponse {
+  readonly containers: readonly string[]
+  readonly networks: readonly string[]
+  readonly volumes: readonly string[]
+  readonly images: RemovedImagesResponse
+  readonly reclaimedBytes: number
 }

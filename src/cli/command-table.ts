@@ -39,6 +39,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'Run a command in a running container',
     load: async () => (await import('./commands/exec.ts')).command,
   },
+  image: {
+    summary: 'List, pull, push, name, remove, save and load images',
+    load: async () => (await import('./commands/image.ts')).command,
+  },
   images: {
     summary: 'List the images that the containers use',
     load: async () => (await import('./commands/images.ts')).command,
@@ -112,6 +116,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   stop: {
     summary: 'Stop containers without removing them',
     load: async () => (await import('./commands/lifecycle.ts')).stop,
+  },
+  system: {
+    summary: 'Show what takes room on the disk, and make room',
+    load: async () => (await import('./commands/system.ts')).command,
   },
   top: {
     summary: 'List the processes in containers',

@@ -1,5 +1,19 @@
 /** The daemon's API as functions: images and registries, one for each route of src/api/image-types.ts. */
-import type { LoginRequest, PullRequest, PushRequest, TransferRequest } from '../api/image-types.ts'
+import type { Readable } from 'node:stream'
+import type {
+  HistoryEntry,
+  ImageDetail,
+  ImageListEntry,
+  LoginRequest,
+  PullRequest,
+  PushRequest,
+  RemovedImagesResponse,
+  RemoveImagesRequest,
+  SystemPruneRequest,
+  SystemPruneResponse,
+  TransferRequest,
+  UsageRow,
+} from '../api/image-types.ts'
 import type { ProgressEvent } from '../api/types.ts'
 import type { Transport } from './transport.ts'
 
@@ -12,6 +26,24 @@ export interface ImageClient {
   pushImages(request: TransferRequest, signal?: AbortSignal): ProgressStream
   /** @throws {PERMISSION_DENIED} the registry does not accept them */
   login(request: LoginRequest): Promise<void>
+  /** With those that nothing names. */
+  imageList(): Promise<readonly ImageListEntry[]>
+  image(name: string): Promise<ImageDetail>
+  imageHistory(name: string): Promise<readonly HistoryEntry[]>
+  tagImage(source: string, target: string): Promise<void>
+  removeImages(request: RemoveImagesRequest): Promise<RemovedImagesResponse>
+  pruneImages(options: { readonly all: boolean }): Promise<RemovedImagesResponse>
+  /** A tar archive. */
+  saveImages(names: readonly string[]): Promise<Readable>
+  loadImages(archive: Readable): Promise<readonly LoadedImage[]>
+  importImage(archive: Readable, name?: string): Promise<{ readonly id: string }>
+  diskUsage(): Promise<readonly UsageRow[]>
+  pruneSystem(request: SystemPruneRequest): Promise<SystemPruneResponse>
+}
+
+interface LoadedImage {
+  readonly id: string
+  readonly names: readonly string[]
 }
 
 interface Calls {
@@ -24,10 +56,55 @@ interface Calls {
   readonly transport: Transport
 }
 
-export function imageCalls({ post, progress }: Calls): ImageClient {
+type StoreCall = Exclude<keyof ImageClient, 'pull' | 'push' | 'pullImages' | 'pushImages' | 'login'>
+
+function withNames(path: string, query: Readonly<Record<string, string>>): string {
+  return `${path}?${new URLSearchParams(query).toString()}`
+}
+
+/** The images of this host. */
+function storeCalls({ get, post, transport }: Calls): Pick<ImageClient, StoreCall> {
+  return {
+    imageList: async () => (await get('/v1/images/list')) as readonly ImageListEntry[],
+    image: async (name) => (await get('/v1/images/detail', { name })) as ImageDetail,
+    imageHistory: async (name) =>
+      (await get('/v1/images/history', { name })) as readonly HistoryEntry[],
+    tagImage: async (source, target) => {
+      await post('/v1/images/tag', { source, target })
+    },
+    removeImages: async (request) =>
+      (await post('/v1/images/remove', request)) as RemovedImagesResponse,
+    pruneImages: async ({ all }) =>
+      (await post(`/v1/images/prune?all=${String(all)}`)) as RemovedImagesResponse,
+    saveImages: (names) =>
+      transport.bytes({
+        method: 'GET',
+        path: withNames('/v1/images/archive', { names: JSON.stringify(names) }),
+      }),
+    loadImages: async (source) =>
+      (await transport.json({
+        method: 'POST',
+        path: '/v1/images/archive',
+        source,
+      })) as readonly LoadedImage[],
+    importImage: async (source, name) =>
+      (await transport.json({
+        method: 'POST',
+        path: withNames('/v1/images/import', name === undefined ? {} : { name }),
+        source,
+      })) as { id: string },
+    diskUsage: async () => (await get('/v1/system/df')) as readonly UsageRow[],
+    pruneSystem: async (request) =>
+      (await post('/v1/system/prune', request)) as SystemPruneResponse,
+  }
+}
+
+export function imageCalls(calls: Calls): ImageClient {
+  const { post, progress } = calls
   const stackPath = (stack: string, action: string): string =>
     `/v1/stacks/${encodeURIComponent(stack)}/${action}`
   return {
+    ...storeCalls(calls),
     pull: (stack, request, signal) => progress(stackPath(stack, 'pull'), request, signal),
     push: (stack, request, signal) => progress(stackPath(stack, 'push'), request, signal),
     pullImages: (request, signal) => progress('/v1/images/pull', request, signal),

@@ -1,6 +1,13 @@
 /** What clients may send about images. */
 import { z } from 'zod'
-import type { LoginRequest, PullRequest, PushRequest, TransferRequest } from '../api/image-types.ts'
+import type {
+  LoginRequest,
+  PullRequest,
+  PushRequest,
+  RemoveImagesRequest,
+  SystemPruneRequest,
+  TransferRequest,
+} from '../api/image-types.ts'
 import { credentials, source } from './request-schemas.ts'
 
 type Typed<T> = z.ZodType<T>
@@ -41,4 +48,35 @@ export const loginRequest: Typed<LoginRequest> = z.strictObject({
     z.strictObject({ username: name, password: name }),
     z.strictObject({ identityToken: name }),
   ]),
+})
+
+const flag = z.union([z.stringbool(), z.boolean()])
+
+export const nameQuery = z.strictObject({ name })
+export const importQuery = z.strictObject({ name: name.exactOptional() })
+export const pruneQuery = z.strictObject({ all: flag.exactOptional() })
+export const tagRequest = z.strictObject({ source: name, target: name })
+export const removeImagesRequest: Typed<RemoveImagesRequest> = z.strictObject({
+  images: names.min(1),
+  force: z.boolean().exactOptional(),
+})
+export const systemPruneRequest: Typed<SystemPruneRequest> = z.strictObject({
+  all: z.boolean().exactOptional(),
+  volumes: z.boolean().exactOptional(),
+})
+
+/** A list in a query, as JSON: names have commas in them. */
+export const archiveQuery = z.strictObject({
+  names: z
+    .string()
+    .max(1 << 20)
+    .transform((text, context): unknown => {
+      try {
+        return JSON.parse(text)
+      } catch {
+        context.addIssue('it is not JSON')
+        return z.NEVER
+      }
+    })
+    .pipe(names.min(1)),
 })

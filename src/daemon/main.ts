@@ -7,10 +7,8 @@
 import { chmodSync, chownSync, mkdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { openCgroupDriver } from '../engine/cgroup/open-cgroup-driver.ts'
-import { isDigest, type Digest } from '../engine/images/image.ts'
 import { openImageStore } from '../engine/images/image-store.ts'
 import { readRegistrySettings } from '../registry/registry-settings.ts'
-import type { ContainerConfig } from '../engine/container-config.ts'
 import { openSnapshotter } from '../engine/images/open-snapshotter.ts'
 import { lockFile } from '../kernel/file-lock.ts'
 import { routineAddress } from '../kernel/syscall-list.ts'
@@ -18,6 +16,7 @@ import { forbidDumping } from '../kernel/process.ts'
 import { adoptContainers } from '../reconciler/adopt.ts'
 import type { Context } from '../reconciler/context.ts'
 import { openEventLog } from '../reconciler/event-log.ts'
+import { imagesInUse } from '../reconciler/images-in-use.ts'
 import { openKeptDescriptors } from '../reconciler/kept-descriptors.ts'
 import { createLocks } from '../reconciler/locks.ts'
 import type { StackRecord, ContainerRecord, VolumeRecord } from '../reconciler/records.ts'
@@ -122,16 +121,9 @@ function prepareFirstStart(): void {
   routineAddress()
 }
 
-/** Its own, and those that it mounts. */
-function imagesOf({ image, mounts }: ContainerConfig): Digest[] {
-  const mounted = mounts.flatMap((mount) => (mount.kind === 'image' ? [mount.image.id] : []))
-  return [image.id, ...mounted].filter(isDigest)
-}
-
 /** Images that were replaced (programs of the host changed) and that no container uses any more. */
 function pruneImages(context: Context): void {
-  const inUse = new Set(context.containers.values().flatMap(({ config }) => imagesOf(config)))
-  context.images.prune({ inUse }).catch((error: unknown) => {
+  context.images.prune({ inUse: imagesInUse(context) }).catch((error: unknown) => {
     log.warn('images could not be pruned', { error })
   })
 }

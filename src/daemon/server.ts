@@ -9,6 +9,7 @@ import { engineRoutes } from './routes/engine.ts'
 import { imageRoutes } from './routes/images.ts'
 import { networkRoutes } from './routes/networks.ts'
 import { stackRoutes } from './routes/stacks.ts'
+import { transferRoutes } from './routes/transfers.ts'
 import { volumeRoutes } from './routes/volumes.ts'
 import { acceptSessions } from './sessions.ts'
 
@@ -37,11 +38,13 @@ export function createServer(context: Context, stateDir: string): FastifyInstanc
     return reply.code(404).send(failure.toBody())
   })
   engineRoutes(app, context, stateDir)
-  imageRoutes(app, context)
   networkRoutes(app, context)
   volumeRoutes(app, context)
   stackRoutes(app, context)
   containerRoutes(app, context)
+  imageRoutes(app, context)
+  transferRoutes(app, context)
+  transferRoutes(app, context)
   acceptSessions(app.server, context)
   return app
 }

@@ -1,55 +1,85 @@
-/** Images and registries: what src/api/image-types.ts lists. */
-import type { FastifyInstance, FastifyReply } from 'fastify'
-import type { ProgressEvent } from '../../api/types.ts'
-import { openRegistry } from '../../registry/open-registry.ts'
-import { readRegistrySettings } from '../../registry/registry-settings.ts'
+/** The images of this host, and the room that they take: what src/api/image-types.ts lists. */
+import { Readable } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
+import { familiarReference } from '../../engine/images/reference.ts'
+import { TsstackError } from '../../errors.ts'
 import type { Context } from '../../reconciler/context.ts'
-import { pullImages, pullStack, pushImages, pushStack } from '../../reconciler/image-operations.ts'
-import { loginRequest, pullRequest, pushRequest, transferRequest } from '../image-schemas.ts'
-import { streamLines } from '../ndjson.ts'
+import {
+  imageHistory,
+  inspectImage,
+  listImages,
+  nameImage,
+  removeImages,
+} from '../../reconciler/image-admin.ts'
+import { imagesInUse } from '../../reconciler/images-in-use.ts'
+import { diskUsage, pruneSystem } from '../../reconciler/system-admin.ts'
+import {
+  archiveQuery,
+  importQuery,
+  nameQuery,
+  pruneQuery,
+  removeImagesRequest,
+  systemPruneRequest,
+  tagRequest,
+} from '../image-schemas.ts'
 import { parseBody } from '../validate.ts'
 
-interface StackParams {
-  Params: { stack: string }
+const TAR = 'application/x-tar'
+
+function archiveOf(body: unknown): Readable {
+  if (body instanceof Readable) return body
+  throw new TsstackError('INVALID_ARGUMENT', `Cannot read archive: the body is not ${TAR}`)
 }
 
-type Work = (tell: (event: ProgressEvent) => void, signal: AbortSignal) => Promise<void>
-
-/** A client that leaves ends the work. */
-async function streamWork(reply: FastifyReply, work: Work): Promise<void> {
-  await streamLines(reply, (sink) =>
-    work((event) => {
-      void sink.write([event])
-    }, sink.signal),
-  )
+function archiveRoutes(app: FastifyInstance, context: Context): void {
+  const { archives } = context.images
+  if (!app.hasContentTypeParser(TAR)) {
+    app.addContentTypeParser(TAR, (_request, payload, done) => {
+      done(null, payload)
+    })
+  }
+  app.get('/v1/images/archive', (request, reply) => {
+    const { names } = parseBody(archiveQuery, request.query)
+    return reply.type(TAR).send(Readable.from(archives.save(names), { objectMode: false }))
+  })
+  app.post('/v1/images/archive', async (request) => {
+    const loaded = await archives.load(archiveOf(request.body))
+    return loaded.map(({ image, names }) => ({
+      id: image.id,
+      names: names.map(familiarReference),
+    }))
+  })
+  app.post('/v1/images/import', async (request) => {
+    const { name } = parseBody(importQuery, request.query)
+    const { id } = await archives.importTree(archiveOf(request.body))
+    if (name !== undefined) await nameImage(context, id, name)
+    return { id }
+  })
 }
 
 export function imageRoutes(app: FastifyInstance, context: Context): void {
-  app.post<StackParams>('/v1/stacks/:stack/pull', async (request, reply) => {
-    const body = parseBody(pullRequest, request.body)
-    await streamWork(reply, (tell, signal) => pullStack(context, body, { tell, signal }))
-  })
-  app.post<StackParams>('/v1/stacks/:stack/push', async (request, reply) => {
-    const body = parseBody(pushRequest, request.body)
-    await streamWork(reply, (tell, signal) => pushStack(context, body, { tell, signal }))
-  })
-  app.post('/v1/images/pull', async (request, reply) => {
-    const body = parseBody(transferRequest, request.body)
-    await streamWork(reply, (tell, signal) => pullImages(context, body, { tell, signal }))
-  })
-  app.post('/v1/images/push', async (request, reply) => {
-    const body = parseBody(transferRequest, request.body)
-    await streamWork(reply, (tell, signal) => pushImages(context, body, { tell, signal }))
-  })
-  app.post('/v1/registries/login', async (request, reply) => {
-    const { registry: name, credentials } = parseBody(loginRequest, request.body)
-    const settings = readRegistrySettings(process.env)
-    const registry = openRegistry(name, { settings, credentials })
-    try {
-      await registry.ping()
-    } finally {
-      registry.close()
-    }
+  archiveRoutes(app, context)
+  app.get('/v1/images/list', () => listImages(context))
+  app.get('/v1/images/detail', (request) =>
+    inspectImage(context, parseBody(nameQuery, request.query).name),
+  )
+  app.get('/v1/images/history', (request) =>
+    imageHistory(context, parseBody(nameQuery, request.query).name),
+  )
+  app.post('/v1/images/tag', async (request, reply) => {
+    const { source, target } = parseBody(tagRequest, request.body)
+    await context.images.tag(source, target)
     return reply.code(204).send()
   })
+  app.post('/v1/images/remove', (request) =>
+    removeImages(context, parseBody(removeImagesRequest, request.body)),
+  )
+  app.post('/v1/images/prune', (request) => {
+    const { all } = parseBody(pruneQuery, request.query)
+    return context.images.prune({ inUse: imagesInUse(context), all: all ?? false })
+  })
+  app.get('/v1/system/df', () => diskUsage(context))
+  app.post('/v1/system/prune', (request) =>
+    pruneSystem(context, parseBody(systemPruneRequest, request.body)),
+  )
 }

@@ -75,6 +75,8 @@ export interface ImageStore {
    */
   importArchive(reference: string, options?: ResolveOptions): Promise<ImageRecord[]>
   list(): ImageRecord[]
+  /** Every image, those without a name too. */
+  all(): readonly Image[]
   /** By reference, id, or a unique prefix of the id of at least 4 digits. @throws {NOT_FOUND} */
   inspect(referenceOrId: string): Image
   /** Gives an image another name. @throws {NOT_FOUND} {INVALID_ARGUMENT} the name carries a digest or is no name */
@@ -90,6 +92,8 @@ export interface ImageStore {
   usage(inUse: ReadonlySet<Digest>): ImageUsage
   /** The extracted tree of a layer, shared by every image and container: never write there. */
   layerPath(diffId: Digest): string
+  /** Bytes of a layer's files. */
+  layerBytes(diffId: Digest): number
   /** Resolves when what was imported so far is on the disk; nothing has to wait for it. */
   flushed(): Promise<void>
 }
@@ -209,6 +213,14 @@ class Store implements ImageStore {
       const image = images.get(id)
       return image === undefined ? [] : [{ reference: familiarReference(reference), image }]
     })
+  }
+
+  all(): readonly Image[] {
+    return [...this.#parts.records.images.values()]
+  }
+
+  layerBytes(diffId: Digest): number {
+    return this.#parts.layers.find(diffId)?.fileBytes ?? 0
   }
 
   async tag(referenceOrId: string, name: string): Promise<void> {

@@ -1,0 +1,47 @@
+/** Archives by standard input and output, or by files that are named. */
+import { createReadStream, createWriteStream, renameSync, rmSync } from 'node:fs'
+import { Transform, type Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { TsstackError } from '../errors.ts'
+
+/** A file, or standard input. @throws {INVALID_ARGUMENT} a terminal */
+export function openArchive(file: string | undefined): Readable {
+  if (file !== undefined && file !== '-') return createReadStream(file)
+  if (process.stdin.isTTY) {
+    throw new TsstackError('INVALID_ARGUMENT', 'Cannot read an archive from a terminal', {
+      hint: 'Name a file with -i, or use "< FILE"',
+    })
+  }
+  return process.stdin
+}
+
+/** Into a file, that appears when it is whole, or to standard output. @throws {INVALID_ARGUMENT} a terminal */
+export async function writeArchive(archive: Readable, file: string | undefined): Promise<void> {
+  if (file === undefined) {
+    // Standard output itself is never closed.
+    const relay = new Transform({
+      transform(chunk: Buffer, _encoding, done) {
+        if (process.stdout.write(chunk)) done()
+        else process.stdout.once('drain', done)
+      },
+    })
+    await pipeline(archive, relay.resume())
+    return
+  }
+  const draft = `${file}.part`
+  try {
+    await pipeline(archive, createWriteStream(draft, { mode: 0o600 }))
+    renameSync(draft, file)
+  } catch (error) {
+    rmSync(draft, { force: true })
+    throw error
+  }
+}
+
+/** @throws {INVALID_ARGUMENT} standard output is a terminal */
+export function refuseTerminal(command: string): void {
+  if (!process.stdout.isTTY) return
+  throw new TsstackError('INVALID_ARGUMENT', 'Cannot write an archive to a terminal', {
+    hint: `${command} -o FILE, or "> FILE"`,
+  })
+}

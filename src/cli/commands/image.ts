@@ -1,0 +1,233 @@
+import type { ImageDetail } from '../../api/image-types.ts'
+import type { Flag } from '../args.ts'
+import { openArchive, refuseTerminal, writeArchive } from '../archive-streams.ts'
+import type { Command, CommandContext } from '../command.ts'
+import { formatRows } from '../format-option.ts'
+import { humanSize } from '../human.ts'
+import { formatHistory, formatImageList, removedLines, toListRows } from '../image-tables.ts'
+import { confirmed, describeSubcommands, runSubcommand, type Subcommand } from '../subcommands.ts'
+import { pullByName } from './pull.ts'
+import { pushByName } from './push.ts'
+
+const FLAGS: readonly Flag[] = [
+  {
+    name: 'quiet',
+    short: 'q',
+    kind: 'bool',
+    help: 'ls, history: only IDs; pull, push, load: less',
+  },
+  { name: 'format', kind: 'text', value: 'FORMAT', help: 'ls: table, json, or a template' },
+  { name: 'no-trunc', kind: 'bool', help: 'ls, history: nothing cut short' },
+  { name: 'all', short: 'a', kind: 'bool', help: 'prune: images with a name, too' },
+  { name: 'force', short: 'f', kind: 'bool', help: 'prune: do not ask; rm: all names of an ID' },
+  {
+    name: 'output',
+    short: 'o',
+    kind: 'text',
+    value: 'FILE',
+    help: 'save: instead of standard output',
+  },
+  {
+    name: 'input',
+    short: 'i',
+    kind: 'text',
+    value: 'FILE',
+    help: 'load: instead of standard input',
+  },
+]
+
+async function list({ flags, output, client }: CommandContext): Promise<number> {
+  const images = await (await client()).imageList()
+  const isFull = flags.bool('no-trunc')
+  const rows = toListRows(images, { nowMs: Date.now(), isFull })
+  if (flags.bool('quiet'))
+    output.write([...new Set(rows.map(({ ID }) => ID))].map((id) => `${id}\n`).join(''))
+  else
+    output.write(formatRows(flags.text('format') ?? 'table', rows, true) ?? formatImageList(rows))
+  return 0
+}
+
+/** With Docker's names, for programs that read it. */
+function inspected(image: ImageDetail): Readonly<Record<string, unknown>> {
+  return {
+    Id: image.id,
+    RepoTags: image.tags,
+    RepoDigests: image.repoDigests,
+    Created: image.createdAt,
+    Architecture: image.architecture,
+    Os: image.os,
+    Size: image.sizeBytes,
+    Config: image.config,
+    RootFS: { Type: 'layers', Layers: image.layers },
+  }
+}
+
+async function inspect(
+  { output, client }: CommandContext,
+  names: readonly string[],
+): Promise<number> {
+  const api = await client()
+  const images = await Promise.all(names.map((name) => api.image(name)))
+  output.line(JSON.stringify(images.map(inspected), null, 2))
+  return 0
+}
+
+async function remove(context: CommandContext, images: readonly string[]): Promise<number> {
+  const { flags, output, client } = context
+  const removed = await (await client()).removeImages({ images, force: flags.bool('force') })
+  for (const line of removedLines(removed)) output.line(line)
+  return 0
+}
+
+async function prune(context: CommandContext): Promise<number> {
+  const { flags, output, client } = context
+  const all = flags.bool('all')
+  const which = all ? 'all images that no container uses' : 'images that nothing names'
+  if (!(await confirmed(context, `Remove ${which}?`))) return 1
+  const removed = await (await client()).pruneImages({ all })
+  for (const line of removedLines(removed)) output.line(line)
+  output.line(`Total reclaimed space: ${humanSize(removed.reclaimedBytes)}`)
+  return 0
+}
+
+async function history(
+  { flags, output, client }: CommandContext,
+  [name = '']: readonly string[],
+): Promise<number> {
+  const entries = await (await client()).imageHistory(name)
+  output.write(formatHistory(entries, { nowMs: Date.now(), isFull: flags.bool('no-trunc') }))
+  return 0
+}
+
+async function save({ flags, client }: CommandContext, names: readonly string[]): Promise<number> {
+  const file = flags.text('output')
+  if (file === undefined) refuseTerminal(`tsstack image save ${names.join(' ')}`)
+  await writeArchive(await (await client()).saveImages(names), file)
+  return 0
+}
+
+async function load({ flags, output, client }: CommandContext): Promise<number> {
+  const archive = openArchive(flags.text('input'))
+  try {
+    const loaded = await (await client()).loadImages(archive)
+    for (const { id, names } of loaded) {
+      if (names.length === 0) output.line(`Loaded image ID: ${id}`)
+      for (const name of names) output.line(`Loaded image: ${name}`)
+    }
+  } finally {
+    archive.destroy()
+  }
+  return 0
+}
+
+async function importTree(
+  { output, client }: CommandContext,
+  [file = '', name]: readonly string[],
+): Promise<number> {
+  const archive = openArchive(file)
+  try {
+    output.line((await (await client()).importImage(archive, name)).id)
+  } finally {
+    archive.destroy()
+  }
+  return 0
+}
+
+const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
+  ls: {
+    usage: '',
+    summary: 'list the images of this host',
+    arguments: { min: 0, max: 0 },
+    flags: ['quiet', 'format', 'no-trunc'],
+    run: list,
+  },
+  inspect: {
+    usage: 'IMAGE...',
+    summary: 'show all of an image as JSON',
+    arguments: { min: 1 },
+    flags: [],
+    run: inspect,
+  },
+  history: {
+    usage: 'IMAGE',
+    summary: 'show the steps that made an image, the newest first',
+    arguments: { min: 1, max: 1 },
+    flags: ['no-trunc', 'quiet'],
+    run: history,
+  },
+  pull: {
+    usage: 'IMAGE...',
+    summary: 'pull images from their registries',
+    arguments: { min: 1 },
+    flags: ['quiet'],
+    run: pullByName,
+  },
+  push: {
+    usage: 'IMAGE...',
+    summary: 'push images to their registries; only what is missing there is sent',
+    arguments: { min: 1 },
+    flags: ['quiet'],
+    run: pushByName,
+  },
+  tag: {
+    usage: 'IMAGE NAME',
+    summary: 'give an image another name',
+    arguments: { min: 2, max: 2 },
+    flags: [],
+    run: async ({ client }, [source = '', target = '']) => {
+      await (await client()).tagImage(source, target)
+      return 0
+    },
+  },
+  rm: {
+    usage: 'IMAGE...',
+    summary: 'remove names, and images that have no other and that no container uses',
+    arguments: { min: 1 },
+    flags: ['force'],
+    run: remove,
+  },
+  prune: {
+    usage: '',
+    summary: 'remove images that nothing names, or with -a all that no container uses',
+    arguments: { min: 0, max: 0 },
+    flags: ['all', 'force'],
+    run: prune,
+  },
+  save: {
+    usage: 'IMAGE...',
+    summary: 'write images into one archive, an OCI layout that Docker reads too',
+    arguments: { min: 1 },
+    flags: ['output'],
+    run: save,
+  },
+  load: {
+    usage: '',
+    summary: 'bring in the images of an archive',
+    arguments: { min: 0, max: 0 },
+    flags: ['input', 'quiet'],
+    run: load,
+  },
+  import: {
+    usage: 'FILE|- [NAME]',
+    summary: 'make an image of a tar archive with a root file system in it',
+    arguments: { min: 1, max: 2 },
+    flags: [],
+    run: importTree,
+  },
+}
+
+export const command: Command = {
+  usage: 'ls|inspect|history|pull|push|tag|rm|prune|save|load|import [ARGUMENTS]',
+  summary: 'List, pull, push, name, remove, save and load images',
+  details: describeSubcommands(SUBCOMMANDS),
+  flags: FLAGS,
+  examples: [
+    ['tsstack image pull registry.example/team/app:1', 'An image by its name'],
+    [
+      'tsstack image save app:1 | zstd > app.tar.zst',
+      'To a file; "image load" takes it packed too',
+    ],
+    ['tsstack image prune -a', 'Make room: all that no container uses'],
+  ],
+  run: runSubcommand('image', { flags: FLAGS }, SUBCOMMANDS),
+}

@@ -1,0 +1,74 @@
+import type { Flag } from '../args.ts'
+import type { Command, CommandContext } from '../command.ts'
+import { formatRows } from '../format-option.ts'
+import { humanSize } from '../human.ts'
+import { formatUsage, removedLines } from '../image-tables.ts'
+import { confirmed, describeSubcommands, runSubcommand, type Subcommand } from '../subcommands.ts'
+
+const FLAGS: readonly Flag[] = [
+  { name: 'all', short: 'a', kind: 'bool', help: 'prune: images with a name, too' },
+  { name: 'volumes', kind: 'bool', help: 'prune: anonymous volumes, too' },
+  { name: 'force', short: 'f', kind: 'bool', help: 'prune: do not ask' },
+  { name: 'format', kind: 'text', value: 'FORMAT', help: 'df: table, json, or a template' },
+]
+
+async function df({ flags, output, client }: CommandContext): Promise<number> {
+  const usage = await (await client()).diskUsage()
+  const rows = usage.map((row) => ({
+    Type: row.type,
+    TotalCount: String(row.total),
+    Active: String(row.active),
+    Size: humanSize(row.sizeBytes),
+    Reclaimable: humanSize(row.reclaimableBytes),
+  }))
+  output.write(formatRows(flags.text('format') ?? 'table', rows, true) ?? formatUsage(usage))
+  return 0
+}
+
+async function prune(context: CommandContext): Promise<number> {
+  const { flags, output, client } = context
+  const [all, volumes] = [flags.bool('all'), flags.bool('volumes')]
+  const what = [
+    'containers that have ended',
+    'networks that nobody uses',
+    all ? 'all images that no container uses' : 'images that nothing names',
+    ...(volumes ? ['anonymous volumes that nobody uses'] : []),
+  ]
+  if (!(await confirmed(context, `Remove ${what.join(', ')}?`))) return 1
+  const pruned = await (await client()).pruneSystem({ all, volumes })
+  for (const name of pruned.containers) output.line(`Deleted container: ${name}`)
+  for (const name of pruned.networks) output.line(`Deleted network: ${name}`)
+  for (const name of pruned.volumes) output.line(`Deleted volume: ${name}`)
+  for (const line of removedLines(pruned.images)) output.line(line)
+  output.line(`Total reclaimed space: ${humanSize(pruned.reclaimedBytes)}`)
+  return 0
+}
+
+const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
+  df: {
+    usage: '',
+    summary: 'show the room that images, containers and volumes take on the disk',
+    arguments: { min: 0, max: 0 },
+    flags: ['format'],
+    run: df,
+  },
+  prune: {
+    usage: '',
+    summary: 'remove what nothing uses',
+    arguments: { min: 0, max: 0 },
+    flags: ['all', 'volumes', 'force'],
+    run: prune,
+  },
+}
+
+export const command: Command = {
+  usage: 'df|prune [OPTIONS]',
+  summary: 'Show what takes room on the disk, and make room',
+  details: describeSubcommands(SUBCOMMANDS),
+  flags: FLAGS,
+  examples: [
+    ['tsstack system df', 'What takes room, and how much of it would come back'],
+    ['tsstack system prune -a --volumes', 'Make room'],
+  ],
+  run: runSubcommand('system', { flags: FLAGS }, SUBCOMMANDS),
+}

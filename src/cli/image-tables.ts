@@ -1,0 +1,102 @@
+/** Images as tables and rows. Pure. */
+import type {
+  HistoryEntry,
+  ImageListEntry,
+  RemovedImagesResponse,
+  UsageRow,
+} from '../api/image-types.ts'
+import { ellipsis, humanDuration, humanSize } from './human.ts'
+import { splitReference } from './commands/images.ts'
+import { formatTable } from './table.ts'
+
+const SHORT_ID = 12
+const SHOWN_STEP = 45
+
+export interface ImageListRow extends Readonly<Record<string, unknown>> {
+  readonly Repository: string
+  readonly Tag: string
+  readonly Digest: string
+  readonly ID: string
+  readonly CreatedAt: string
+  readonly CreatedSince: string
+  readonly Size: string
+  readonly Containers: string
+}
+
+function shortId(id: string): string {
+  return id.replace(/^sha256:/, '').slice(0, SHORT_ID)
+}
+
+function since(time: string, nowMs: number): string {
+  const at = Date.parse(time)
+  return at > 0 ? `${humanDuration(nowMs - at)} ago` : 'N/A'
+}
+
+/** Sorted by name; those without one last. */
+export function toListRows(
+  images: readonly ImageListEntry[],
+  options: { readonly nowMs: number; readonly isFull: boolean },
+): readonly ImageListRow[] {
+  const key = ({ reference, id }: ImageListEntry): string => reference ?? `\uffff${id}`
+  return images
+    .toSorted((a, b) => (key(a) < key(b) ? -1 : 1))
+    .map(({ id, reference, createdAt, sizeBytes, containers }) => {
+      const [repository, tag] =
+        reference === undefined ? ['<none>', '<none>'] : splitReference(reference)
+      const isDigest = reference?.includes('@') === true
+      return {
+        Repository: repository,
+        Tag: isDigest || tag === '' ? '<none>' : tag,
+        Digest: isDigest ? reference.slice(reference.indexOf('@') + 1) : '<none>',
+        ID: options.isFull ? id : shortId(id),
+        CreatedAt: createdAt,
+        CreatedSince: since(createdAt, options.nowMs),
+        Size: humanSize(sizeBytes),
+        Containers: String(containers),
+      }
+    })
+}
+
+export function formatImageList(rows: readonly ImageListRow[]): string {
+  return formatTable(
+    ['REPOSITORY', 'TAG', 'IMAGE ID', 'CREATED', 'SIZE'],
+    rows.map((row) => [row.Repository, row.Tag, row.ID, row.CreatedSince, row.Size]),
+  )
+}
+
+export function formatHistory(
+  entries: readonly HistoryEntry[],
+  options: { readonly nowMs: number; readonly isFull: boolean },
+): string {
+  return formatTable(
+    ['CREATED', 'CREATED BY', 'SIZE', 'COMMENT'],
+    entries.map(({ created = '', createdBy, sizeBytes, comment }) => [
+      since(created, options.nowMs),
+      options.isFull ? createdBy : ellipsis(createdBy, SHOWN_STEP),
+      humanSize(sizeBytes),
+      comment,
+    ]),
+  )
+}
+
+/** As Docker says it: `Untagged: …`, `Deleted: …`. */
+export function removedLines({ untagged, deleted }: RemovedImagesResponse): readonly string[] {
+  return [...untagged.map((name) => `Untagged: ${name}`), ...deleted.map((id) => `Deleted: ${id}`)]
+}
+
+export function formatUsage(rows: readonly UsageRow[]): string {
+  const share = ({ sizeBytes, reclaimableBytes }: UsageRow): string => {
+    const percent = sizeBytes === 0 ? 0 : Math.floor((reclaimableBytes / sizeBytes) * 100)
+    return `${humanSize(reclaimableBytes)} (${String(percent)}%)`
+  }
+  return formatTable(
+    ['TYPE', 'TOTAL', 'ACTIVE', 'SIZE', 'RECLAIMABLE'],
+    rows.map((row) => [
+      row.type,
+      String(row.total),
+      String(row.active),
+      humanSize(row.sizeBytes),
+      share(row),
+    ]),
+  )
+}

@@ -1,0 +1,55 @@
+/** To and from registries: what src/api/image-types.ts lists. */
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { ProgressEvent } from '../../api/types.ts'
+import { openRegistry } from '../../registry/open-registry.ts'
+import { readRegistrySettings } from '../../registry/registry-settings.ts'
+import type { Context } from '../../reconciler/context.ts'
+import { pullImages, pullStack, pushImages, pushStack } from '../../reconciler/image-operations.ts'
+import { loginRequest, pullRequest, pushRequest, transferRequest } from '../image-schemas.ts'
+import { streamLines } from '../ndjson.ts'
+import { parseBody } from '../validate.ts'
+
+interface StackParams {
+  Params: { stack: string }
+}
+
+type Work = (tell: (event: ProgressEvent) => void, signal: AbortSignal) => Promise<void>
+
+/** A client that leaves ends the work. */
+async function streamWork(reply: FastifyReply, work: Work): Promise<void> {
+  await streamLines(reply, (sink) =>
+    work((event) => {
+      void sink.write([event])
+    }, sink.signal),
+  )
+}
+
+export function transferRoutes(app: FastifyInstance, context: Context): void {
+  app.post<StackParams>('/v1/stacks/:stack/pull', async (request, reply) => {
+    const body = parseBody(pullRequest, request.body)
+    await streamWork(reply, (tell, signal) => pullStack(context, body, { tell, signal }))
+  })
+  app.post<StackParams>('/v1/stacks/:stack/push', async (request, reply) => {
+    const body = parseBody(pushRequest, request.body)
+    await streamWork(reply, (tell, signal) => pushStack(context, body, { tell, signal }))
+  })
+  app.post('/v1/images/pull', async (request, reply) => {
+    const body = parseBody(transferRequest, request.body)
+    await streamWork(reply, (tell, signal) => pullImages(context, body, { tell, signal }))
+  })
+  app.post('/v1/images/push', async (request, reply) => {
+    const body = parseBody(transferRequest, request.body)
+    await streamWork(reply, (tell, signal) => pushImages(context, body, { tell, signal }))
+  })
+  app.post('/v1/registries/login', async (request, reply) => {
+    const { registry: name, credentials } = parseBody(loginRequest, request.body)
+    const settings = readRegistrySettings(process.env)
+    const registry = openRegistry(name, { settings, credentials })
+    try {
+      await registry.ping()
+    } finally {
+      registry.close()
+    }
+    return reply.code(204).send()
+  })
+}

@@ -1,0 +1,116 @@
+/** Images as things of their own: listed, looked at, removed when nothing uses them. */
+import type {
+  HistoryEntry,
+  ImageDetail,
+  ImageListEntry,
+  RemovedImagesResponse,
+  RemoveImagesRequest,
+} from '../api/image-types.ts'
+import type { Image } from '../engine/images/image.ts'
+import { formatReference, parseReference } from '../engine/images/reference.ts'
+import { toTsstackError } from '../errors.ts'
+import type { Context } from './context.ts'
+import { imagesInUse } from './images-in-use.ts'
+
+const MAX_HISTORY = 2000
+
+/** A row for each name, and one for each image without a name. */
+export function listImages(context: Context): ImageListEntry[] {
+  const named = context.images.list()
+  const names = new Set(named.map(({ image }) => image.id))
+  const nameless = context.images.all().filter(({ id }) => !names.has(id))
+  const configs = context.containers.values().map(({ config }) => config)
+  const row = (image: Image, reference?: string): ImageListEntry => ({
+    id: image.id,
+    ...(reference === undefined ? {} : { reference }),
+    createdAt: image.created,
+    sizeBytes: image.sizeBytes,
+    containers: configs.filter((config) => config.image.id === image.id).length,
+  })
+  return [
+    ...named.map(({ image, reference }) => row(image, reference)),
+    ...nameless.map((image) => row(image)),
+  ]
+}
+
+function object(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+}
+
+/** `docker.io/library/nginx:1` and a digest -> `nginx@sha256:…`. */
+function repoDigest(reference: string, digest: string): string {
+  return `${reference.replace(/@.*$/, '').replace(/:[^:/]*$/, '')}@${digest}`
+}
+
+/** @throws {NOT_FOUND} */
+export function inspectImage(context: Context, name: string): ImageDetail {
+  const image = context.images.inspect(name)
+  const references = context.images
+    .list()
+    .filter((record) => record.image.id === image.id)
+    .map(({ reference }) => reference)
+  const digests = references.flatMap((reference) => {
+    const pulled = context.images.remote.lastPull(reference)
+    return pulled?.imageId === image.id ? [repoDigest(reference, pulled.remoteDigest)] : []
+  })
+  return {
+    id: image.id,
+    tags: references.filter((reference) => !reference.includes('@')),
+    repoDigests: [...new Set(digests)],
+    createdAt: image.created,
+    architecture: image.architecture,
+    os: image.os,
+    sizeBytes: image.sizeBytes,
+    layers: image.layers,
+    config: object(object(context.images.archives.config(image.id))['config']),
+  }
+}
+
+/** The newest first. @throws {NOT_FOUND} */
+export function imageHistory(context: Context, name: string): HistoryEntry[] {
+  const image = context.images.inspect(name)
+  const { history } = object(context.images.archives.config(image.id))
+  const layers = image.layers.map((diffId) => context.images.layerBytes(diffId))
+  const text = (value: unknown): string => (typeof value === 'string' ? value : '')
+  const steps = (Array.isArray(history) ? (history as unknown[]) : layers.map(() => ({})))
+    .slice(0, MAX_HISTORY)
+    .map((step): HistoryEntry => {
+      const { created, created_by: createdBy, comment, empty_layer: isEmpty } = object(step)
+      const sizeBytes = isEmpty === true ? 0 : (layers.shift() ?? 0)
+      return {
+        ...(typeof created === 'string' ? { created } : { created: image.created }),
+        ...{ createdBy: text(createdBy), comment: text(comment), sizeBytes },
+      }
+    })
+  return steps.toReversed()
+}
+
+/** @throws {NOT_FOUND} {FAILED_PRECONDITION} the first that can't be removed, when all others are */
+export async function removeImages(
+  context: Context,
+  { images, force }: RemoveImagesRequest,
+): Promise<RemovedImagesResponse> {
+  const untagged: string[] = []
+  const deleted: string[] = []
+  let reclaimedBytes = 0
+  let failure: unknown
+  for (const image of images) {
+    const options = { inUse: imagesInUse(context), all: force ?? false }
+    try {
+      const removed = await context.images.remove(image, options)
+      untagged.push(...removed.untagged)
+      deleted.push(...removed.deleted)
+      reclaimedBytes += removed.reclaimedBytes
+    } catch (error) {
+      failure ??= error
+    }
+  }
+  if (failure !== undefined) throw toTsstackError(failure)
+  return { untagged, deleted, reclaimedBytes }
+}
+
+/** Gives an image the name that was asked for. @throws {INVALID_ARGUMENT} */
+export async function nameImage(context: Context, id: string, name: string): Promise<string> {
+  await context.images.tag(id, name)
+  return formatReference(parseReference(name))
+}
