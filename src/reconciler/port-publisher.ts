@@ -58,6 +58,7 @@ class Publisher implements PortPublisher {
   readonly #settings: Collection<readonly SettingChange[]>
   readonly #holdings = new Map<string, Holding>()
   #paused = false
+  #guarded = false
 
   constructor(view: NetworkView, state: StateStore) {
     this.#view = view
@@ -215,11 +216,14 @@ class Publisher implements PortPublisher {
     const published = [...this.#holdings].flatMap(([id, { ports }]) => this.#elements(id, ports))
     const changed = this.#settings.get(FORWARDING) ?? []
     const guardForwarding = changed.some(({ path }) => path.endsWith('/ip_forward'))
-    const { blockedBy } = this.#firewall.sync({
+    const { blockedBy, guarded } = this.#firewall.sync({
       networks: this.#bridges(),
       published,
       guardForwarding,
     })
+    if (guarded && !this.#guarded)
+      log.warn('ufw decides what reaches published ports from outside: see "ufw route allow"')
+    this.#guarded = guarded
     if (blockedBy.length > 0)
       log.warn('forwarded packets are dropped by chains of others', { chains: blockedBy })
   }

@@ -2,7 +2,9 @@
  * File systems of volumes that have one of their own (tmpfs, nfs, cifs): mounted nowhere on the host. One mount of each is
  * held here as long as a container that uses it runs; every container gets a copy of it.
  */
+import { lookup } from 'node:dns/promises'
 import { closeSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { MountAttribute } from '../kernel/constants.ts'
 import { mountRemoteFileSystem, tryCloneMount } from '../kernel/detached-mount.ts'
 import type { VolumeSource } from '../volumes/volume-source.ts'
@@ -68,7 +70,7 @@ async function mount(volume: string, source: FileSystem): Promise<number> {
     (source.noExec ? MountAttribute.NOEXEC : 0) |
     (source.readOnly ? MountAttribute.RDONLY : 0)
   try {
-    return await mountRemoteFileSystem(source.type, source.options, attributes)
+    return await mountRemoteFileSystem(source.type, await resolved(source.options), attributes)
   } catch (error) {
     const { message } = toTsstackError(error)
     throw new TsstackError('FAILED_PRECONDITION', `Cannot mount volume "${volume}": ${message}`, {
@@ -78,4 +80,14 @@ async function mount(volume: string, source: FileSystem): Promise<number> {
         : 'Compare its driver_opts with "man 8 mount"; see also "dmesg"',
     })
   }
+}
+
+/** The kernel knows no names (man 5 nfs: addr); resolving them is the work of mount's helpers otherwise. */
+async function resolved(options: FileSystem['options']): Promise<FileSystem['options']> {
+  return Promise.all(
+    options.map(async ([name, value]) => {
+      const isName = (name === 'addr' || name === 'ip') && value !== true && isIP(value) === 0
+      return [name, isName ? (await lookup(value)).address : value] as const
+    }),
+  )
 }

@@ -319,6 +319,26 @@ describe('openFirewall', () => {
     },
   )
 
+  test.skipIf(!hasIptables)(
+    'sync() leaves it to ufw what reaches published ports, and lets containers out (needs iptables-nft)',
+    async () => {
+      const iptables = (...args: string[]): string =>
+        execFileSync('/usr/sbin/iptables-nft', args, { encoding: 'utf8' })
+      iptables('-P', 'FORWARD', 'DROP')
+      iptables('-N', 'ufw-user-forward')
+      const established = ['-m', 'conntrack', '--ctstate', 'RELATED,ESTABLISHED', '-j', 'ACCEPT']
+      iptables('-A', 'FORWARD', ...established)
+      iptables('-A', 'FORWARD', '-j', 'ufw-user-forward')
+      expect(firewall.sync(state(everywhere())).guarded).toBe(true)
+      expect(await ask(box.a1.netnsFd, '192.0.2.9', 80)).toMatch(/^neighbour/)
+      await expect(ask(box.neighbour.netnsFd, '192.0.2.1', 8080)).rejects.toThrow('timeout')
+      iptables('-A', 'ufw-user-forward', '-p', 'tcp', '--dport', '80', '-j', 'ACCEPT')
+      expect(await ask(box.neighbour.netnsFd, '192.0.2.1', 8080)).toMatch(/^a1/)
+      firewall.remove()
+      expect(iptables('-S', 'FORWARD')).not.toContain('ts-')
+    },
+  )
+
   test.skipIf(!hasNft)(
     'sync() names the chain of somebody else that drops our packets (needs nft)',
     () => {

@@ -78,6 +78,7 @@ async function publish(
     networks: { default: null },
     'x-tsstack': { probe: { tcp: 80 } },
     healthcheck: { interval: '50ms', retries: 200 },
+    stop_grace_period: '0s',
   }
   await daemon.up(
     STACK,

@@ -33,6 +33,8 @@ const BUFFER_BYTES = 8 * 1024 * 1024
 export interface FirewallReport {
   /** `replaced`: the whole table was written; `changed`: some elements; `kept`: nothing was to do. */
   readonly outcome: 'replaced' | 'changed' | 'kept'
+  /** ufw decides what reaches published ports from outside. */
+  readonly guarded: boolean
   /** Chains of others that drop our forwarded packets and that we can't adapt: `inet firewalld filter_FORWARD`. */
   readonly blockedBy: readonly string[]
 }
@@ -59,6 +61,7 @@ interface Applied extends Desired {
   readonly tableHandle: bigint
   /** After our last transaction; another number means that somebody changed something. */
   readonly generation: number
+  readonly guarded: boolean
   readonly blockedBy: readonly string[]
 }
 
@@ -76,7 +79,7 @@ export function openFirewall(): Firewall {
       applied = undefined // until this has gone well
       const { outcome, now } = apply(connection, before, desired)
       applied = now
-      return { outcome, blockedBy: now.blockedBy }
+      return { outcome, guarded: now.guarded, blockedBy: now.blockedBy }
     },
     remove: () => {
       applied = undefined
@@ -105,10 +108,11 @@ function apply(
     return replace(connection, desired, generation)
   // Somebody else's transaction may have been a new FORWARD chain.
   const surroundings = untouched
-    ? { blockedBy: before.blockedBy, requests: [] }
+    ? { guarded: before.guarded, blockedBy: before.blockedBy, requests: [] }
     : adaptForwarding(connection)
   const requests = [...surroundings.requests, ...changeRequests(before.elements, desired.elements)]
-  const known = { ...desired, tableHandle: before.tableHandle, blockedBy: surroundings.blockedBy }
+  const { guarded, blockedBy } = surroundings
+  const known = { ...desired, tableHandle: before.tableHandle, guarded, blockedBy }
   if (requests.length === 0) return { outcome: 'kept', now: { ...known, generation } }
   try {
     commit(connection, requests)
@@ -122,7 +126,7 @@ function apply(
 }
 
 function replace(connection: NetlinkConnection, desired: Desired, generation: number): Result {
-  const { blockedBy, requests } = adaptForwarding(connection)
+  const { guarded, blockedBy, requests } = adaptForwarding(connection)
   commit(connection, [
     newTable(TABLE), // so that there is one to delete
     deleteTable(TABLE),
@@ -133,7 +137,7 @@ function replace(connection: NetlinkConnection, desired: Desired, generation: nu
   const tableHandle = readTableHandle(connection) ?? 0n
   return {
     outcome: 'replaced',
-    now: { ...desired, tableHandle, blockedBy, generation: next(generation) },
+    now: { ...desired, tableHandle, guarded, blockedBy, generation: next(generation) },
   }
 }
 
@@ -148,12 +152,16 @@ function changeRequests(before: Elements, after: Elements): NetlinkRequest[] {
 
 function adaptForwarding(connection: NetlinkConnection): {
   blockedBy: readonly string[]
+  guarded: boolean
   requests: NetlinkRequest[]
 } {
   const drops = findForwardDrops(connection, TABLE.name)
   return {
     blockedBy: drops.foreign,
-    requests: drops.adaptable.flatMap((chain) => acceptRequests(connection, chain)),
+    requests: drops.adaptable.flatMap((chain) =>
+      acceptRequests(connection, chain, { outOnly: drops.guarded.includes(chain) }),
+    ),
+    guarded: drops.guarded.length > 0,
   }
 }
 
