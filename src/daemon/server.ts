@@ -44,7 +44,6 @@ export function createServer(context: Context, stateDir: string): FastifyInstanc
   containerRoutes(app, context)
   imageRoutes(app, context)
   transferRoutes(app, context)
-  transferRoutes(app, context)
   acceptSessions(app.server, context)
   return app
 }
