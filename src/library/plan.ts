@@ -16,7 +16,9 @@ export async function plan(options: StackOptions & ServiceOptions = {}): Promise
   const loaded = await loadWithServices(toSourceOptions(options), options.services ?? [])
   const client = await connect(options.env)
   const { stack, files, workingDir, contents } = loaded
-  const source = { stack, files, workingDir, contents }
+  const { credentialsForStack } = await import('../sources/registry-credentials.ts')
+  const credentials = await credentialsForStack(options.env ?? process.env, stack)
+  const source = { stack, files, workingDir, contents, ...credentials }
   return client.plan(stack.name, { ...source, options: serviceOptions(options) })
 }
 

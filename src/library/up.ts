@@ -39,7 +39,9 @@ export async function up(options: UpOptions = {}): Promise<RunningStack> {
   const client = await connect(options.env)
   const { stack, files, workingDir, contents } = loaded
   const { timeoutSeconds, waitTimeoutSeconds, removeVolumes = false } = options
+  const { credentialsForStack } = await import('../sources/registry-credentials.ts')
   const request = {
+    ...(await credentialsForStack(options.env ?? process.env, stack)),
     stack,
     files,
     workingDir,

@@ -186,8 +186,10 @@ const SERVICE: Readonly<Record<string, Support>> = {
     'providers are programs of Docker Compose',
     'Start what it provides as a service',
   ),
-  pull_policy: done('for `host:` and local images: each `up` looks at them anew'),
-  pull_refresh_after: silent('for registries'),
+  pull_policy: done(
+    'for images from registries; `build` as `missing`. `host:` and archives are looked at anew by each `up`',
+  ),
+  pull_refresh_after: done('with `pull_policy: refresh`, or alone'),
   read_only: DONE,
   restart: DONE,
   runtime: refused(

@@ -60,9 +60,10 @@ async function startDependencies(
   request: RunRequest,
   services: readonly string[],
 ): Promise<void> {
-  const { stack, files, workingDir, contents } = request
+  const { stack, files, workingDir, contents, credentials } = request
   let failure: unknown
-  const up = { stack, files, workingDir, contents, options: { services } }
+  const login = credentials === undefined ? {} : { credentials }
+  const up = { stack, files, workingDir, contents, ...login, options: { services } }
   await upStack(context, up, (event) => {
     if (event.type === 'error') failure = event.error
   })

@@ -10,12 +10,16 @@ export type PullPolicy =
 
 const DAY_MS = 24 * 3_600_000
 
-function periodMs(text: string, attribute: string): number {
+function periodMs(text: string, word: string): number {
   const nanos = tryParseDurationNs(text)
   if (nanos !== undefined) return nanos / 1e6
-  throw new TsstackError('INVALID_ARGUMENT', `Cannot read ${attribute} "${text}": not a duration`, {
-    hint: 'Write numbers with units, such as 12h or 1w2d',
-  })
+  throw new TsstackError(
+    'INVALID_ARGUMENT',
+    `Cannot read pull policy "${word}": "${text}" is not a duration`,
+    {
+      hint: 'Write numbers with units, such as 12h or 1w2d',
+    },
+  )
 }
 
 /** Of a word. @throws {INVALID_ARGUMENT} no such policy */
@@ -25,10 +29,9 @@ export function parsePullPolicy(word: string, refreshAfter?: string): PullPolicy
   if (word === 'if_not_present') return { kind: 'missing' }
   if (word === 'daily') return { kind: 'refresh', afterMs: DAY_MS }
   if (word === 'weekly') return { kind: 'refresh', afterMs: 7 * DAY_MS }
-  if (word === 'refresh')
-    return { kind: 'refresh', afterMs: periodMs(refreshAfter ?? '1d', 'pull_refresh_after') }
+  if (word === 'refresh') return { kind: 'refresh', afterMs: periodMs(refreshAfter ?? '1d', word) }
   if (word.startsWith('every_'))
-    return { kind: 'refresh', afterMs: periodMs(word.slice('every_'.length), 'pull_policy') }
+    return { kind: 'refresh', afterMs: periodMs(word.slice('every_'.length), word) }
   throw new TsstackError('INVALID_ARGUMENT', `Cannot use pull policy "${word}": there is none`, {
     hint: 'One of always, missing, never, build, daily, weekly, every_<duration>',
   })

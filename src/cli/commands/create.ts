@@ -1,6 +1,7 @@
 import type { Command } from '../command.ts'
 import { showProgress } from '../progress.ts'
 import { checkServices } from '../select-containers.ts'
+import { credentialsForStack } from '../../sources/registry-credentials.ts'
 import { loadWithServices } from '../stack-source.ts'
 import { readUpOptions, sourceOf, UP_FLAGS } from '../up-options.ts'
 
@@ -15,7 +16,12 @@ export const command: Command = {
     const loaded = await loadWithServices(context, positional)
     checkServices(positional, Object.keys(loaded.stack.services))
     const client = await context.client()
-    const request = { ...sourceOf(loaded), options: { ...options, noStart: true } }
+    const credentials = await credentialsForStack(context.env, loaded.stack)
+    const request = {
+      ...sourceOf(loaded),
+      ...credentials,
+      options: { ...options, noStart: true },
+    }
     await showProgress(client.up(loaded.stack.name, request), context)
     return 0
   },

@@ -1,6 +1,6 @@
 import type { Command } from '../command.ts'
 import { paintPlan } from '../paint-plan.ts'
-import { credentialsForStack } from '../registry-credentials.ts'
+import { credentialsForStack } from '../../sources/registry-credentials.ts'
 import { checkServices } from '../select-containers.ts'
 import { loadWithServices } from '../stack-source.ts'
 import { createStyle } from '../style.ts'

@@ -2,7 +2,7 @@ import type { PullRequest } from '../../api/image-types.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { TsstackError } from '../../errors.ts'
 import { showProgress } from '../progress.ts'
-import { credentialsFor, credentialsForStack } from '../registry-credentials.ts'
+import { credentialsFor, credentialsForStack } from '../../sources/registry-credentials.ts'
 import { loadWithServices } from '../stack-source.ts'
 import { sourceOf } from '../up-options.ts'
 

@@ -1,6 +1,6 @@
 import type { Command, CommandContext } from '../command.ts'
 import { showProgress } from '../progress.ts'
-import { credentialsFor, credentialsForStack } from '../registry-credentials.ts'
+import { credentialsFor, credentialsForStack } from '../../sources/registry-credentials.ts'
 import { loadWithServices } from '../stack-source.ts'
 import { sourceOf } from '../up-options.ts'
 import { withQuiet } from './pull.ts'

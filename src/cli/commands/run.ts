@@ -10,6 +10,7 @@ import { showProgress } from '../progress.ts'
 import { checkServices } from '../select-containers.ts'
 import { loadWithServices } from '../stack-source.ts'
 import { runSession, terminalSize } from '../terminal-session.ts'
+import { credentialsForStack } from '../../sources/registry-credentials.ts'
 import { sourceOf } from '../up-options.ts'
 
 function parseLabels(pairs: readonly string[]): Readonly<Record<string, string>> {
@@ -84,6 +85,7 @@ async function startDependencies(
   if (context.flags.bool('no-deps') || needed.length === 0) return
   const request = {
     ...sourceOf(loaded),
+    ...(await credentialsForStack(context.env, loaded.stack)),
     options: { services: needed, removeOrphans: context.flags.bool('remove-orphans') },
   }
   await showProgress(client.up(loaded.stack.name, request), context)
@@ -95,7 +97,9 @@ async function run(context: CommandContext): Promise<number> {
   checkServices(context.positional.slice(0, 1), Object.keys(loaded.stack.services))
   const client = await context.client()
   await startDependencies(context, client, loaded)
-  const { id } = await client.run(loaded.stack.name, toRunRequest(context, loaded, streams))
+  const credentials = await credentialsForStack(context.env, loaded.stack)
+  const request = { ...toRunRequest(context, loaded, streams), ...credentials }
+  const { id } = await client.run(loaded.stack.name, request)
   if (streams.detach) {
     await client.startContainer(id)
     context.output.line((await client.container(id)).name)

@@ -1,6 +1,7 @@
 import type { Command } from '../command.ts'
 import { showProgress } from '../progress.ts'
 import { checkServices } from '../select-containers.ts'
+import { credentialsForStack } from '../../sources/registry-credentials.ts'
 import { loadWithServices } from '../stack-source.ts'
 import { parseScale, sourceOf } from '../up-options.ts'
 
@@ -19,7 +20,9 @@ export const command: Command = {
     checkServices(services, Object.keys(loaded.stack.services))
     const client = await context.client()
     const options = { services, scale, noRecreate: true, noDeps: context.flags.bool('no-deps') }
-    await showProgress(client.up(loaded.stack.name, { ...sourceOf(loaded), options }), context)
+    const credentials = await credentialsForStack(context.env, loaded.stack)
+    const request = { ...sourceOf(loaded), ...credentials, options }
+    await showProgress(client.up(loaded.stack.name, request), context)
     return 0
   },
 }

@@ -1,7 +1,7 @@
 import type { Command, CommandContext } from '../command.ts'
 import { TsstackError } from '../../errors.ts'
 import { showProgress, showUnchanged } from '../progress.ts'
-import { credentialsForStack } from '../registry-credentials.ts'
+import { credentialsForStack } from '../../sources/registry-credentials.ts'
 import { checkServices } from '../select-containers.ts'
 import { loadWithServices } from '../stack-source.ts'
 import { readUpOptions, sourceOf, UP_FLAGS } from '../up-options.ts'
