@@ -86,7 +86,8 @@ function buildContext({ stateDir, storageDriver, cgroupParent }: Settings): Cont
   })
   const containers = state.collection<ContainerRecord>('container')
   const events = openEventLog(state)
-  const networks = openStackNetworks({ state, containers, events })
+  const kept = openKeptDescriptors(state)
+  const networks = openStackNetworks({ state, containers, events, kept })
   return {
     directories: { containers: directory('containers', 0o700) },
     state,
@@ -100,7 +101,7 @@ function buildContext({ stateDir, storageDriver, cgroupParent }: Settings): Cont
     cgroups: openCgroupDriver(cgroupParent),
     networks,
     events,
-    kept: openKeptDescriptors(state),
+    kept,
     locks: createLocks(),
     live: new Map(),
     outputListeners: new Map(),

@@ -22,6 +22,8 @@ export interface BindRequest {
   readonly port: number
   /** Take a port on which closed connections are still waiting (TIME_WAIT). */
   readonly reuse?: boolean
+  /** Somebody will read what arrives by UDP. Default: false. */
+  readonly receives?: boolean
 }
 
 export type BindResult = { readonly fd: number; readonly port: number } | { readonly errno: number }
@@ -44,7 +46,8 @@ export function bindSocket(request: BindRequest): BindResult {
   if (fd < 0) return { errno: -fd }
   if (!isIpv4) setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)
   if (request.reuse === true) setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1)
-  if (request.protocol === 'udp') setOption(fd, SOL_SOCKET, SO_RCVBUF, 0) // nobody will read what arrives
+  if (request.protocol === 'udp' && request.receives !== true)
+    setOption(fd, SOL_SOCKET, SO_RCVBUF, 0) // nobody will read what arrives
   const name = Buffer.alloc(ADDRESS_BYTES)
   name.writeUInt16LE(isIpv4 ? AF_INET : AF_INET6, 0)
   name.writeUInt16BE(request.port, 2)

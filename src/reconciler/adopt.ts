@@ -23,8 +23,8 @@ const KILL_PAUSE_MS = 10
 
 /** Call once, before the first request is served. */
 export async function adoptContainers(context: Context): Promise<void> {
-  await context.networks.restore()
   const recovered = context.kept.recover()
+  await context.networks.restore(recovered)
   const ended = context.containers
     .values()
     .filter((record) => hasProcess(record) && !adopt(context, record, recovered))

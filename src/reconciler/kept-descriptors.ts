@@ -16,6 +16,10 @@ export interface KeptDescriptors {
   keep(containerId: string, descriptors: Readonly<Record<string, number>>): void
   /** The container has ended. With the last one the keeper ends too. */
   forget(containerId: string): void
+  /** Holds descriptors of something else, but only while containers run. They must stay open until `release`. */
+  holdBeside(key: string, descriptors: Readonly<Record<string, number>>): void
+  /** Lets go of them at once: what they hold on to is free then. */
+  release(key: string): void
   /** After a restart, before anything is kept: what the last daemon's keeper holds. */
   recover(): RecoveredDescriptors
 }
@@ -39,6 +43,7 @@ class Kept implements KeptDescriptors {
   readonly #identities: Collection<KeeperIdentity>
   readonly #numbers: Collection<KeptNumbers>
   readonly #held = new Map<string, Readonly<Record<string, number>>>()
+  readonly #beside = new Map<string, Readonly<Record<string, number>>>()
   #keeper: DescriptorKeeper | undefined
 
   constructor(state: StateStore) {
@@ -51,20 +56,34 @@ class Kept implements KeptDescriptors {
     this.#numbers.put(containerId, this.#send(descriptors))
   }
 
+  holdBeside(key: string, descriptors: Readonly<Record<string, number>>): void {
+    this.#beside.set(key, descriptors)
+    if (this.#keeper !== undefined) this.#numbers.put(key, this.#send(descriptors))
+  }
+
+  release(key: string): void {
+    this.#beside.delete(key)
+    this.#numbers.delete(key)
+    if (this.#keeper !== undefined) this.#renew()
+  }
+
   forget(containerId: string): void {
     this.#held.delete(containerId)
     this.#numbers.delete(containerId)
-    const needed = [...this.#held.values()].reduce(
-      (sum, descriptors) => sum + Object.keys(descriptors).length,
-      0,
-    )
-    if (this.#keeper === undefined || (needed > 0 && this.#keeper.count - needed < MAX_STALE))
-      return
+    if (this.#keeper === undefined) return
+    const needed = countOf(this.#held) + countOf(this.#beside)
+    if (this.#held.size === 0 || this.#keeper.count - needed >= MAX_STALE) this.#renew()
+  }
+
+  /** One keeper goes, and another comes where there is something to hold for a container. */
+  #renew(): void {
     const old = this.#keeper
     this.#keeper = undefined
     for (const [id, descriptors] of this.#held) this.#numbers.put(id, this.#send(descriptors))
-    old.close()
-    if (needed === 0) this.#identities.delete(KEEPER)
+    old?.close()
+    if (this.#held.size > 0) return
+    for (const key of this.#beside.keys()) this.#numbers.delete(key)
+    this.#identities.delete(KEEPER)
   }
 
   recover(): RecoveredDescriptors {
@@ -89,9 +108,14 @@ class Kept implements KeptDescriptors {
     if (this.#keeper === undefined) {
       this.#keeper = keeper
       this.#identities.put(KEEPER, keeper.identity)
+      for (const [key, beside] of this.#beside) this.#numbers.put(key, this.#send(beside))
     }
     return Object.fromEntries(
       Object.entries(descriptors).map(([name, fd]) => [name, keeper.keep(fd)]),
     )
   }
+}
+
+function countOf(held: ReadonlyMap<string, Readonly<Record<string, number>>>): number {
+  return [...held.values()].reduce((sum, descriptors) => sum + Object.keys(descriptors).length, 0)
 }

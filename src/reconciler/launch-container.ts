@@ -116,6 +116,7 @@ async function startProcess(
   const { config, id } = record
   const { cgroup, devices, scope, undo } = resources
   const userns = config.userNamespace ? userNamespaceOf(context, config.stack) : undefined
+  context.networks.reserve(record)
   const root = await makeRoot(context, record, { userns, devices, scope })
   const join = await joinNamespaces(context, record, { userns, scope })
   const owner = userns?.range.start ?? 0

@@ -1,15 +1,20 @@
 /** Who is called what on a stack's networks, answered by the daemon's DNS on each bridge's gateway. */
 import { readFileSync } from 'node:fs'
-import { createDnsServer, type DnsServer } from '../network/dns/dns-server.ts'
+import { createDnsServer, type BoundSockets, type DnsServer } from '../network/dns/dns-server.ts'
 import type { Upstream } from '../network/dns/upstream.ts'
 import { parseResolvConf } from '../network/resolver-files.ts'
 import type { EventLog } from './event-log.ts'
+import type { KeptDescriptors, RecoveredDescriptors } from './kept-descriptors.ts'
+import { nameSocketsKey, openNameSockets } from './name-sockets.ts'
 import type { NetworkView } from './network-view.ts'
 import type { ContainerRecord, NetworkDocument } from './records.ts'
 
 export interface NameService {
-  /** @throws {ALREADY_EXISTS} when another program answers DNS on the gateway */
-  listen(document: NetworkDocument): Promise<void>
+  /**
+   * @param recovered - after a restart: sockets that were kept, with the questions that came meanwhile
+   * @throws {ALREADY_EXISTS} when another program answers DNS on the gateway
+   */
+  listen(document: NetworkDocument, recovered?: RecoveredDescriptors): Promise<void>
   unlisten(document: NetworkDocument): void
   close(): void
 }
@@ -29,7 +34,10 @@ let resolversReadAt = -Infinity
 /** Names by network, made anew when a container starts, ends or changes. */
 type Directory = ReadonlyMap<string, ReadonlyMap<string, Addresses>>
 
-export function openNameService(view: NetworkView, events: EventLog): NameService {
+export function openNameService(
+  view: NetworkView,
+  { events, kept }: { readonly events: EventLog; readonly kept: KeptDescriptors },
+): NameService {
   let directory: Directory | undefined
   const stop = events.subscribe((event) => {
     if (event.type === 'container') directory = undefined
@@ -61,20 +69,43 @@ export function openNameService(view: NetworkView, events: EventLog): NameServic
     upstreams: (source) => upstreamsOf(view, source),
   })
   return {
-    listen: async ({ subnets }) => {
-      const allowed = subnets.map(({ subnet }) => subnet)
-      await Promise.all(
-        subnets.map(({ gateway }) => server.listen({ address: gateway, subnets: allowed })),
-      )
-    },
+    listen: (document, recovered) => listenFor(document, { server, kept, recovered }),
     unlisten: (document) => {
-      for (const { gateway } of document.subnets) server.unlisten(gateway)
+      for (const { gateway } of document.subnets) {
+        server.unlisten(gateway)
+        kept.release(nameSocketsKey(gateway))
+      }
     },
     close: () => {
       stop()
       server.close()
     },
   }
+}
+
+async function listenFor(
+  { subnets }: NetworkDocument,
+  of: {
+    readonly server: DnsServer
+    readonly kept: KeptDescriptors
+    readonly recovered: RecoveredDescriptors | undefined
+  },
+): Promise<void> {
+  const allowed = subnets.map(({ subnet }) => subnet)
+  const openSockets = (gateway: string): BoundSockets => {
+    const sockets = openNameSockets(gateway, of.recovered)
+    of.kept.holdBeside(nameSocketsKey(gateway), { ...sockets })
+    return sockets
+  }
+  await Promise.all(
+    subnets.map(({ gateway }) =>
+      of.server.listen({
+        address: gateway,
+        subnets: allowed,
+        openSockets: () => openSockets(gateway),
+      }),
+    ),
+  )
 }
 
 /** The networks that the asking container is on: it may ask for names on all of them, whichever gateway it asks. */

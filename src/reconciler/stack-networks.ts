@@ -12,6 +12,7 @@ import { TsstackError } from '../errors.ts'
 import { log } from '../log.ts'
 import type { ResolvedStack } from './resolved-stack.ts'
 import type { EventLog } from './event-log.ts'
+import type { KeptDescriptors, RecoveredDescriptors } from './kept-descriptors.ts'
 import { openNameService, type NameService } from './name-service.ts'
 import { planNetwork, type NetworkOrigin } from './network-document.ts'
 import { NetworkLeases, subnetOf } from './network-leases.ts'
@@ -27,6 +28,8 @@ export interface StackNetworks {
   remove(name: string): void
   documents(): NetworkDocument[]
   documentsOf(stack: string): NetworkDocument[]
+  /** Chooses the container's addresses, which its files tell it, before it is connected. */
+  reserve(record: ContainerRecord): void
   /** Connects a sandbox to the container's networks; addresses are kept over restarts. */
   attach(sandbox: Sandbox, record: ContainerRecord): void
   /** Gives the container's addresses back. */
@@ -40,7 +43,7 @@ export interface StackNetworks {
   publish(record: ContainerRecord): readonly PublishedPort[]
   unpublish(containerId: string): void
   /** After a restart of the daemon: makes the kernel what the documents say. */
-  restore(): Promise<void>
+  restore(recovered: RecoveredDescriptors): Promise<void>
   /** After a restart of the daemon: a container that goes on. */
   adopt(record: ContainerRecord): void
   /** Ends the restoration: removes bridges that no document explains, and makes the rules what they should be. */
@@ -52,6 +55,7 @@ export interface StackNetworksOptions {
   readonly state: StateStore
   readonly containers: Collection<ContainerRecord>
   readonly events: EventLog
+  readonly kept: KeptDescriptors
 }
 
 /** By then the kernel has removed most pairs with their namespaces, at no cost to us; each by name takes it 20 ms. */
@@ -80,7 +84,7 @@ class Networks implements StackNetworks {
       leases: () => this.#leases.all(),
       leasesOf: (id: string) => this.leasesOf(id),
     }
-    this.#names = openNameService(view, options.events)
+    this.#names = openNameService(view, options)
     this.#ports = openPortPublisher(view, options.state)
   }
 
@@ -126,13 +130,13 @@ class Networks implements StackNetworks {
     if (known === undefined) this.#emit(document, 'create', { bridge: document.bridge })
   }
 
-  async #ensure(document: NetworkDocument): Promise<void> {
+  async #ensure(document: NetworkDocument, recovered?: RecoveredDescriptors): Promise<void> {
     if (document.macvlan !== undefined) {
       this.#driver.requireInterface(document.macvlan.parent)
       return
     }
     this.#driver.ensureNetwork({ ...document, id: document.name })
-    await this.#names.listen(document)
+    await this.#names.listen(document, recovered)
     this.#ports.syncNetworks()
   }
 
@@ -162,6 +166,11 @@ class Networks implements StackNetworks {
 
   documentsOf(stack: string): NetworkDocument[] {
     return this.#documents.values().filter((document) => document.stack === stack)
+  }
+
+  reserve(record: ContainerRecord): void {
+    for (const endpoint of record.config.endpoints)
+      this.#leases.take(this.#require(endpoint.network), record, endpoint)
   }
 
   attach(sandbox: Sandbox, record: ContainerRecord): void {
@@ -262,7 +271,7 @@ class Networks implements StackNetworks {
     this.#ports.unpublish(containerId)
   }
 
-  async restore(): Promise<void> {
+  async restore(recovered: RecoveredDescriptors): Promise<void> {
     this.#ports.pause()
     // One that can't be made again must not keep the others, and the daemon, from coming up.
     const failed = (document: NetworkDocument, error: unknown): void => {
@@ -270,7 +279,7 @@ class Networks implements StackNetworks {
     }
     await Promise.all(
       this.#documents.values().map((document) =>
-        this.#ensure(document).catch((error: unknown) => {
+        this.#ensure(document, recovered).catch((error: unknown) => {
           failed(document, error)
         }),
       ),

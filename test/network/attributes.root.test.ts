@@ -1,5 +1,6 @@
 /** What a Compose file can ask of networks, seen from inside the containers and from outside of the host. */
 import { execFileSync } from 'node:child_process'
+import fs from 'node:fs'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Service } from '../../src/spec/stack.ts'
 import {
@@ -8,6 +9,7 @@ import {
   type DaemonFixture,
   type StackParts,
 } from '../daemon-fixture.ts'
+import { eventually } from '../eventually.ts'
 
 const STACK = 'networks'
 const IDLE: Service = {
@@ -116,7 +118,7 @@ describe('external networks', () => {
 
   test('a missing one is named before anything is made', async () => {
     const failure = await failureOf(start({ networks: { proxy: null } }, external))
-    expect(failure.message).toContain('Cannot use network "shared": it is declared as external')
+    expect(failure.message).toMatch(/network .*shared.*declared as external/)
     expect(failure.hint).toContain('tsstack network create shared')
     expect(await daemon.client.networks()).toEqual([])
   })
@@ -215,4 +217,48 @@ test('a subnet that the host has is refused, and the error says which', async ()
   } finally {
     onHost('ip', 'link', 'delete', 'lan0')
   }
+})
+
+describe('names while no daemon runs', () => {
+  test('wait for the next one, and are answered by it', async () => {
+    const image = 'host:sh,coreutils,getent'
+    const script = `while ! test -e /tmp/ask; do sleep 0.02; done; getent ahostsv4 web >/tmp/answer`
+    const network = { networks: { default: null } }
+    const services = {
+      web: { ...IDLE, ...network },
+      s: { ...IDLE, ...network, image, command: ['sh', '-c', `${script}; sleep 1000`] },
+    }
+    await daemon.up(STACK, { networks: named({ default: {} }), services })
+    const { id, pid } = await daemon.container(STACK, 's')
+    const root = `/proc/${String(pid)}/root/tmp`
+    await daemon.kill()
+    fs.writeFileSync(`${root}/ask`, '')
+    // The question is in the socket's queue when the kernel says so.
+    const queue = (): boolean =>
+      / 0000003[0-9A-F]:|:0035 .* [0-9A-F]{8}:(?!0{8})/.test(onHost('cat', '/proc/net/udp'))
+    await eventually('a question in the queue', queue)
+    await daemon.start()
+    await eventually(
+      'the answer',
+      async () => (await daemon.exec(id, ['cat', '/tmp/answer'])).stdout !== '',
+    )
+    expect(await daemon.sh(id, 'cat /tmp/answer')).toContain('web')
+  })
+
+  test('another network may have the address of one that is gone, while containers run', async () => {
+    await daemon.up('stays', { services: { s: { ...IDLE, network_mode: 'none' } } })
+    try {
+      const networks = named({ a: { ipam: { config: [{ subnet: '10.231.8.0/24' }] } } })
+      for (const round of [1, 2]) {
+        const id = await start({ networks: { a: null } }, networks)
+        expect([round, await daemon.sh(id, 'getent ahostsv4 s')]).toEqual([
+          round,
+          expect.stringContaining('10.231.8'),
+        ])
+        await daemon.down(STACK)
+      }
+    } finally {
+      await daemon.down('stays')
+    }
+  })
 })

@@ -393,14 +393,14 @@ describe('planUp() refuses', () => {
       { api: { networks: { proxy: null } } },
       { networks: { proxy: { name: 'web', external: true } } },
     )
-    expect(() => planUp(network, NOTHING, {})).toThrow('Cannot use network "web": it is declared')
+    expect(() => planUp(network, NOTHING, {})).toThrow(/web.*declared as external/)
     const others = { networks: ['web'], volumes: [] }
     expect(planUp(network, { ...NOTHING, others }, {}).warnings).toEqual([])
     const volume = desiredState(
       { api: { volumes: data } },
       { volumes: { data: { name: 'elsewhere', external: true } } },
     )
-    expect(() => planUp(volume, NOTHING, {})).toThrow('Cannot use volume "elsewhere"')
+    expect(() => planUp(volume, NOTHING, {})).toThrow(/elsewhere.*declared as external/)
   })
 
   test('a built-in network beside others', () => {

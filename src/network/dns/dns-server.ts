@@ -63,6 +63,17 @@ export interface ListenRequest {
   readonly subnets: readonly string[]
   /** Default: 53; 0: any free one. */
   readonly port?: number
+  /**
+   * Gives sockets that are bound to the address and port already; they are the server's then.
+   * @throws {ALREADY_EXISTS} when another program has the port
+   */
+  readonly openSockets?: () => BoundSockets
+}
+
+/** Descriptors. */
+export interface BoundSockets {
+  readonly udp: number
+  readonly tcp: number
 }
 
 export interface DnsServer {
@@ -249,9 +260,10 @@ async function openListener(request: ListenRequest, answer: AnswerFunction): Pro
     return address !== undefined && subnets.some((subnet) => contains(subnet, address))
   }
   const rules = { allows, subnets, answer }
-  const udp = await openUdp(request, rules)
+  const bound = request.openSockets?.()
+  const udp = await openUdp(request, rules, bound?.udp)
   try {
-    const tcp = await openTcp({ ...request, port: udp.port }, rules)
+    const tcp = await openTcp({ ...request, port: udp.port }, rules, bound?.tcp)
     return {
       port: udp.port,
       close: () => {
@@ -281,7 +293,11 @@ function refusal(request: ListenRequest, error: unknown): TsstackError {
   })
 }
 
-async function openUdp(request: ListenRequest, rules: Rules): Promise<Listener> {
+async function openUdp(
+  request: ListenRequest,
+  rules: Rules,
+  fd: number | undefined,
+): Promise<Listener> {
   const is6 = request.address.includes(':')
   const socket = createSocket({
     type: is6 ? 'udp6' : 'udp4',
@@ -295,10 +311,8 @@ async function openUdp(request: ListenRequest, rules: Rules): Promise<Listener> 
     socket.once('error', (error) => {
       reject(refusal(request, error))
     })
-    socket.bind(
-      { address: request.address, port: request.port ?? DEFAULT_PORT, exclusive: true },
-      resolve,
-    )
+    const { address, port = DEFAULT_PORT } = request
+    socket.bind(fd === undefined ? { address, port, exclusive: true } : { fd }, resolve)
   })
   socket.removeAllListeners('error')
   socket.on('error', () => undefined) // a datagram that can't be delivered is its asker's loss
@@ -323,7 +337,11 @@ async function openUdp(request: ListenRequest, rules: Rules): Promise<Listener> 
   }
 }
 
-async function openTcp(request: ListenRequest, rules: Rules): Promise<Listener> {
+async function openTcp(
+  request: ListenRequest,
+  rules: Rules,
+  fd: number | undefined,
+): Promise<Listener> {
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
     const sourceIp = socket.remoteAddress ?? ''
@@ -343,10 +361,8 @@ async function openTcp(request: ListenRequest, rules: Rules): Promise<Listener> 
     server.once('error', (error) => {
       reject(refusal(request, error))
     })
-    server.listen(
-      { host: request.address, port: request.port ?? DEFAULT_PORT, exclusive: true },
-      resolve,
-    )
+    const { address: host, port = DEFAULT_PORT } = request
+    server.listen(fd === undefined ? { host, port, exclusive: true } : { fd }, resolve)
   })
   server.removeAllListeners('error')
   server.on('error', () => undefined)

@@ -1,0 +1,94 @@
+/** What containers are told of names: by DNS over UDP and TCP, in resolv.conf and in hosts; and what stats count. */
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import type { Service } from '../../src/spec/stack.ts'
+import { startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
+import { eventually } from '../eventually.ts'
+
+const STACK = 'names'
+const IDLE: Service = {
+  image: 'host:sh,coreutils,node,getent,cat',
+  command: ['sleep', '1000'],
+  networks: { default: null },
+  stop_grace_period: '0s',
+}
+let daemon: DaemonFixture
+
+beforeAll(async () => {
+  daemon = await startDaemonFixture()
+})
+afterAll(async () => {
+  await daemon.close()
+})
+afterEach(async () => {
+  await daemon.down(STACK)
+})
+
+async function start(
+  service: Service,
+  more: Readonly<Record<string, Service>> = {},
+): Promise<string> {
+  const networks = { default: { name: `${STACK}_default`, enable_ipv6: true } }
+  await daemon.up(STACK, { networks, services: { s: { ...IDLE, ...service }, ...more } })
+  return (await daemon.container(STACK, 's')).id
+}
+
+/** The outcome of a call of Node's resolver, as JSON. */
+async function resolve(id: string, call: string): Promise<unknown> {
+  const script = `const dns = require('dns').promises
+    dns.${call}.then((v) => console.log(JSON.stringify(v)), (e) => console.log(JSON.stringify(e.code)))`
+  return JSON.parse((await daemon.exec(id, ['node', '-e', script])).stdout) as unknown
+}
+
+test('aliases in both families, several replicas, PTR, and a name that is nobody', async () => {
+  const web = { ...IDLE, scale: 3, networks: { default: { aliases: ['front'] } } }
+  const id = await start({}, { web })
+  expect(await resolve(id, `resolve4('front')`)).toHaveLength(3)
+  expect(await resolve(id, `resolve6('front')`)).toHaveLength(3)
+  const [address] = (await resolve(id, `resolve4('names-web-1')`)) as string[]
+  expect(await resolve(id, `reverse('${address ?? ''}')`)).toEqual(['names-web-1.names_default'])
+  expect(await resolve(id, `resolve4('no-such-name')`)).toMatch(/ENOTFOUND|ESERVFAIL|EREFUSED/)
+})
+
+test('resolv.conf has search domains and options, hosts has extra names and the gateway', async () => {
+  const id = await start({
+    dns_search: ['a.example', 'b.example'],
+    dns_opt: ['timeout:1'],
+    extra_hosts: ['box=host-gateway', 'six=fd00::5', 'four=192.0.2.7'],
+    hostname: 'me',
+    domainname: 'example.org',
+  })
+  const resolv = await daemon.sh(id, 'cat /etc/resolv.conf')
+  expect(resolv).toContain('search a.example b.example')
+  expect(resolv).toContain('options ndots:0 timeout:1')
+  const gateway = /nameserver (\S+)/.exec(resolv)?.[1] ?? ''
+  expect(await daemon.sh(id, 'getent hosts box')).toContain(gateway)
+  expect(await daemon.sh(id, 'getent ahosts six')).toContain('fd00::5')
+  expect(await daemon.sh(id, 'getent hosts four')).toContain('192.0.2.7')
+  expect(await daemon.sh(id, 'getent hosts me.example.org')).toContain('me')
+})
+
+test('stats count what a container sends and receives', async () => {
+  const server = `require('net').createServer((s) => s.on('error', () => 0).end('x'.repeat(2e6)))
+    .listen(80)`
+  const web: Service = {
+    ...IDLE,
+    command: ['node', '-e', server],
+    'x-tsstack': { probe: { tcp: 80 } },
+    healthcheck: { interval: '50ms', retries: 200 },
+  }
+  const id = await start(
+    { depends_on: { web: { condition: 'service_healthy', required: true } } },
+    { web },
+  )
+  const script = `require('net').connect(80, 'web').resume().on('end', () => console.log('done'))`
+  expect((await daemon.exec(id, ['node', '-e', script])).stdout).toBe('done\n')
+  await eventually('the bytes in stats', async () => {
+    for await (const samples of daemon.client.stats({ stack: STACK, stream: false })) {
+      const of = (service: string): (typeof samples)[number] | undefined =>
+        samples.find((sample) => sample.service === service)
+      if ((of('s')?.networkReceivedBytes ?? 0) > 2e6 && (of('web')?.networkSentBytes ?? 0) > 2e6)
+        return true
+    }
+    return false
+  })
+})
