@@ -20,6 +20,14 @@ function wrap(text: string, width: number): string[] {
   return [...lines, line]
 }
 
+/** Lines of their own stay so. */
+function paragraphs(text: string): string {
+  return text
+    .split('\n')
+    .flatMap((line) => wrap(line, WIDTH))
+    .join('\n')
+}
+
 function columns(rows: readonly (readonly [left: string, right: string])[]): string {
   const left = Math.min(28, Math.max(...rows.map(([text]) => text.length)))
   return rows
@@ -50,7 +58,7 @@ export function formatCommandHelp(name: string, command: Command): string {
   const parts = [
     `Usage:  tsstack ${name} ${command.usage}`.trimEnd(),
     wrap(command.summary, WIDTH).join('\n'),
-    ...(command.details === undefined ? [] : [wrap(command.details, WIDTH).join('\n')]),
+    ...(command.details === undefined ? [] : [paragraphs(command.details)]),
   ]
   if (command.flags.some((flag) => flag.hidden !== true))
     parts.push(`Options:\n${columns(flagRows(command.flags))}`)

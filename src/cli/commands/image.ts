@@ -217,7 +217,7 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
 }
 
 export const command: Command = {
-  usage: 'ls|inspect|history|pull|push|tag|rm|prune|save|load|import [ARGUMENTS]',
+  usage: 'COMMAND [ARGUMENTS]',
   summary: 'List, pull, push, name, remove, save and load images',
   details: describeSubcommands(SUBCOMMANDS),
   flags: FLAGS,
