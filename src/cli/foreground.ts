@@ -146,8 +146,14 @@ async function handleEnd(watch: Watch, event: EngineEvent): Promise<End | undefi
   if (container !== undefined && isAlive(container)) return undefined
   const { rule, ids } = watch
   if (rule.onExit || (rule.onFailure && exitCode !== 0)) return { exitCode, abort: true }
-  const others = containers.some((other) => ids.has(other.id) && isAlive(other))
+  const others = containers.some((other) => ids.has(other.id) && isAwaited(watch, other))
   return others ? undefined : { exitCode: 0, abort: false }
+}
+
+/** Where services are named, those that they depend on do not keep the foreground. */
+function isAwaited({ foreground }: Watch, container: ContainerSummary): boolean {
+  const named = foreground.request.options.services
+  return isAlive(container) && (named === undefined || named.includes(container.service))
 }
 
 /** Waits until the containers have ended, the rule says to stop, or the signal is raised. */
@@ -219,7 +225,8 @@ async function attach(foreground: Foreground, attachment: Attachment): Promise<n
   const ids = new Set(containers.map((container) => container.id))
   const told = new Set<string>()
   const watch = { foreground, since, ids, printer, signal: interrupt.signal, rule, told }
-  const alive = containers.some(isAlive) || rule.onExit || rule.onFailure
+  const alive =
+    containers.some((container) => isAwaited(watch, container)) || rule.onExit || rule.onFailure
   const end = alive ? await watchEnds(watch) : { exitCode: 0, abort: false }
   if (interrupt.signal.aborted) await stopGracefully(foreground, interrupt)
   else if (end.abort) {

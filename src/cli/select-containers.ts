@@ -43,6 +43,22 @@ export function isAlive(container: ContainerSummary): boolean {
 }
 
 /**
+ * One container of a service, whatever its state.
+ * @throws {NOT_FOUND} when the service has no such replica
+ */
+export function replicaOf(
+  containers: readonly ContainerSummary[],
+  selection: { readonly service: string; readonly index: number },
+): ContainerSummary {
+  const { service, index } = selection
+  const found = containers.find(
+    (container) => container.service === service && container.number === index && !container.oneoff,
+  )
+  if (found !== undefined) return found
+  throw new TsstackError('NOT_FOUND', `service "${service}" has no container #${String(index)}`)
+}
+
+/**
  * One running container of a service: replica `index`, or the first.
  * @throws {NOT_FOUND} as Docker Compose does: `service "web" is not running`
  */

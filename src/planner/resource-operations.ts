@@ -144,7 +144,7 @@ function assertExists(kind: string, name: string, existing: readonly string[]): 
   if (existing.includes(name)) return
   throw new TsstackError(
     'NOT_FOUND',
-    `Cannot use ${kind} "${name}": it is declared as external, but does not exist`,
+    `Cannot use it: ${kind} ${name} declared as external, but could not be found`,
     { hint: `Make it first: tsstack ${kind} create ${name}; or bring up the stack that owns it` },
   )
 }

@@ -78,7 +78,7 @@ export async function loadWithServices(
   options: SourceOptions,
   services: readonly string[],
 ): Promise<LoadedStack> {
-  const loaded = await loadSources(options)
+  const loaded = await loadSources({ ...options, focus: services })
   if (services.every((service) => Object.hasOwn(loaded.stack.services, service))) return loaded
   const { stack, contents } = await loadSources({ ...options, services })
   return {

@@ -12,6 +12,8 @@ import { suggest } from './suggest.ts'
 export interface CheckContext {
   /** Active services. */
   readonly model: Model
+  /** What a request is about: others may want the same name, as long as they are not brought up together. */
+  readonly about: Model
   /** All services, those of inactive profiles too. */
   readonly all: Readonly<Record<string, Plain>>
   /** As written: for places. */
@@ -21,7 +23,7 @@ export interface CheckContext {
 
 /** Tells the diagnostics of everything that is inconsistent. */
 export function checkConsistency(context: CheckContext): void {
-  const { model, root, diagnostics } = context
+  const { model, about, root, diagnostics } = context
   const tell = ({ path, message, expected, suggestion }: Finding): void => {
     diagnostics.error(locate(root, path), message, { path, expected, suggestion })
   }
@@ -32,7 +34,7 @@ export function checkConsistency(context: CheckContext): void {
     dependencyFindings(name, service, context).forEach(tell)
   }
   resourceFindings(model).forEach(tell)
-  containerNameFindings(model).forEach(tell)
+  containerNameFindings(about).forEach(tell)
   cycleFindings(model).forEach(tell)
   buildContextFindings(model).forEach(tell)
 }

@@ -30,6 +30,8 @@ export interface LoadOptions {
   readonly projectDirectory?: string
   /** These services and what they depend on; all that are active when empty or absent. */
   readonly services?: readonly string[]
+  /** As `services`, but the stack keeps the others: only what concerns bringing them up together is not checked. */
+  readonly focus?: readonly string[]
   /** False: variables stay as they are written. */
   readonly interpolate?: boolean
   /** False: no default network, no names, no implicit dependencies. */

@@ -155,7 +155,10 @@ function wantedModel(all: Model, { root, environment, options, session }: Wantin
   const wanted = options.services ?? []
   const active = selectProfiles(all, requestedProfiles(options, environment), wanted)
   if (options.consistency ?? true) {
-    checkConsistency({ model: active, all: all.services, root, diagnostics })
+    const focus = wanted.length > 0 ? wanted : (options.focus ?? [])
+    const known = focus.filter((name) => Object.hasOwn(active.services, name))
+    const about = known.length > 0 ? selectServices(active, known) : active
+    checkConsistency({ model: active, about, all: all.services, root, diagnostics })
     warnOfSuspicions({ active, all, root, diagnostics })
   }
   diagnostics.throwIfAny()

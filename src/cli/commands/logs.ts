@@ -1,6 +1,6 @@
 import type { Command, CommandContext } from '../command.ts'
 import { createLogPrinter } from '../log-printer.ts'
-import { oneContainer, selectContainers } from '../select-containers.ts'
+import { replicaOf, selectContainers } from '../select-containers.ts'
 import { resolveStackName } from '../stack-name.ts'
 import { onInterrupt } from '../interrupt.ts'
 
@@ -13,7 +13,7 @@ async function run(context: CommandContext): Promise<number> {
   const service = positional[0]
   const only =
     index !== undefined && service !== undefined
-      ? await oneContainer(client, stack, { service, index })
+      ? replicaOf(containers, { service, index })
       : undefined
   const follow = flags.bool('follow')
   const printer = createLogPrinter(

@@ -1,7 +1,6 @@
 /** The images that scenarios ask for, made from programs of this machine, under the names that they ask for. */
-import { copyFileSync, cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { copyFileSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { execa } from 'execa'
 import type { CommandLine } from '../command-line.ts'
@@ -9,7 +8,6 @@ import type { CommandLine } from '../command-line.ts'
 /** A static busybox stands for Alpine, bash and the like. */
 export const BUSYBOX = '/bin/busybox'
 const SMALL = ['alpine', 'busybox', 'bash', 'fluent/fluent-bit:3.1.7-debug']
-const NGINX_PACKAGES = ['nginx-light', 'nginx-common', 'nginx', 'libnginx-mod-http-echo']
 
 /** Loads all of them into the store. Needs busybox-static, nginx-light and curl. */
 export async function loadImages(cli: CommandLine, directory: string): Promise<void> {
@@ -43,17 +41,18 @@ async function makeBusyboxTree(tree: string): Promise<void> {
   writeFileSync(path.join(tree, 'etc/group'), 'root:x:0:\nwww-data:x:33:\n')
 }
 
-/** The files of Debian's packages, and the libraries that the programs need. */
+/** nginx and curl with their libraries, and the page by which people know it. */
 async function addNginx(tree: string): Promise<void> {
-  const { stdout } = await execa('dpkg', ['-L', ...NGINX_PACKAGES], { reject: false })
-  const libraries = await Promise.all(['/usr/sbin/nginx', '/usr/bin/curl'].map(librariesOf))
-  const files = [...stdout.split('\n'), '/usr/bin/curl', ...libraries.flat()]
-  const list = [...new Set(files)].filter((file) => file !== '/.' && existsSync(file))
-  await execa('sh', ['-c', 'tar -C / --no-recursion -chf - -T - | tar -C "$0" -xf -', tree], {
-    input: list.map((file) => file.slice(1)).join('\n'),
+  const programs = ['/usr/sbin/nginx', '/usr/bin/curl']
+  const libraries = await Promise.all(programs.map(librariesOf))
+  const files = [...new Set([...programs, ...libraries.flat()])].map((file) => file.slice(1))
+  await execa('sh', ['-c', 'tar -C / -chf - -T - | tar -C "$0" -xf -', tree], {
+    input: files.join('\n'),
   })
-  for (const name of ['var/lib/nginx', 'var/log/nginx', 'run'])
+  for (const name of ['etc/nginx', 'var/lib/nginx', 'var/log/nginx', 'run'])
     mkdirSync(path.join(tree, name), { recursive: true })
+  const page = 'http { server { listen 80; location / { return 200 "Welcome to nginx!"; } } }'
+  writeFileSync(path.join(tree, 'etc/nginx/nginx.conf'), `user root;\nevents {}\n${page}\n`)
 }
 
 async function librariesOf(program: string): Promise<string[]> {

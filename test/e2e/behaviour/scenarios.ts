@@ -18,8 +18,8 @@ export interface Step {
     readonly compose?: readonly Text[]
     readonly docker?: readonly Text[]
     readonly env?: readonly string[]
+    readonly may_fail?: boolean
   }
-  readonly may_fail?: boolean
   readonly expect?: readonly Expectation[]
 }
 
