@@ -11,9 +11,6 @@ import { eventually } from './eventually.ts'
 export interface RegistryFixture {
   /** `127.0.0.1:PORT`. */
   readonly host: string
-  readonly directory: string
-  /** What it has logged: a line for each request. */
-  log(): string
   close(): Promise<void>
 }
 
@@ -74,19 +71,18 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Regi
       resolve()
     })
   })
+  const close = async (): Promise<void> => {
+    child.kill('SIGKILL')
+    await ended
+    rmSync(directory, { recursive: true, force: true })
+  }
   const log = (): string => readFileSync(logFile, 'utf8')
   const port = await eventually(
     'docker-registry to listen',
     () => existsSync(logFile) && /listening on 127\.0\.0\.1:(\d+)/.exec(log())?.[1],
-  )
-  return {
-    host: `127.0.0.1:${port}`,
-    directory,
-    log,
-    async close() {
-      child.kill('SIGKILL')
-      await ended
-      rmSync(directory, { recursive: true, force: true })
-    },
-  }
+  ).catch(async (error: unknown) => {
+    await close()
+    throw error
+  })
+  return { host: `127.0.0.1:${port}`, close }
 }
