@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
 import type { FastifyInstance } from 'fastify'
 import type { Context } from '../../reconciler/context.ts'
 import { exportVolume, importVolume } from '../../reconciler/volume-archive.ts'
@@ -39,11 +40,28 @@ export function volumeRoutes(app: FastifyInstance, context: Context): void {
   app.post<NameParams & { Body: Readable }>('/v1/volumes/:name/archive', async (request, reply) => {
     if (!(request.body instanceof Readable))
       throw new TsstackError('INVALID_ARGUMENT', `Cannot import: the body is not ${TAR}`)
-    await importVolume(context, request.params.name, request.body)
+    const archive = request.body
+    await importVolume(context, request.params.name, chunksOf(archive)).catch(
+      async (error: unknown) => {
+        await drain(archive)
+        throw error
+      },
+    )
     return reply.code(204).send()
   })
   app.delete<NameParams>('/v1/volumes/:name', async (request, reply) => {
     await removeVolume(context, request.params.name)
     return reply.code(204).send()
   })
+}
+
+/** Leaving the loop early must not close the connection: the answer has to get through. */
+async function* chunksOf(stream: Readable): AsyncGenerator<Buffer> {
+  for await (const chunk of stream.iterator({ destroyOnReturn: false })) yield chunk as Buffer
+}
+
+/** A client that still sends would see a broken pipe instead of the reason. */
+async function drain(stream: Readable): Promise<void> {
+  stream.resume()
+  await finished(stream).catch(() => undefined)
 }
