@@ -153,7 +153,7 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
 }
 
 const description: Omit<Command, 'run'> = {
-  usage: 'ls|inspect|create|rm|prune [OPTIONS] [NAME...]',
+  usage: 'COMMAND [OPTIONS] [NAME...]',
   summary: 'List, make and remove networks',
   details: describeSubcommands(SUBCOMMANDS),
   flags: FLAGS,

@@ -174,7 +174,7 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
 }
 
 const description: Omit<Command, 'run'> = {
-  usage: 'ls|inspect|create|rm|prune|export|import [OPTIONS] [NAME...]',
+  usage: 'COMMAND [OPTIONS] [NAME...]',
   summary: 'List, make, remove, back up and restore volumes',
   details: describeSubcommands(SUBCOMMANDS),
   flags: FLAGS,
