@@ -10,7 +10,14 @@
  */
 import { closeSync, readFileSync } from 'node:fs'
 import { Clone, Prctl } from './constants.ts'
-import { addressOf, keepAlive, syscall, threadDataAddress, trySyscall } from './libc.ts'
+import {
+  addressOf,
+  keepAlive,
+  syscall,
+  SyscallError,
+  threadDataAddress,
+  trySyscall,
+} from './libc.ts'
 import { openPidfd, processStartTime, reap, sendSignal } from './process.ts'
 import { blockSignals, cloneArguments, CLONE_ARGUMENTS_BYTES } from './signal-mask.ts'
 import { routineAddress, SyscallList } from './syscall-list.ts'
@@ -22,6 +29,7 @@ const SCM_RIGHTS = 1
 const CMSG_BYTES = 24 // struct cmsghdr with one descriptor, padded
 const MSGHDR_BYTES = 56
 const SIGKILL = 9
+const EBADF = 9
 /** Room for some three thousand mappings. */
 const LIST_BYTES = 256 * 1024
 const HIGHEST_DESCRIPTOR = 0xffff_ffff
@@ -36,8 +44,8 @@ export interface KeeperIdentity {
 
 export interface DescriptorKeeper {
   readonly identity: KeeperIdentity
-  /** @returns the number by which it can be taken back */
-  keep(fd: number): number
+  /** @returns the number by which it can be taken back; undefined when the descriptor has just been closed */
+  keep(fd: number): number | undefined
   /** How many it holds, those of ended containers included: it can't let go of single ones. */
   readonly count: number
   /** Ends it, and with it all that only it held. Safe to call twice. */
@@ -59,8 +67,7 @@ export function startKeeper(): DescriptorKeeper {
       return count
     },
     keep(fd) {
-      sendDescriptor(ours, fd)
-      return ++count
+      return sendDescriptor(ours, fd) ? ++count : undefined
     },
     close() {
       if (!open) return
@@ -115,8 +122,8 @@ function mappingsWithout(addresses: readonly number[]): [start: number, length: 
     })
 }
 
-/** man 3 cmsg, man 7 unix: one byte with one descriptor. */
-function sendDescriptor(socket: number, fd: number): void {
+/** man 3 cmsg, man 7 unix: one byte with one descriptor. @returns false when there is no such descriptor */
+function sendDescriptor(socket: number, fd: number): boolean {
   const byte = Buffer.alloc(8)
   const vector = Buffer.alloc(16)
   vector.writeBigUInt64LE(BigInt(addressOf(byte)), 0)
@@ -131,8 +138,10 @@ function sendDescriptor(socket: number, fd: number): void {
   message.writeBigUInt64LE(1n, 24)
   message.writeBigUInt64LE(BigInt(addressOf(control)), 32)
   message.writeBigUInt64LE(BigInt(CMSG_BYTES), 40)
-  syscall('sendmsg', socket, message, 0)
+  const sent = trySyscall('sendmsg', socket, message, 0)
   keepAlive(byte, vector, control)
+  if (sent < 0 && sent !== -EBADF) throw new SyscallError('sendmsg', -sent, 'keeper')
+  return sent >= 0
 }
 
 /** The keeper of a daemon that is gone. */

@@ -67,7 +67,14 @@ function reopenIo(
 ): ContainerIo {
   const terminal = record.config.tty ? recovered.take(record.id, 'terminal') : undefined
   const options = ioOptions(context, record)
-  if (terminal !== undefined) return openTtyIo(terminal, options)
+  if (terminal !== undefined) {
+    try {
+      return openTtyIo(terminal, options)
+    } catch (error) {
+      log.warn('terminal could not be taken back', { container: record.config.name, error })
+      closeSync(terminal)
+    }
+  }
   if (record.config.tty) prepareFifos(options, { uid: 0, gid: 0 }) // its terminal is lost: nothing will come
   return openPipeIo(options)
 }
@@ -83,7 +90,7 @@ function finishRun(
   const status = pidfd === undefined ? undefined : exitInfo(pidfd)
   if (pidfd !== undefined) closeSync(pidfd)
   recordExit(context, record.id, {
-    exitCode: status?.exitCode ?? UNKNOWN_EXIT_CODE,
+    exitCode: status?.exitCode ?? record.exitCode ?? UNKNOWN_EXIT_CODE,
     oomKilled: false,
     launch: launchContainer,
   })

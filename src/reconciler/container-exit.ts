@@ -31,15 +31,24 @@ export async function handleExit(
   { live, status, launch }: EndedRun,
 ): Promise<void> {
   const { id } = live
+  const exitCode = status?.exitCode ?? UNKNOWN_EXIT_CODE
+  noteExitCode(context, id, exitCode)
   context.live.get(id)?.health?.close() // not that of the start: an update may have replaced it
+  // In one go: what is closed must not be handed to another keeper.
   live.io.close()
+  context.kept.forget(id)
   context.networks.unpublish(id)
   const oomKilled = live.cgroup.oomKills() > live.oomKillsBefore
   await removeCgroup(live)
   context.live.delete(id)
-  context.kept.forget(id)
   context.volumeMounts.release(id)
-  recordExit(context, id, { exitCode: status?.exitCode ?? UNKNOWN_EXIT_CODE, oomKilled, launch })
+  recordExit(context, id, { exitCode, oomKilled, launch })
+}
+
+/** For a daemon that comes after this one, should it be killed before it is done with the exit. */
+function noteExitCode(context: Context, id: string, exitCode: number): void {
+  const record = context.containers.get(id)
+  if (record !== undefined) context.containers.put(id, { ...record, exitCode })
 }
 
 /** Writes the end of a run into the record and applies the restart policy. */

@@ -8,8 +8,11 @@ import {
 } from '../kernel/descriptor-keeper.ts'
 import type { Collection, StateStore } from '../state/state-store.ts'
 
-/** Numbers in the keeper by what they are: `pidfd`, `terminal`, `stdout`, … */
-type KeptNumbers = Readonly<Record<string, number>>
+/** Where descriptors are: the pid of the keeper, and their numbers in it by what they are: `pidfd`, `terminal`, … */
+interface Kept {
+  readonly keeper: number
+  readonly numbers: Readonly<Record<string, number>>
+}
 
 export interface KeptDescriptors {
   /** Holds the descriptors of a container that has just been started or adopted. */
@@ -34,85 +37,112 @@ export interface RecoveredDescriptors {
 /** Descriptors of ended containers that the keeper may go on holding before it is replaced. */
 const MAX_STALE = 256
 const KEEPER = 'keeper'
+/** The keeper that takes over, until it has all: a crash in between finds both, and each descriptor says where it is. */
+const SUCCESSOR = 'successor'
 
 export function openKeptDescriptors(state: StateStore): KeptDescriptors {
-  return new Kept(state)
+  return new KeptByKeeper(state)
 }
 
-class Kept implements KeptDescriptors {
+class KeptByKeeper implements KeptDescriptors {
   readonly #identities: Collection<KeeperIdentity>
-  readonly #numbers: Collection<KeptNumbers>
+  readonly #kept: Collection<Kept>
   readonly #held = new Map<string, Readonly<Record<string, number>>>()
   readonly #beside = new Map<string, Readonly<Record<string, number>>>()
   #keeper: DescriptorKeeper | undefined
 
   constructor(state: StateStore) {
     this.#identities = state.collection('keeper')
-    this.#numbers = state.collection('kept')
+    this.#kept = state.collection('kept')
   }
 
   keep(containerId: string, descriptors: Readonly<Record<string, number>>): void {
     this.#held.set(containerId, descriptors)
-    this.#numbers.put(containerId, this.#send(descriptors))
+    this.#hand(this.#keeper ?? this.#open(), containerId, descriptors)
   }
 
   holdBeside(key: string, descriptors: Readonly<Record<string, number>>): void {
     this.#beside.set(key, descriptors)
-    if (this.#keeper !== undefined) this.#numbers.put(key, this.#send(descriptors))
+    if (this.#keeper !== undefined) this.#hand(this.#keeper, key, descriptors)
   }
 
   release(key: string): void {
     this.#beside.delete(key)
-    this.#numbers.delete(key)
-    if (this.#keeper !== undefined) this.#renew()
+    this.#kept.delete(key)
+    if (this.#keeper !== undefined) this.#renew(this.#keeper)
   }
 
   forget(containerId: string): void {
     this.#held.delete(containerId)
-    this.#numbers.delete(containerId)
+    this.#kept.delete(containerId)
     if (this.#keeper === undefined) return
     const needed = countOf(this.#held) + countOf(this.#beside)
-    if (this.#held.size === 0 || this.#keeper.count - needed >= MAX_STALE) this.#renew()
+    if (this.#held.size === 0 || this.#keeper.count - needed >= MAX_STALE) this.#renew(this.#keeper)
+  }
+
+  #open(): DescriptorKeeper {
+    const keeper = startKeeper()
+    this.#keeper = keeper
+    this.#identities.put(KEEPER, keeper.identity)
+    for (const [key, beside] of this.#beside) this.#hand(keeper, key, beside)
+    return keeper
   }
 
   /** One keeper goes, and another comes where there is something to hold for a container. */
-  #renew(): void {
-    const old = this.#keeper
-    this.#keeper = undefined
-    for (const [id, descriptors] of this.#held) this.#numbers.put(id, this.#send(descriptors))
-    old?.close()
-    if (this.#held.size > 0) return
-    for (const key of this.#beside.keys()) this.#numbers.delete(key)
-    this.#identities.delete(KEEPER)
+  #renew(old: DescriptorKeeper): void {
+    if (this.#held.size === 0) {
+      this.#keeper = undefined
+      for (const key of this.#beside.keys()) this.#kept.delete(key)
+      old.close()
+      this.#identities.delete(KEEPER)
+      return
+    }
+    const successor = startKeeper()
+    this.#identities.put(SUCCESSOR, successor.identity)
+    for (const [key, descriptors] of [...this.#beside, ...this.#held])
+      this.#hand(successor, key, descriptors)
+    this.#keeper = successor
+    this.#identities.put(KEEPER, successor.identity)
+    old.close()
+    this.#identities.delete(SUCCESSOR)
   }
 
   recover(): RecoveredDescriptors {
-    const identity = this.#identities.get(KEEPER)
-    const numbers = new Map(this.#numbers.entries())
-    const found: FoundKeeper | undefined = identity === undefined ? undefined : findKeeper(identity)
+    const kept = new Map(this.#kept.entries())
+    const keepers = new Map<number, FoundKeeper>()
+    for (const identity of this.#identities.values()) {
+      const found = keepers.has(identity.pid) ? undefined : findKeeper(identity)
+      if (found !== undefined) keepers.set(identity.pid, found)
+    }
     return {
       take: (containerId, name) => {
-        const number = numbers.get(containerId)?.[name]
-        return number === undefined ? undefined : found?.take(number)
+        const entry = kept.get(containerId)
+        const number = entry?.numbers[name]
+        return entry === undefined || number === undefined
+          ? undefined
+          : keepers.get(entry.keeper)?.take(number)
       },
       close: () => {
-        found?.close()
-        for (const id of numbers.keys()) if (!this.#held.has(id)) this.#numbers.delete(id)
+        for (const found of keepers.values()) found.close()
+        this.#identities.delete(SUCCESSOR)
+        for (const id of kept.keys())
+          if (!this.#held.has(id) && !this.#beside.has(id)) this.#kept.delete(id)
         if (this.#keeper === undefined) this.#identities.delete(KEEPER)
       },
     }
   }
 
-  #send(descriptors: Readonly<Record<string, number>>): KeptNumbers {
-    const keeper = this.#keeper ?? startKeeper()
-    if (this.#keeper === undefined) {
-      this.#keeper = keeper
-      this.#identities.put(KEEPER, keeper.identity)
-      for (const [key, beside] of this.#beside) this.#numbers.put(key, this.#send(beside))
+  #hand(
+    keeper: DescriptorKeeper,
+    key: string,
+    descriptors: Readonly<Record<string, number>>,
+  ): void {
+    const numbers: Record<string, number> = {}
+    for (const [name, fd] of Object.entries(descriptors)) {
+      const number = keeper.keep(fd)
+      if (number !== undefined) numbers[name] = number
     }
-    return Object.fromEntries(
-      Object.entries(descriptors).map(([name, fd]) => [name, keeper.keep(fd)]),
-    )
+    this.#kept.put(key, { keeper: keeper.identity.pid, numbers })
   }
 }
 

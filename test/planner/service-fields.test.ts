@@ -18,16 +18,19 @@ const hashesOf = (service: Service, parts = {}) => {
 const SCHEMA = '../shared/reference/compose-spec.json'
 
 describe('fieldClass()', () => {
-  test.skipIf(!existsSync(SCHEMA))('knows every service attribute of the Compose schema', () => {
-    const schema = JSON.parse(readFileSync(SCHEMA, 'utf8')) as {
-      $defs: { service: { properties: object }; deployment: { properties: object } }
-    }
-    const attributes = Object.keys(schema.$defs.service.properties)
-    // Merged away or read by the spec room: no Service has them.
-    const gone = new Set(['env_file', 'extends', 'label_file', 'pull_refresh_after'])
-    expect(attributes.filter((key) => !(key in SERVICE_FIELDS) && !gone.has(key))).toEqual([])
-    expect(Object.keys(SERVICE_FIELDS).filter((key) => !attributes.includes(key))).toEqual([])
-  })
+  test.skipIf(!existsSync(SCHEMA))(
+    `knows every service attribute of the Compose schema of ${SCHEMA}`,
+    () => {
+      const schema = JSON.parse(readFileSync(SCHEMA, 'utf8')) as {
+        $defs: { service: { properties: object }; deployment: { properties: object } }
+      }
+      const attributes = Object.keys(schema.$defs.service.properties)
+      // Merged away or read by the spec room: no Service has them.
+      const gone = new Set(['env_file', 'extends', 'label_file', 'pull_refresh_after'])
+      expect(attributes.filter((key) => !(key in SERVICE_FIELDS) && !gone.has(key))).toEqual([])
+      expect(Object.keys(SERVICE_FIELDS).filter((key) => !attributes.includes(key))).toEqual([])
+    },
+  )
 
   test.for([
     ['image', 'replace'],
