@@ -12,7 +12,8 @@ export interface BenchImage {
   readonly archive: string
   /** Its files, unpacked. */
   readonly tree: string
-  readonly hasIperf: boolean
+  /** Runs its iperf3 from outside of a container; empty without one. */
+  readonly iperf: readonly string[]
 }
 
 /** Needs a statically linked busybox (Debian: busybox-static). */
@@ -31,12 +32,19 @@ export async function buildImage(directory: string, probes: Probes): Promise<Ben
   writeFileSync(path.join(tree, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\n')
   for (const name of ['log-lines', 'dns-latency', 'tick'] as const)
     copyFileSync(probes[name], path.join(tree, 'bin', name))
-  const hasIperf = await copyWithLibraries('/usr/bin/iperf3', tree)
-  return { archive: await writeArchive(directory, tree), tree, hasIperf }
+  const iperf = (await copyWithLibraries('/usr/bin/iperf3', tree)) ?? []
+  return { archive: await writeArchive(directory, tree), tree, iperf }
 }
 
-async function copyWithLibraries(program: string, tree: string): Promise<boolean> {
-  if (!existsSync(program)) return false
+/**
+ * @returns the words that run the copy where it lies, whatever libraries the system around it has (man 8 ld.so); undefined
+ * when the machine lacks the program
+ */
+async function copyWithLibraries(
+  program: string,
+  tree: string,
+): Promise<readonly string[] | undefined> {
+  if (!existsSync(program)) return undefined
   const { stdout } = await execa('ldd', [program])
   const libraries = [...stdout.matchAll(/(\/[^ ]+) \(0x/g)].map((match) => match[1] ?? '')
   for (const file of [program, ...libraries]) {
@@ -44,7 +52,14 @@ async function copyWithLibraries(program: string, tree: string): Promise<boolean
     mkdirSync(path.dirname(target), { recursive: true })
     copyFileSync(file, target)
   }
-  return true
+  const loader = libraries.find((file) => path.basename(file).startsWith('ld-')) ?? ''
+  const directories = new Set(libraries.map((file) => path.join(tree, path.dirname(file))))
+  return [
+    path.join(tree, loader),
+    '--library-path',
+    [...directories].join(':'),
+    path.join(tree, program),
+  ]
 }
 
 /** Docker image specification v1.2: a tar of manifest.json, the config and the layer. */

@@ -19,6 +19,7 @@ import { openTsstack } from './engines/tsstack.ts'
 import { measureFloor } from './floor.ts'
 import { buildImage } from './image.ts'
 import { boot } from './measurements/boot.ts'
+import { config } from './measurements/config.ts'
 import { exec } from './measurements/exec.ts'
 import { health } from './measurements/health.ts'
 import { logs } from './measurements/logs.ts'
@@ -28,7 +29,16 @@ import { network } from './measurements/network.ts'
 import { upDown } from './measurements/up-down.ts'
 import { table, type Column } from './report.ts'
 
-const MEASUREMENTS: readonly Measurement[] = [boot, ...upDown, exec, health, memory, logs, network]
+const MEASUREMENTS: readonly Measurement[] = [
+  boot,
+  ...upDown,
+  exec,
+  health,
+  memory,
+  logs,
+  network,
+  config,
+]
 const DOCUMENT = path.join(import.meta.dirname, '../docs/benchmarks.md')
 const CALM_WAIT_MS = 10_000
 

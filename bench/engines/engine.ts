@@ -23,12 +23,13 @@ export interface Engine {
   readonly sandbox: Sandbox
   /** For its stack files. */
   readonly work: string
-  /** The image's files; at the same path in the sandbox. */
-  readonly imageTree: string
+  /** The words that run iperf3 in the sandbox. */
+  readonly iperf: readonly string[]
   /** How its stack files name the image. */
   readonly image: string
   /** Health checks run without any help of the machine (Podman's are systemd timers). */
   readonly hasHealthChecks: boolean
+  config(place: StackPlace): readonly string[]
   up(place: StackPlace): readonly string[]
   down(place: StackPlace): readonly string[]
   /** All output of a service, bare lines. */

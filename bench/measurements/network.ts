@@ -39,7 +39,7 @@ async function throughput(engine: Engine, place: StackPlace): Promise<Values> {
   const client = serviceOf(place, 'client')
   const inside = await engine.sandbox.run(engine.exec(client, words('server', PORT)))
   // The host's own program would be another version in each tree.
-  const fromHost = ['chroot', engine.imageTree, ...words('127.0.0.1', PUBLISHED)]
+  const fromHost = [...engine.iperf, ...words('127.0.0.1', PUBLISHED).slice(1)]
   const outside = await engine.sandbox.run(fromHost)
   return { 'tcp-bridge': gigabits(inside.output), 'tcp-port': gigabits(outside.output) }
 }
