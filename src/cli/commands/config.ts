@@ -115,6 +115,7 @@ async function render(context: CommandContext): Promise<string> {
   if (list !== undefined) return LISTS[list]?.(stack) ?? ''
   const hash = flags.text('hash')
   if (hash !== undefined) return formatHashes(stack, hash)
+  if (flags.bool('quiet')) return '' // writing it takes longer than checking it
   const { formatConfig } = await import('../../spec/config-output.ts')
   const format = flags.text('format') === 'json' ? 'json' : 'yaml'
   const shown = isLock ? (await import('../image-digests.ts')).onlyImages(stack) : stack
