@@ -7,7 +7,8 @@ import { dirname, join } from 'node:path'
 import type { FileAccess, LoadOptions } from '../../src/spec/load-options.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
-const CASES = join(ROOT, '..', 'shared', 'conformance')
+/** The data beside the repository; without it the corpus is small, and most mutations break it. */
+export const CASES = join(ROOT, '..', 'shared', 'conformance')
 const MAX_FILE_BYTES = 65_536
 
 export interface Project {
