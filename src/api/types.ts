@@ -188,6 +188,8 @@ export interface RunRequest extends StackSource {
   readonly noDeps?: boolean
   readonly tty: boolean
   readonly stdin: boolean
+  /** Of the terminal, when the program starts. */
+  readonly size?: Resize
   /** Remove it when it has exited. */
   readonly remove?: boolean
   readonly capAdd?: readonly string[]

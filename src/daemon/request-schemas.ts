@@ -94,6 +94,9 @@ export const lifecycleRequest: Typed<LifecycleRequest> = z.strictObject({
   signal: text.exactOptional(),
 })
 
+const size = z.int().min(1).max(10_000)
+export const resize: Typed<Resize> = z.strictObject({ columns: size, rows: size })
+
 export const runRequest = z.strictObject({
   ...source,
   service: text,
@@ -115,14 +118,12 @@ export const runRequest = z.strictObject({
   noDeps: z.boolean().exactOptional(),
   tty: z.boolean(),
   stdin: z.boolean(),
+  size: resize.exactOptional(),
   remove: z.boolean().exactOptional(),
   capAdd: texts.exactOptional(),
   capDrop: texts.exactOptional(),
   credentials: credentials.exactOptional(),
 }) as unknown as Typed<RunRequest>
-
-const size = z.int().min(1).max(10_000)
-export const resize: Typed<Resize> = z.strictObject({ columns: size, rows: size })
 
 export const execRequest: Typed<ExecRequest> = z.strictObject({
   command: texts.min(1),

@@ -115,7 +115,7 @@ interface ExecCall {
 
 async function exec(context: Context, id: string, { socket, request }: ExecCall): Promise<void> {
   const record = findContainer(context, id)
-  const { command, tty, stdin, user, workingDir, environment, privileged } = request
+  const { command, tty, stdin, user, workingDir, environment, privileged, size } = request
   emitContainerEvent(context, record, `exec_create: ${command.join(' ')}`)
   const session = await openContainerExec(context, id, {
     command,
@@ -125,9 +125,9 @@ async function exec(context: Context, id: string, { socket, request }: ExecCall)
     ...(workingDir === undefined ? {} : { workingDir }),
     ...(environment === undefined ? {} : { environment }),
     ...(privileged === undefined ? {} : { privileged }),
+    ...(size === undefined ? {} : { terminalSize: size }),
   })
   accept(socket)
-  if (request.size !== undefined) session.resize(request.size.columns, request.size.rows)
   if (request.detach === true) {
     session.stdout.resume()
     session.stderr?.resume()

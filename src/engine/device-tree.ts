@@ -98,12 +98,27 @@ export interface Terminal {
   readonly slaveFd: number
 }
 
-/** Opens a new terminal of a devpts instance, given by a descriptor of its root. */
-export function openTerminal(devptsFd: number, owner: number): Terminal {
+export interface TerminalSize {
+  readonly columns: number
+  readonly rows: number
+}
+
+/** @param masterFd - the daemon's side; the program is told by SIGWINCH (man 2 ioctl_tty) */
+export function setTerminalSize(masterFd: number, { columns, rows }: TerminalSize): void {
+  const winsize = Buffer.from(new Uint16Array([rows, columns, 0, 0]).buffer)
+  trySyscall('ioctl', masterFd, Ioctl.TIOCSWINSZ, winsize)
+}
+
+/**
+ * Opens a new terminal of a devpts instance, given by a descriptor of its root. It has its size before a program has it:
+ * what a program asks first is how wide it may print.
+ */
+export function openTerminal(devptsFd: number, owner: number, size?: TerminalSize): Terminal {
   const masterFd = syscall('openat', devptsFd, 'ptmx', TERMINAL_FLAGS, 0)
   try {
     syscall('ioctl', masterFd, Ioctl.TIOCSPTLCK, Buffer.alloc(4))
     const slaveFd = syscall('ioctl', masterFd, Ioctl.TIOCGPTPEER, TERMINAL_FLAGS)
+    if (size !== undefined) setTerminalSize(masterFd, size)
     syscall('fchownat', slaveFd, '', owner, owner + TTY_GROUP, AT_EMPTY_PATH)
     return { masterFd, slaveFd }
   } catch (error) {

@@ -8,7 +8,7 @@ import { openConfined, RESOLVE } from '../kernel/file-calls.ts'
 import { syscall } from '../kernel/libc.ts'
 import { openPipe } from '../kernel/pipe.ts'
 import { watchChild, type WatchedProcess } from '../kernel/process-watch.ts'
-import { openTerminal } from './device-tree.ts'
+import { openTerminal, type TerminalSize } from './device-tree.ts'
 import { execProcess, type ExecRequest } from './exec-process.ts'
 import type { ProcessSpec } from './process-spec.ts'
 import { openTerminalIo } from './terminal-io.ts'
@@ -29,6 +29,8 @@ export interface ExecSessionRequest extends Omit<ExecRequest, 'process'> {
   /** Host ids of the container's root and of the user, for a terminal's ownership. */
   readonly terminalOwner: number
   readonly containerPid: number
+  /** Of the terminal, from its first moment. */
+  readonly terminalSize?: TerminalSize
 }
 
 /** @throws as execProcess */
@@ -44,7 +46,11 @@ async function openWithTerminal(request: ExecSessionRequest): Promise<ExecSessio
       flags: Open.PATH | O_DIRECTORY,
       resolve: RESOLVE.IN_ROOT,
     })
-    const { masterFd, slaveFd } = openTerminal(scope.add(devpts), request.terminalOwner)
+    const { masterFd, slaveFd } = openTerminal(
+      scope.add(devpts),
+      request.terminalOwner,
+      request.terminalSize,
+    )
     scope.add(slaveFd)
     const terminal = openTerminalIo(masterFd)
     try {

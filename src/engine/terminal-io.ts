@@ -1,7 +1,6 @@
 /** The daemon's side of a terminal. */
 import { ReadStream } from 'node:tty'
-import { Ioctl } from '../kernel/constants.ts'
-import { trySyscall } from '../kernel/libc.ts'
+import { setTerminalSize } from './device-tree.ts'
 
 export interface TerminalIo {
   /** What the program prints, and back to it what is typed. Ends when no process has the terminal any more. */
@@ -20,8 +19,7 @@ export function openTerminalIo(masterFd: number): TerminalIo {
   return {
     stream,
     resize(columns, rows) {
-      const size = Buffer.from(new Uint16Array([rows, columns, 0, 0]).buffer) // struct winsize
-      if (!stream.destroyed) trySyscall('ioctl', masterFd, Ioctl.TIOCSWINSZ, size)
+      if (!stream.destroyed) setTerminalSize(masterFd, { columns, rows })
     },
     close() {
       stream.destroy()

@@ -1,6 +1,7 @@
 /** exec: a program in a running container, with the container's own privileges unless asked otherwise. */
 import { closeSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
+import type { TerminalSize } from '../engine/device-tree.ts'
 import { resolveUser } from '../engine/container-user.ts'
 import {
   openContainerRoot,
@@ -29,6 +30,7 @@ export interface ContainerExec {
   readonly workingDir?: string
   readonly environment?: Readonly<Record<string, string>>
   readonly privileged?: boolean
+  readonly terminalSize?: TerminalSize
   /** Given where the container is not in the table yet. */
   readonly running?: Pick<LiveContainer, 'process' | 'cgroup'>
 }
@@ -90,6 +92,7 @@ function sessionRequest(
     containerPid: pid,
     terminalOwner: config.userNamespace ? (context.stacks.get(config.stack)?.idRangeStart ?? 0) : 0,
     stdin: exec.stdin ?? false,
+    ...(exec.terminalSize === undefined ? {} : { terminalSize: exec.terminalSize }),
     process: {
       argv: exec.command,
       environment: {

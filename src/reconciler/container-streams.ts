@@ -31,7 +31,11 @@ export function openStreams(
   const options = ioOptions(context, record)
   mkdirSync(options.directory, { recursive: true, mode: 0o700 })
   if (record.config.tty) {
-    const { masterFd, slaveFd } = openTerminal(request.devptsFd, request.terminalOwner)
+    const { masterFd, slaveFd } = openTerminal(
+      request.devptsFd,
+      request.terminalOwner,
+      record.terminalSize,
+    )
     request.scope.add(slaveFd)
     return { io: openTtyIo(masterFd, options), stdio: [slaveFd, slaveFd, slaveFd] }
   }

@@ -1,5 +1,6 @@
 /** Making a container: its record, its name, its anonymous volumes. Nothing of it runs yet. */
 import { randomBytes } from 'node:crypto'
+import type { TerminalSize } from '../engine/device-tree.ts'
 import { serviceConfiguration } from '../planner/service-fields.ts'
 import type { Service } from '../spec/stack.ts'
 import { TsstackError } from '../errors.ts'
@@ -22,6 +23,8 @@ export interface CreateRequest {
   /** Anonymous volumes of the container whose place it takes, by target. */
   readonly inherits?: Readonly<Record<string, string>>
   readonly removeOnExit?: boolean
+  /** Of its terminal, when it starts. */
+  readonly terminalSize?: TerminalSize
 }
 
 /** @throws {ALREADY_EXISTS} when another container has the name */
@@ -58,6 +61,7 @@ export async function createContainer(
     publishedPorts: [],
     anonymousVolumes,
     removeOnExit: request.removeOnExit ?? false,
+    ...(request.terminalSize === undefined ? {} : { terminalSize: request.terminalSize }),
   }
   context.containers.put(id, record)
   emitContainerEvent(context, record, 'create')

@@ -51,6 +51,7 @@ export async function createOneOff(context: Context, request: RunRequest): Promi
     name: request.name ?? `${stack.name}-${name}-run-${randomBytes(6).toString('hex')}`,
     oneoff: true,
     removeOnExit: request.remove ?? false,
+    ...(request.size === undefined ? {} : { terminalSize: request.size }),
   })
   return record.id
 }

@@ -1,6 +1,7 @@
 /** What is remembered of each thing that the daemon made. Plain JSON; changed by replacing, never in place. */
 import type { PublishedPort } from '../api/types.ts'
 import type { ContainerConfig } from '../engine/container-config.ts'
+import type { TerminalSize } from '../engine/device-tree.ts'
 import type { SubnetRecord } from '../network/ipam.ts'
 import type { MacvlanMode } from '../network/rtnetlink/link-messages.ts'
 import type { ContainerState } from '../planner/observed-state.ts'
@@ -38,6 +39,8 @@ export interface ContainerRecord {
   /** Volumes without a name of their own, by target; inherited by the container's replacement. */
   readonly anonymousVolumes: Readonly<Record<string, string>>
   readonly removeOnExit: boolean
+  /** Of its terminal, when it starts. */
+  readonly terminalSize?: TerminalSize
   /** Its pre_start hooks have been run. */
   readonly prepared?: boolean
 }

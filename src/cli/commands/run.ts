@@ -51,6 +51,7 @@ function toRunRequest(context: CommandContext, loaded: LoadedStack, streams: Str
   ): Partial<Record<K, string>> =>
     value === undefined ? {} : ({ [key]: value } as Record<K, string>)
   const entrypoint = flags.text('entrypoint')
+  const size = streams.tty ? terminalSize() : undefined
   return {
     ...sourceOf(loaded),
     service,
@@ -68,6 +69,7 @@ function toRunRequest(context: CommandContext, loaded: LoadedStack, streams: Str
     noDeps: flags.bool('no-deps'),
     tty: streams.tty,
     stdin: streams.stdin,
+    ...(size === undefined ? {} : { size }),
     remove: flags.bool('rm'),
     capAdd: flags.list('cap-add'),
     capDrop: flags.list('cap-drop'),
@@ -108,8 +110,6 @@ async function run(context: CommandContext): Promise<number> {
   // Attached before it starts, so that nothing that it writes is missed.
   const session = await client.attach(id)
   await client.startContainer(id)
-  const size = streams.tty ? terminalSize() : undefined
-  if (size !== undefined) session.resize(size)
   return runSession(session, streams)
 }
 
