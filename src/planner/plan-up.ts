@@ -51,7 +51,7 @@ export function planUp(desired: DesiredState, observed: ObservedState, options: 
   ])
   assertNamesFree(steps, observed.containers)
   const nodes = stopNodes(steps, graph)
-  const networkCreations = networkNodes(networks, observed.containers, removalsById(nodes))
+  const networkCreations = networkNodes(networks, observed.containers, endingsById(nodes))
   const operations = startNodes({
     nodes,
     graph,
@@ -158,12 +158,13 @@ function assertNamesFree(steps: StepsByService, containers: readonly ObservedCon
   }
 }
 
-function removalsById(nodes: NodesByService): ReadonlyMap<string, PlanNode> {
-  const removals = new Map<string, PlanNode>()
-  for (const { steps, remove } of [...nodes.values()].flat()) {
-    if (steps.container && remove) removals.set(steps.container.id, remove)
+function endingsById(nodes: NodesByService): ReadonlyMap<string, PlanNode> {
+  const endings = new Map<string, PlanNode>()
+  for (const { steps, remove, stop } of [...nodes.values()].flat()) {
+    const ending = remove ?? stop
+    if (steps.container && ending) endings.set(steps.container.id, ending)
   }
-  return removals
+  return endings
 }
 
 /** The creations of networks and volumes that a container of the service has to come after. */

@@ -16,7 +16,7 @@ export interface NetworkDecision {
 }
 
 /**
- * A network whose definition changed is made anew, and the containers on it with it. With `noRecreate` it stays as it is.
+ * A network whose definition changed is made anew, and the containers on it are restarted onto it. With `noRecreate` it stays as it is.
  * @throws {INVALID_ARGUMENT} when a service uses a network that the stack does not define
  * @throws {NOT_FOUND} naming an external network that does not exist
  */
@@ -50,13 +50,14 @@ export function decideNetworks(
 }
 
 /**
- * Nodes of the networks: `created` by name, each replaced one after the removal of all that were attached to it.
- * @throws {FAILED_PRECONDITION} when a container that the plan does not remove still runs on a network to be replaced
+ * Nodes of the networks: `created` by name, each replaced one after the end of all that were attached to it.
+ * @param endings - by container id: its stop or removal
+ * @throws {FAILED_PRECONDITION} when a container that the plan does not end still runs on a network to be replaced
  */
 export function networkNodes(
   decision: NetworkDecision,
   containers: readonly ObservedContainer[],
-  removals: ReadonlyMap<string, PlanNode>,
+  endings: ReadonlyMap<string, PlanNode>,
 ): ReadonlyMap<string, PlanNode> {
   const nodes = new Map<string, PlanNode>()
   for (const name of [...decision.created, ...decision.replaced].sort(compareText)) {
@@ -68,11 +69,11 @@ export function networkNodes(
     const attached = containers
       .filter(({ networks }) => networks.includes(name))
       .sort(compareContainers)
-    const holder = attached.find((container) => isLive(container) && !removals.has(container.id))
+    const holder = attached.find((container) => isLive(container) && !endings.has(container.id))
     if (holder) throw networkInUse(name, holder)
     const remove = planNode(
       { kind: 'remove-network', network: name, cause },
-      attached.map(({ id }) => removals.get(id)),
+      attached.map(({ id }) => endings.get(id)),
     )
     nodes.set(name, planNode({ kind: 'create-network', network: name, cause }, [remove]))
   }

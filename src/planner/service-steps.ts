@@ -164,12 +164,10 @@ function newReplicas(
 
 /** Why a container can't stay; undefined when it can. */
 function replacementCause(
-  { options, newNetworks }: UpContext,
+  { options }: UpContext,
   { name, inScope, configuration, replaceCause }: Subject,
   container: ObservedContainer,
 ): string | undefined {
-  const network = container.networks.find((attached) => newNetworks.has(attached))
-  if (network !== undefined) return `network "${network}" is made anew`
   if (replaceCause !== undefined) return replaceCause
   if (!inScope || options.noRecreate) return undefined
   const isNamed = !options.services?.length || options.services.includes(name)
@@ -196,8 +194,20 @@ function containerSteps(
     service: name,
     container,
     ...(isChanged ? { update: { cause: describeChanges(changes), changes } } : {}),
+    ...reconnectSteps(context, container),
     ...(context.options.noStart ? {} : runSteps(subject, container)),
   }
+}
+
+/** A container on a network that is made anew stays, and has its place on the new one when it starts again. */
+function reconnectSteps(
+  { options, newNetworks }: UpContext,
+  container: ObservedContainer,
+): Pick<ContainerSteps, 'stop' | 'start'> {
+  const network = container.networks.find((attached) => newNetworks.has(attached))
+  if (network === undefined || !isLive(container)) return {}
+  const cause = `network "${network}" is made anew`
+  return { stop: cause, ...(options.noStart ? {} : { start: cause }) }
 }
 
 function replaceSteps(

@@ -61,6 +61,12 @@ export class NetworkLeases {
     this.#recent.splice(0, this.#recent.length - MAX_RECENT)
   }
 
+  /** Gives all addresses of a network back. */
+  releaseNetwork(network: string): void {
+    for (const [key, lease] of this.#leases.entries())
+      if (lease.network === network) this.#leases.delete(key)
+  }
+
   /** Forgets leases of containers that are gone. */
   sweep(exists: (containerId: string) => boolean): void {
     for (const [key, lease] of this.#leases.entries())

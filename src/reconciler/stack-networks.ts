@@ -24,7 +24,7 @@ export interface StackNetworks {
   create(resolved: ResolvedStack, name: string): Promise<void>
   /** Makes one that belongs to no stack. @throws {ALREADY_EXISTS} */
   createAlone(definition: NetworkDefinition): Promise<void>
-  /** Idempotent; the caller has removed the containers on it. */
+  /** Idempotent; the caller has ended the containers on it. */
   remove(name: string): void
   documents(): NetworkDocument[]
   documentsOf(stack: string): NetworkDocument[]
@@ -147,6 +147,7 @@ class Networks implements StackNetworks {
       this.#names.unlisten(document)
       this.#driver.removeNetwork(document.bridge)
     }
+    this.#leases.releaseNetwork(name)
     this.#documents.delete(name)
     this.#ports.syncNetworks()
     this.#emit(document, 'destroy')

@@ -18,8 +18,6 @@ import { commandLine, type CommandLine } from './command-line.ts'
 /** What is different, and why (docs/compose-support.md). */
 const DIFFERENT: Readonly<Record<string, string>> = {
   TestLoggingDriver: 'logging drivers other than files are refused',
-  TestNetworkConfigChanged:
-    'containers of a network that is made anew are replaced, not connected again',
   TestPsHonorsPsFormat: "what its Docker configuration says is not part of the scenario's data",
 }
 

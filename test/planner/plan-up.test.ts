@@ -415,15 +415,13 @@ describe('planUp() refuses', () => {
   })
 })
 
-test('planUp() replaces containers whose network is gone', () => {
+test('planUp() restarts containers whose network is gone', () => {
   const desired = desiredState({ api: {} })
   const up = simulate(planUp(desired, NOTHING, {}), NOTHING, desired)
   const kinds = planUp(desired, { ...up, networks: [] }, {}).operations.map(({ kind }) => kind)
   expect(kinds).toEqual([
     'create-network',
     'stop-container',
-    'remove-container',
-    'create-container',
     'start-container',
   ])
 })

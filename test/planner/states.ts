@@ -1,6 +1,7 @@
 /** Builders of desired and observed states, and a simulator of what the reconciler does with a plan. */
 import type { NetworkDefinition, Service, Stack, VolumeDefinition } from '../../src/spec/stack.ts'
 import { networkConfigHash, volumeConfigHash } from '../../src/planner/config-hash.ts'
+import { isLive } from '../../src/planner/container-steps.ts'
 import type { DesiredState } from '../../src/planner/desired-state.ts'
 import type {
   ContainerState,
@@ -114,8 +115,8 @@ class World {
       }
       case 'remove-network':
         this.#expect(
-          ![...this.#containers.values()].some(({ networks }) =>
-            networks.includes(operation.network),
+          ![...this.#containers.values()].some(
+            (container) => isLive(container) && container.networks.includes(operation.network),
           ),
           operation,
         )
