@@ -419,11 +419,7 @@ test('planUp() restarts containers whose network is gone', () => {
   const desired = desiredState({ api: {} })
   const up = simulate(planUp(desired, NOTHING, {}), NOTHING, desired)
   const kinds = planUp(desired, { ...up, networks: [] }, {}).operations.map(({ kind }) => kind)
-  expect(kinds).toEqual([
-    'create-network',
-    'stop-container',
-    'start-container',
-  ])
+  expect(kinds).toEqual(['create-network', 'stop-container', 'start-container'])
 })
 
 test('planUp() never touches one-off containers', () => {
