@@ -121,6 +121,15 @@ export function listXattrs(path: string): string[] {
     .map((name) => Buffer.from(name, 'latin1').toString())
 }
 
+/**
+ * lremovexattr(2); nothing to do where the attribute is missing.
+ * @throws {SYSCALL_FAILED}
+ */
+export function removeXattr(path: string, name: string): void {
+  const result = trySyscall('lremovexattr', path, name)
+  if (result < 0 && result !== -ENODATA) throw new SyscallError('lremovexattr', -result, path)
+}
+
 const syncfs = koffi.load(null).func('syncfs', 'int', ['int'])
 
 /**

@@ -58,6 +58,7 @@ const NUMBERS = {
   lsetxattr: [189, 6],
   llistxattr: [195, 12],
   lgetxattr: [192, 9],
+  lremovexattr: [198, 15],
   exit_group: [231, 94],
   epoll_ctl: [233, 21],
   mkdirat: [258, 34],

@@ -34,7 +34,8 @@ export interface Place {
   readonly path: string
 }
 
-const OPAQUE = 'trusted.overlay.opaque'
+/** An attribute of directories, set by overlayfs and for it. */
+export const OPAQUE_XATTR = 'trusted.overlay.opaque'
 
 /** Whether a file hides what lower layers have at its place (Documentation/filesystems/overlayfs.rst). */
 export function isWhiteout(stats: fs.Stats): boolean {
@@ -43,12 +44,12 @@ export function isWhiteout(stats: fs.Stats): boolean {
 
 /** Marks a directory so that overlayfs shows nothing of lower layers in it. */
 export function setOpaque(directory: string): void {
-  setXattr(`${directory}/.`, OPAQUE, Buffer.from('y'))
+  setXattr(`${directory}/.`, OPAQUE_XATTR, Buffer.from('y'))
 }
 
 /** Whether a directory hides what lower layers have in it. */
 export function isOpaque(directory: string): boolean {
-  return getXattr(directory, OPAQUE)?.toString() === 'y'
+  return getXattr(directory, OPAQUE_XATTR)?.toString() === 'y'
 }
 
 /** A path of an archive as components: no empty ones, no `.`. @throws {INVALID_ARGUMENT} with a `..` */

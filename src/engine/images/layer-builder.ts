@@ -6,7 +6,9 @@ import { createHash, type Hash } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
 import { TsstackError } from '../../errors.ts'
-import { setXattr } from '../../kernel/file-calls.ts'
+import { AT_FDCWD } from '../../kernel/constants.ts'
+import { makeNode, setXattr } from '../../kernel/file-calls.ts'
+import { setOpaque } from './confined-tree.ts'
 import type { Digest } from './image.ts'
 import type { LayerEntry } from './layer-entry.ts'
 import { createPacer } from './pacer.ts'
@@ -23,6 +25,7 @@ export interface BuiltLayer {
 /** Up to this size a file is read and written at once; above, it is copied by the kernel and then read for its digest. */
 const SMALL_FILE_BYTES = 256 << 10
 const CHUNK_BYTES = 1 << 20
+const { S_IFCHR, S_IFIFO } = fs.constants
 
 type EntryOf<T extends LayerEntry['type']> = Extract<LayerEntry, { type: T }>
 
@@ -90,6 +93,15 @@ async function makeEntry(entry: LayerEntry, tree: string, hash: Hash): Promise<v
       hash.update(entry.content)
       hash.update(tarPadding(entry.content.length))
       break
+    case 'fifo':
+      makeNode(AT_FDCWD, target, { mode: S_IFIFO | 0o600, major: 0, minor: 0 })
+      break
+    case 'whiteout':
+      makeNode(AT_FDCWD, target, { mode: S_IFCHR, major: 0, minor: 0 })
+      return
+    case 'opaque':
+      setOpaque(target)
+      return
     case 'file':
       await copyFile(entry, target, hash)
       hash.update(tarPadding(entry.size))

@@ -8,6 +8,7 @@ import { TsstackError } from '../../errors.ts'
 import { makeNode, setXattr } from '../../kernel/file-calls.ts'
 import type { ByteSource } from './byte-source.ts'
 import { cleanPath, ConfinedTree, isWhiteout, setOpaque, type Place } from './confined-tree.ts'
+import { isLayerXattr } from './layer-entry.ts'
 import { createPacer } from './pacer.ts'
 import { DEFAULT_TAR_LIMITS, readTar, type TarEntry, type TarLimits } from './tar-reader.ts'
 
@@ -59,14 +60,6 @@ function explain(error: unknown, entry: TarEntry): TsstackError {
   })
 }
 
-/** Capabilities of files and what users attach; the rest belongs to the host's security modules or to overlayfs. */
-function isWelcomeXattr(name: string): boolean {
-  return (
-    name === 'security.capability' ||
-    (name.startsWith('user.') && !name.startsWith('user.overlay.'))
-  )
-}
-
 function exists(error: unknown): boolean {
   return ['EEXIST', 'EISDIR'].includes((error as NodeJS.ErrnoException).code ?? '')
 }
@@ -87,7 +80,7 @@ function applyAttributes(entry: TarEntry, path: string): void {
   fs.lchownSync(path, entry.uid, entry.gid)
   if (entry.type !== 'symlink') fs.chmodSync(path, entry.mode)
   for (const [name, value] of entry.xattrs) {
-    if (isWelcomeXattr(name)) setXattr(path, name, value)
+    if (isLayerXattr(name)) setXattr(path, name, value)
   }
   if (entry.type !== 'directory') fs.lutimesSync(path, entry.mtime, entry.mtime)
 }
@@ -102,7 +95,7 @@ async function writeFile(tree: ConfinedTree, entry: TarEntry, place: Place): Pro
     fs.fchownSync(fd, entry.uid, entry.gid)
     fs.fchmodSync(fd, entry.mode)
     for (const [name, value] of entry.xattrs) {
-      if (isWelcomeXattr(name)) setXattr(place.path, name, value)
+      if (isLayerXattr(name)) setXattr(place.path, name, value)
     }
     fs.futimesSync(fd, entry.mtime, entry.mtime)
   } finally {

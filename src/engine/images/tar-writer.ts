@@ -8,7 +8,10 @@ const BLOCK = 512
 const MAX_OCTAL_ID = 0o7777777
 const MAX_OCTAL_SIZE = 0o77777777777
 
-const TYPE_FLAGS = { file: '0', content: '0', hardlink: '1', symlink: '2', directory: '5' } as const
+const TYPE_FLAGS = {
+  ...{ file: '0', content: '0', hardlink: '1', symlink: '2', directory: '5', fifo: '6' },
+  ...{ whiteout: '0', opaque: '0' },
+} as const
 
 /** Two blocks of zeros: the end of an archive. */
 export const TAR_END = Buffer.alloc(2 * BLOCK)
@@ -83,12 +86,20 @@ function paxRecords(entry: LayerEntry, fields: HeaderFields): Buffer {
   ])
 }
 
+/** As the archive has it: what is hidden is told by names (OCI layer.md, "Whiteouts"). */
+function archiveName({ type, path }: LayerEntry): string {
+  if (type === 'directory') return path === '' ? './' : `${path}/`
+  if (type === 'opaque') return path === '' ? '.wh..wh..opq' : `${path}/.wh..wh..opq`
+  if (type !== 'whiteout') return path
+  const slash = path.lastIndexOf('/') + 1
+  return `${path.slice(0, slash)}.wh.${path.slice(slash)}`
+}
+
 /** The header of an entry; its content and `tarPadding` follow. */
 export function tarHeader(entry: LayerEntry): Buffer {
-  const directoryName = entry.path === '' ? './' : `${entry.path}/`
   const link = entry.type === 'symlink' || entry.type === 'hardlink' ? entry.target : ''
   const fields: HeaderFields = {
-    name: Buffer.from(entry.type === 'directory' ? directoryName : entry.path),
+    name: Buffer.from(archiveName(entry)),
     link: Buffer.from(link),
     type: TYPE_FLAGS[entry.type],
     mode: entry.mode,

@@ -2,9 +2,10 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { TsstackError } from '../../errors.ts'
-import { getXattr } from '../../kernel/file-calls.ts'
+import { getXattr, listXattrs } from '../../kernel/file-calls.ts'
+import { isOpaque } from './confined-tree.ts'
 import { versionOf } from './host-file.ts'
-import { compareEntries, type LayerEntry } from './layer-entry.ts'
+import { compareEntries, isLayerXattr, type LayerEntry } from './layer-entry.ts'
 import { createPacer } from './pacer.ts'
 
 const MAX_ENTRIES = 500_000
@@ -16,18 +17,31 @@ interface Walk {
   readonly firsts: Map<bigint, string>
 }
 
+function xattrsOf(file: string): [name: string, value: Buffer][] {
+  return listXattrs(file)
+    .filter(isLayerXattr)
+    .sort()
+    .flatMap((name): [string, Buffer][] => {
+      const value = getXattr(file, name)
+      return value === undefined ? [] : [[name, value]]
+    })
+}
+
 function entryOf(file: string, name: string, stats: fs.BigIntStats): LayerEntry | undefined {
-  const capability = stats.isFile() ? getXattr(file, 'security.capability') : undefined
+  if (stats.isCharacterDevice() && stats.rdev === 0n)
+    return { path: name, type: 'whiteout', mode: 0o644, uid: 0, gid: 0, mtime: 0 }
+  const xattrs = stats.isFile() || stats.isDirectory() ? xattrsOf(file) : []
   const attributes = {
     path: name,
     mode: Number(stats.mode & 0o7777n),
     uid: Number(stats.uid),
     gid: Number(stats.gid),
     mtime: Number(stats.mtimeNs / 1_000_000_000n),
-    ...(capability === undefined ? {} : { xattrs: [['security.capability', capability]] as const }),
+    ...(xattrs.length === 0 ? {} : { xattrs }),
   }
   if (stats.isDirectory()) return { ...attributes, type: 'directory' }
   if (stats.isFile()) return { ...attributes, type: 'file', source: file, size: Number(stats.size) }
+  if (stats.isFIFO()) return { ...attributes, type: 'fifo' }
   return stats.isSymbolicLink()
     ? { ...attributes, mode: 0o777, type: 'symlink', target: fs.readlinkSync(file) }
     : undefined
@@ -45,7 +59,10 @@ function visit(walk: Walk, file: string, name: string): boolean {
     )
   }
   walk.entries.push(entry)
-  return stats.isDirectory()
+  if (!stats.isDirectory()) return false
+  if (isOpaque(file))
+    walk.entries.push({ path: name, type: 'opaque', mode: 0o644, uid: 0, gid: 0, mtime: 0 })
+  return true
 }
 
 /** In the order of a layer, the later names of an inode are links to the first. */
@@ -66,7 +83,7 @@ export interface Tree {
 }
 
 /**
- * Reads a tree without its contents. Devices and sockets are left out.
+ * Reads a tree without its contents; what overlayfs hides by it is a whiteout. Devices and sockets are left out.
  * @throws {INVALID_ARGUMENT} more than 500,000 files
  */
 export async function walkTree(root: string): Promise<Tree> {
