@@ -13,6 +13,7 @@
  *   GET    /v1/stacks/:stack/logs?LogsQuery     stream of LogLine
  *   POST   /v1/stacks/:stack/pull               PullRequest -> stream of ProgressEvent   (image-types.ts, as all of images)
  *   POST   /v1/stacks/:stack/push               PushRequest -> stream of ProgressEvent
+ *   …      /v1/stacks/:stack/revisions, …/rollback   see revision-types.ts
  *   POST   /v1/stacks/:stack/run                RunRequest -> { id } (a created, not started one-off container)
  *   GET    /v1/containers?stack=&all=           ContainerSummary[]
  *   GET    /v1/containers/:id                   ContainerDetail   (:id is an id, a unique prefix of it, or a name)
@@ -51,6 +52,7 @@ import type { Plan } from '../planner/plan.ts'
 import type { StackContents } from '../spec/loaded-stack.ts'
 import type { Stack } from '../spec/stack.ts'
 import type { CredentialsByRegistry } from '../registry/credentials.ts'
+import type { StackOrigin } from './revision-types.ts'
 
 export interface Version {
   readonly version: string
@@ -82,6 +84,8 @@ export interface StackSource {
   readonly files: readonly string[]
   readonly workingDir: string
   readonly contents: StackContents
+  /** Where the files come from, when the caller knows more than their paths. */
+  readonly origin?: StackOrigin
 }
 
 export interface UpRequest extends StackSource {

@@ -39,6 +39,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'Run a command in a running container',
     load: async () => (await import('./commands/exec.ts')).command,
   },
+  history: {
+    summary: 'List the revisions of a stack, or show what differs between two',
+    load: async () => (await import('./commands/history.ts')).command,
+  },
   image: {
     summary: 'List, pull, push, name, remove, save and load images',
     load: async () => (await import('./commands/image.ts')).command,
@@ -96,6 +100,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   rm: {
     summary: 'Remove stopped containers',
     load: async () => (await import('./commands/rm.ts')).command,
+  },
+  rollback: {
+    summary: 'Go back to an earlier revision of a stack',
+    load: async () => (await import('./commands/rollback.ts')).command,
   },
   run: {
     summary: 'Run a one-off command in a new container of a service',

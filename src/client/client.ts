@@ -28,6 +28,7 @@ import type {
   VolumeSummary,
 } from '../api/types.ts'
 import { imageCalls, type ImageClient } from './image-client.ts'
+import { revisionCalls, type RevisionClient } from './revision-client.ts'
 import { createSession } from './session.ts'
 import type { Session } from './session.ts'
 import { createTransport } from './transport.ts'
@@ -45,7 +46,7 @@ type Query = Readonly<Record<string, string | number | boolean | undefined>>
  * functions throw what the daemon answered as TsstackError, UNAVAILABLE when it can't be reached, CANCELLED when the
  * signal was raised.
  */
-export interface Client extends ImageClient {
+export interface Client extends ImageClient, RevisionClient {
   version(): Promise<Version>
   doctor(): Promise<readonly DoctorCheck[]>
   stacks(): Promise<readonly StackSummary[]>
@@ -222,6 +223,7 @@ export function createClient(options: ClientOptions): Client {
       stream({ method: 'GET', path: withQuery('/v1/events', query), signal }),
     images: async () => (await get('/v1/images')) as readonly ImageSummary[],
     ...imageCalls({ get, post, progress, transport }),
+    ...revisionCalls({ get, progress }),
     ...resourceCalls(calls),
   }
 }

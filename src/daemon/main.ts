@@ -16,10 +16,11 @@ import { forbidDumping } from '../kernel/process.ts'
 import { adoptContainers } from '../reconciler/adopt.ts'
 import type { Context } from '../reconciler/context.ts'
 import { openEventLog } from '../reconciler/event-log.ts'
-import { imagesInUse } from '../reconciler/images-in-use.ts'
+import { imagesToKeep } from '../reconciler/images-in-use.ts'
 import { openKeptDescriptors } from '../reconciler/kept-descriptors.ts'
 import { createLocks } from '../reconciler/locks.ts'
 import type { StackRecord, ContainerRecord, VolumeRecord } from '../reconciler/records.ts'
+import { openRevisionStore } from '../reconciler/revisions/revision-store.ts'
 import { securityProfile } from '../reconciler/security-profile.ts'
 import { openStackNetworks } from '../reconciler/stack-networks.ts'
 import { createVolumeMounts } from '../reconciler/volume-mounts.ts'
@@ -94,6 +95,7 @@ function buildContext({ stateDir, storageDriver, cgroupParent }: Settings): Cont
     containers,
     stacks: state.collection<StackRecord>('stack'),
     volumeRecords: state.collection<VolumeRecord>('volume'),
+    revisions: openRevisionStore(state),
     images,
     snapshotter: openSnapshotter(storageDriver, directory('snapshots'), images),
     volumes: openVolumeStore(directory('volumes')),
@@ -124,7 +126,7 @@ function prepareFirstStart(): void {
 
 /** Images that were replaced (programs of the host changed) and that no container uses any more. */
 function pruneImages(context: Context): void {
-  context.images.prune({ inUse: imagesInUse(context) }).catch((error: unknown) => {
+  context.images.prune({ inUse: imagesToKeep(context) }).catch((error: unknown) => {
     log.warn('images could not be pruned', { error })
   })
 }

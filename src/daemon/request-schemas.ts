@@ -1,5 +1,6 @@
 /** What clients may send. The stack inside was validated by the client's loader; here its shape and size are. */
 import { z } from 'zod'
+import type { RollbackRequest } from '../api/revision-types.ts'
 import type {
   DownRequest,
   ExecRequest,
@@ -42,6 +43,15 @@ export const source = {
   files: texts,
   workingDir: text.startsWith('/'),
   contents: z.object({ configs: z.record(text, z.base64()), secrets: z.record(text, z.base64()) }),
+  origin: z
+    .strictObject({
+      kind: z.literal('git'),
+      repository: text,
+      commit: z.string().regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/),
+      ref: text.exactOptional(),
+      path: text.exactOptional(),
+    })
+    .exactOptional(),
 }
 
 /** By registry. */
@@ -92,6 +102,18 @@ export const lifecycleRequest: Typed<LifecycleRequest> = z.strictObject({
   services: texts.exactOptional(),
   timeoutSeconds: seconds.exactOptional(),
   signal: text.exactOptional(),
+})
+
+const revisionNumber = z.coerce.number().int().min(1).max(99_999_999)
+export const revisionRangeQuery = z.strictObject({
+  from: revisionNumber.exactOptional(),
+  to: revisionNumber.exactOptional(),
+})
+export const rollbackRequest: Typed<RollbackRequest> = z.strictObject({
+  revision: z.int().min(1).max(99_999_999).exactOptional(),
+  timeoutSeconds: seconds.exactOptional(),
+  wait: z.boolean().exactOptional(),
+  waitTimeoutSeconds: seconds.exactOptional(),
 })
 
 const size = z.int().min(1).max(10_000)

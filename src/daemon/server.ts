@@ -8,6 +8,7 @@ import { containerRoutes } from './routes/containers.ts'
 import { engineRoutes } from './routes/engine.ts'
 import { imageRoutes } from './routes/images.ts'
 import { networkRoutes } from './routes/networks.ts'
+import { revisionRoutes } from './routes/revisions.ts'
 import { stackRoutes } from './routes/stacks.ts'
 import { transferRoutes } from './routes/transfers.ts'
 import { volumeRoutes } from './routes/volumes.ts'
@@ -41,6 +42,7 @@ export function createServer(context: Context, stateDir: string): FastifyInstanc
   networkRoutes(app, context)
   volumeRoutes(app, context)
   stackRoutes(app, context)
+  revisionRoutes(app, context)
   containerRoutes(app, context)
   imageRoutes(app, context)
   transferRoutes(app, context)

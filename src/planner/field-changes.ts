@@ -11,7 +11,12 @@ const BYTE_FIELDS =
 const SENSITIVE_NAME =
   /pass(wd|word|phrase)?|secret|token|credential|private|auth|api_?key|access_?key|(^|_)(key|pwd|pw)$/i
 const CREDENTIALS_IN_URL = /([a-z][a-z0-9+.-]*:\/\/)[^/@\s"]*@/gi
-const SENSITIVE = '(sensitive)'
+/** `--password=x` in a command, `username=a,password=b` among the options of a mount. */
+const CREDENTIALS_IN_OPTION = /\b((?:[\w-]*[-_])?(?:password|passwd|secret|token))=[^,"\s&]+/gi
+/** Maps whose members have names of the user's own choice. */
+const NAMED_MEMBER = /^(?:environment|build\.args|labels|annotations|logging\.options)\.(.+)$/
+/** Stands in for a value that must not be shown. */
+export const SENSITIVE = '(sensitive)'
 const DIGEST = /(sha256:)?\b([0-9a-f]{12})[0-9a-f]{52}\b/g
 
 /**
@@ -68,13 +73,17 @@ function displayValue(field: string, value: unknown): string | undefined {
   if (value === undefined) return undefined
   if (isSensitive(field)) return SENSITIVE
   if (BYTE_FIELDS.test(field) && typeof value === 'string') return JSON.stringify(byteText(value))
-  return JSON.stringify(value).replace(CREDENTIALS_IN_URL, '$1***@').replace(DIGEST, '$1$2')
+  return JSON.stringify(value)
+    .replace(CREDENTIALS_IN_URL, '$1***@')
+    .replace(CREDENTIALS_IN_OPTION, '$1=***')
+    .replace(DIGEST, '$1$2')
 }
 
 /** A short secret could be found from the digest of its content by trial, so that is hidden too. */
 function isSensitive(field: string): boolean {
   if (field.startsWith('secrets.')) return field.endsWith('.content')
-  return field.startsWith('environment.') && SENSITIVE_NAME.test(field.slice('environment.'.length))
+  const name = NAMED_MEMBER.exec(field)?.[1]
+  return name !== undefined && SENSITIVE_NAME.test(name)
 }
 
 /** `67108864` as `64m`; what is no whole number of KiB stays as it is. */

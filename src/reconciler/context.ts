@@ -11,6 +11,7 @@ import type { EventLog } from './event-log.ts'
 import type { HealthMonitor } from './health-monitor.ts'
 import type { KeptDescriptors } from './kept-descriptors.ts'
 import type { Locks } from './locks.ts'
+import type { RevisionStore } from './revisions/revision-store.ts'
 import type { ContainerRecord, StackRecord, VolumeRecord } from './records.ts'
 import type { StackNetworks } from './stack-networks.ts'
 import type { VolumeMounts } from './volume-mounts.ts'
@@ -39,6 +40,7 @@ export interface Context {
   readonly containers: Collection<ContainerRecord>
   readonly stacks: Collection<StackRecord>
   readonly volumeRecords: Collection<VolumeRecord>
+  readonly revisions: RevisionStore
   readonly images: ImageStore
   readonly snapshotter: Snapshotter
   readonly volumes: VolumeStore

@@ -1,14 +1,23 @@
 /** Stack -> DesiredState: looks up what the planner may not: images and the digests of contents. */
 import { createHash } from 'node:crypto'
 import type { StackSource } from '../api/types.ts'
-import type { Image } from '../engine/images/image.ts'
+import type { Digest, Image } from '../engine/images/image.ts'
 import { checkSupport } from '../planner/compose-findings.ts'
+import { ownValue } from '../planner/config-hash.ts'
 import { imageReference } from '../planner/service-fields.ts'
 import { TsstackError } from '../errors.ts'
 import type { Context } from './context.ts'
 import type { ResolvedStack } from './resolved-stack.ts'
 
 const PLATFORM = `linux/${process.arch === 'arm64' ? 'arm64' : 'amd64'}`
+
+/** Ids of images that are to be taken, whatever their names mean now. */
+export interface ImagePins {
+  /** By service. */
+  readonly services?: Readonly<Record<string, Digest>>
+  /** By reference: those that are mounted. */
+  readonly mounted?: Readonly<Record<string, Digest>>
+}
 
 /** sha256 in hexadecimal. */
 export function digestOfContent(content: Uint8Array): string {
@@ -17,22 +26,24 @@ export function digestOfContent(content: Uint8Array): string {
 
 /**
  * Makes every image of the stack available and computes the digests.
- * @param onImage told before an image is assembled or imported
+ * @param pins images to be taken instead of what their names mean now
  * @throws {UNIMPLEMENTED} for attributes that are refused, {NOT_FOUND} naming the service whose image is missing
  */
 export async function resolveStack(
   context: Context,
   source: StackSource,
   services: readonly string[],
+  pins: ImagePins = {},
 ): Promise<ResolvedStack> {
   const warnings = checkSupport(source.stack, new Set(services), { platform: PLATFORM })
   const images: Record<string, Image> = {}
   await Promise.all(
     services.map(async (name) => {
-      images[name] = await resolveImage(context, source, name)
+      images[name] =
+        pinned(context, pins.services, name) ?? (await resolveImage(context, source, name))
     }),
   )
-  const mountedImages = await resolveMountedImages(context, source, services)
+  const mountedImages = await resolveMountedImages(context, { source, services, pins })
   const digests = (contents: Readonly<Record<string, string>>): Record<string, string> =>
     Object.fromEntries(
       Object.entries(contents).map(([key, base64]) => [
@@ -63,8 +74,15 @@ export async function resolveStack(
 
 async function resolveMountedImages(
   context: Context,
-  { stack, workingDir }: StackSource,
-  services: readonly string[],
+  {
+    source: { stack, workingDir },
+    services,
+    pins,
+  }: {
+    readonly source: StackSource
+    readonly services: readonly string[]
+    readonly pins: ImagePins
+  },
 ): Promise<Record<string, Image>> {
   const references = services.flatMap((name) =>
     (stack.services[name]?.volumes ?? []).flatMap(({ type, source }) =>
@@ -73,8 +91,29 @@ async function resolveMountedImages(
   )
   const images: Record<string, Image> = {}
   for (const reference of new Set(references))
-    images[reference] = await context.images.resolve(reference, { baseDir: workingDir })
+    images[reference] =
+      pinned(context, pins.mounted, reference) ??
+      (await context.images.resolve(reference, { baseDir: workingDir }))
   return images
+}
+
+/** @throws {NOT_FOUND} when the store no longer has it */
+function pinned(
+  context: Context,
+  pins: Readonly<Record<string, Digest>> | undefined,
+  key: string,
+): Image | undefined {
+  const id = pins && ownValue(pins, key)
+  if (id === undefined) return undefined
+  try {
+    return context.images.inspect(id)
+  } catch (error) {
+    throw new TsstackError(
+      'NOT_FOUND',
+      `Cannot use image ${id} of "${key}": it is no longer in the local store`,
+      { cause: error, hint: 'Pull or import it again under any name' },
+    )
+  }
 }
 
 async function resolveImage(context: Context, source: StackSource, name: string): Promise<Image> {

@@ -1,4 +1,5 @@
 /** What is remembered of each thing that the daemon made. Plain JSON; changed by replacing, never in place. */
+import type { StackOrigin } from '../api/revision-types.ts'
 import type { PublishedPort } from '../api/types.ts'
 import type { ContainerConfig } from '../engine/container-config.ts'
 import type { TerminalSize } from '../engine/device-tree.ts'
@@ -96,4 +97,5 @@ export interface StackRecord {
   readonly files: readonly string[]
   readonly workingDir: string
   readonly contents: StackContents
+  readonly origin?: StackOrigin
 }

@@ -16,13 +16,14 @@ import type { Plan } from '../planner/plan.ts'
 import { TsstackError } from '../errors.ts'
 import { summarize } from './container-summary.ts'
 import type { Context } from './context.ts'
-import { resolveStack } from './desired-state-of.ts'
+import { resolveStack, type ImagePins } from './desired-state-of.ts'
 import type { ResolvedStack } from './resolved-stack.ts'
 import { operationDriver, type DriveOptions } from './drive-operation.ts'
 import { executePlan } from './execute-plan.ts'
 import { containersOf, observe } from './observe.ts'
 import { lookUpServices, pullServices, type PullOptions } from './pull-services.ts'
 import type { ContainerRecord } from './records.ts'
+import { asRevision } from './revisions/as-revision.ts'
 import { freeIdRange } from './stack-user-namespace.ts'
 import { killContainer, pauseContainer, unpauseContainer } from './stop-container.ts'
 import { waitForService } from './wait-for.ts'
@@ -52,36 +53,56 @@ async function planInScope(
   request: UpRequest,
   /** Of images that are not here, by service. */
   remoteIds: Readonly<Record<string, Digest>> = {},
+  pins: ImagePins = {},
 ): Promise<{ readonly plan: Plan; readonly resolved: ResolvedStack }> {
   const here = scopeOf(request).filter((service) => !Object.hasOwn(remoteIds, service))
-  const resolved = await resolveStack(context, request, here)
+  const resolved = await resolveStack(context, request, here, pins)
   const imageDigests = { ...resolved.desired.imageDigests, ...remoteIds }
   const desired = { ...resolved.desired, imageDigests }
   const plan = planUp(desired, observe(context, request.stack.name), request.options)
   return { resolved, plan: { ...plan, warnings: [...resolved.warnings, ...plan.warnings] } }
 }
 
+/** Beside what is wanted: who wants it, and how it is to be gone about. */
+export interface UpControl {
+  readonly signal?: AbortSignal | undefined
+  /** For the history: a user of the host, or a part of the daemon. Default: `daemon`. */
+  readonly author?: string
+  /** Images instead of those that their names mean now. */
+  readonly pins?: ImagePins
+  readonly rollbackOf?: number
+}
+
+/**
+ * Brings a stack up and makes what is wanted its current revision.
+ * @throws what the planner refuses, before anything is changed; the first failure of the plan
+ */
 export async function upStack(
   context: Context,
   request: UpRequest,
   progress: Progress,
-  signal?: AbortSignal,
+  control: UpControl = {},
 ): Promise<void> {
   const { name } = request.stack
+  const { signal, pins = {} } = control
+  const scope = scopeOf(request).filter((service) => !Object.hasOwn(pins.services ?? {}, service))
   // Before the lock: a long pull holds up no other request of the stack.
-  const pull = { ...pullOptions(request, scopeOf(request)), signal }
-  await pullServices(context, request, pull, progress)
+  await pullServices(context, request, { ...pullOptions(request, scope), signal }, progress)
   await context.locks.run(`stack ${name}`, async () => {
-    const { plan, resolved } = await planInScope(context, request)
+    const { plan, resolved } = await planInScope(context, request, {}, pins)
     rememberStack(context, request)
-    const changed = await run(
+    const { author = 'daemon', rollbackOf } = control
+    const acceptance = { source: request, desired: resolved.desired, author }
+    await asRevision(
       context,
-      plan,
-      { stack: name, resolved, ...grace(request.options.timeoutSeconds) },
-      progress,
+      rollbackOf === undefined ? acceptance : { ...acceptance, rollbackOf },
+      async () => {
+        const options = { stack: name, resolved, ...grace(request.options.timeoutSeconds) }
+        const changed = await run(context, plan, options, progress)
+        if (request.options.wait === true) await waitForAll(context, request)
+        finish(context, { stack: name, changed }, progress)
+      },
     )
-    if (request.options.wait === true) await waitForAll(context, request)
-    finish(context, { stack: name, changed }, progress)
   })
 }
 
@@ -207,7 +228,7 @@ function finish(
 
 /** Keeps the definition, so that the stack can be brought down, restarted and repaired without its file. */
 export function rememberStack(context: Context, source: StackSource): void {
-  const { stack, files, workingDir, contents } = source
+  const { stack, files, workingDir, contents, origin } = source
   const before = context.stacks.get(stack.name)
   const record = {
     name: stack.name,
@@ -216,6 +237,7 @@ export function rememberStack(context: Context, source: StackSource): void {
     files,
     workingDir,
     contents,
+    ...(origin === undefined ? {} : { origin }),
   }
   if (JSON.stringify(before) !== JSON.stringify(record)) context.stacks.put(stack.name, record)
 }

@@ -3,7 +3,7 @@ import type { SystemPruneRequest, SystemPruneResponse, UsageRow } from '../api/i
 import { directorySize } from '../volumes/directory-size.ts'
 import { TsstackError } from '../errors.ts'
 import type { Context } from './context.ts'
-import { imagesInUse } from './images-in-use.ts'
+import { imagesInUse, imagesToKeep } from './images-in-use.ts'
 import { pruneNetworks } from './network-admin.ts'
 import { removeContainer } from './remove-container.ts'
 import { pruneVolumes, usersOfVolume } from './volume-admin.ts'
@@ -91,7 +91,7 @@ export async function pruneSystem(
   const containers = await pruneContainers(context)
   const networks = await pruneNetworks(context)
   const lost = volumes ? await pruneVolumes(context, false) : { removed: [], reclaimedBytes: 0 }
-  const images = await context.images.prune({ inUse: imagesInUse(context), all })
+  const images = await context.images.prune({ inUse: imagesToKeep(context), all })
   return {
     containers: containers.removed,
     networks: networks.removed,

@@ -3,7 +3,7 @@
  * this about what was wanted and made. Each kind of record is a table of JSON documents by key, kept in memory and
  * written through, so that reading costs nothing and a kill at any instruction loses nothing that was reported as done.
  *
- *   <state dir>/state.db      tables: document (kind, key, body), event (sequence, body)
+ *   <state dir>/state.db      tables: document (kind, key, body), archive (kind, key, body), event (sequence, body)
  */
 import { chmodSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
@@ -12,6 +12,7 @@ import { TsstackError } from '../errors.ts'
 const SCHEMA_VERSION = 1
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS document (kind TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS archive (kind TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS event (sequence INTEGER PRIMARY KEY, body TEXT NOT NULL);
 `
 /** Older events are forgotten. */
@@ -27,8 +28,20 @@ export interface Collection<T> {
   entries(): [string, T][]
 }
 
+/** Records that outlive what they tell of, such as the history of a stack: on disk only, read when somebody asks. */
+export interface Archive<T> {
+  get(key: string): T | undefined
+  put(key: string, value: T): void
+  delete(key: string): void
+  /** Those whose key begins with the text, in the order of the keys. */
+  list(prefix: string): T[]
+  /** The last one of those. */
+  last(prefix: string): T | undefined
+}
+
 export interface StateStore {
   collection<T>(kind: string): Collection<T>
+  archive<T>(kind: string): Archive<T>
   appendEvent(body: string): void
   /** The newest events, oldest first. */
   events(): string[]
@@ -100,6 +113,35 @@ class SqliteStore implements StateStore {
       },
       values: () => [...cache.values()],
       entries: () => [...cache.entries()],
+    }
+  }
+
+  archive<T>(kind: string): Archive<T> {
+    const get = this.#database.prepare('SELECT body FROM archive WHERE kind = ? AND key = ?')
+    const put = this.#database.prepare('INSERT OR REPLACE INTO archive VALUES (?, ?, ?)')
+    const remove = this.#database.prepare('DELETE FROM archive WHERE kind = ? AND key = ?')
+    // A range of keys, which the primary key answers by itself; no UTF-8 text sorts after U+10FFFF.
+    const range = 'SELECT body FROM archive WHERE kind = ? AND key >= ? AND key < ? ORDER BY key'
+    const list = this.#database.prepare(range)
+    const last = this.#database.prepare(`${range} DESC LIMIT 1`)
+    const end = (prefix: string): string => `${prefix}\u{10ffff}`
+    const parse = (row: Record<string, unknown>): T => JSON.parse(row['body'] as string) as T
+    return {
+      get: (key) => {
+        const row = get.get(kind, key)
+        return row === undefined ? undefined : parse(row)
+      },
+      put: (key, value) => {
+        put.run(kind, key, JSON.stringify(value))
+      },
+      delete: (key) => {
+        remove.run(kind, key)
+      },
+      list: (prefix) => list.all(kind, prefix, end(prefix)).map(parse),
+      last: (prefix) => {
+        const row = last.get(kind, prefix, end(prefix))
+        return row === undefined ? undefined : parse(row)
+      },
     }
   }
 

@@ -11,7 +11,7 @@ import {
   nameImage,
   removeImages,
 } from '../../reconciler/image-admin.ts'
-import { imagesInUse } from '../../reconciler/images-in-use.ts'
+import { imagesToKeep } from '../../reconciler/images-in-use.ts'
 import { diskUsage, pruneSystem } from '../../reconciler/system-admin.ts'
 import {
   archiveQuery,
@@ -76,7 +76,7 @@ export function imageRoutes(app: FastifyInstance, context: Context): void {
   )
   app.post('/v1/images/prune', (request) => {
     const { all } = parseBody(pruneQuery, request.query)
-    return context.images.prune({ inUse: imagesInUse(context), all: all ?? false })
+    return context.images.prune({ inUse: imagesToKeep(context), all: all ?? false })
   })
   app.get('/v1/system/df', () => diskUsage(context))
   app.post('/v1/system/prune', (request) =>

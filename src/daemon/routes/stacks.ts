@@ -23,9 +23,10 @@ import { TsstackError } from '../../errors.ts'
 import { streamLines } from '../ndjson.ts'
 import { downRequest, lifecycleRequest, runRequest, upRequest } from '../request-schemas.ts'
 import { parseBody } from '../validate.ts'
+import { authorOf } from '../author.ts'
 import { streamLogs } from './logs.ts'
 
-interface StackParams {
+export interface StackParams {
   Params: { stack: string }
 }
 
@@ -43,7 +44,9 @@ export function stackRoutes(app: FastifyInstance, context: Context): void {
     const body: UpRequest = parseBody(upRequest, request.body)
     assertSameName(request.params.stack, body)
     await streamLines(reply, (sink) =>
-      withProgress(sink.write, (progress) => upStack(context, body, progress, sink.signal)),
+      withProgress(sink.write, (progress) =>
+        upStack(context, body, progress, { signal: sink.signal, author: authorOf(request) }),
+      ),
     )
   })
 
@@ -75,7 +78,7 @@ export function stackRoutes(app: FastifyInstance, context: Context): void {
 }
 
 /** Progress is told in passing: the work does not wait for a slow reader, its events are few. */
-async function withProgress(
+export async function withProgress(
   write: (items: readonly ProgressEvent[]) => Promise<void>,
   work: (progress: Progress) => Promise<void>,
 ): Promise<void> {

@@ -1,0 +1,43 @@
+import type { RollbackRequest } from '../../api/revision-types.ts'
+import { TsstackError } from '../../errors.ts'
+import type { Context } from '../context.ts'
+import { upStack, type Progress } from '../stack-operations.ts'
+import type { RevisionRecord } from './revision-store.ts'
+
+/**
+ * Goes back to an earlier revision: its model, its contents, and its images by their ids, whatever their names mean
+ * now. That is a new revision. Data in volumes stays as it is.
+ * @throws {FAILED_PRECONDITION} when there is nothing to go back to
+ * @throws {NOT_FOUND} when the revision is not kept, or an image of it
+ */
+export async function rollBack(
+  context: Context,
+  target: { readonly stack: string; readonly request: RollbackRequest; readonly author: string },
+  progress: Progress,
+): Promise<void> {
+  const { stack, request, author } = target
+  const { revision: number, ...options } = request
+  const revision =
+    number === undefined ? lastGoodOf(context, stack) : context.revisions.get(stack, number)
+  await upStack(
+    context,
+    { ...context.revisions.sourceOf(revision), options: { removeOrphans: true, ...options } },
+    progress,
+    {
+      author,
+      pins: { services: revision.imageDigests, mounted: revision.mountedImageDigests },
+      rollbackOf: revision.number,
+    },
+  )
+}
+
+function lastGoodOf(context: Context, stack: string): RevisionRecord {
+  const current = context.revisions.latest(stack)
+  const good = context.revisions.lastGood(stack, current?.number)
+  if (good !== undefined) return good
+  throw new TsstackError(
+    'FAILED_PRECONDITION',
+    `Cannot roll back stack "${stack}": no revision before the current one has succeeded`,
+    { hint: `tsstack -p ${stack} history` },
+  )
+}
