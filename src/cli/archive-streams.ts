@@ -4,12 +4,15 @@ import { Transform, type Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { TsstackError } from '../errors.ts'
 
-/** A file, or standard input. @throws {INVALID_ARGUMENT} a terminal */
-export function openArchive(file: string | undefined): Readable {
+/** A file, or standard input. @throws {INVALID_ARGUMENT} a terminal, with what to do instead */
+export function openArchive(
+  file: string | undefined,
+  hint = 'Name a file with -i, or use "< FILE"',
+): Readable {
   if (file !== undefined && file !== '-') return createReadStream(file)
   if (process.stdin.isTTY) {
     throw new TsstackError('INVALID_ARGUMENT', 'Cannot read an archive from a terminal', {
-      hint: 'Name a file with -i, or use "< FILE"',
+      hint,
     })
   }
   return process.stdin
@@ -38,10 +41,10 @@ export async function writeArchive(archive: Readable, file: string | undefined):
   }
 }
 
-/** @throws {INVALID_ARGUMENT} standard output is a terminal */
-export function refuseTerminal(command: string): void {
+/** @throws {INVALID_ARGUMENT} standard output is a terminal, with what to do instead */
+export function refuseTerminal(command: string, instead = '-o FILE, or "> FILE"'): void {
   if (!process.stdout.isTTY) return
   throw new TsstackError('INVALID_ARGUMENT', 'Cannot write an archive to a terminal', {
-    hint: `${command} -o FILE, or "> FILE"`,
+    hint: `${command} ${instead}`,
   })
 }

@@ -4,7 +4,7 @@ import type { Client } from '../client/client.ts'
 import { flatten } from '../client/flatten.ts'
 import { TsstackError } from '../errors.ts'
 import type { CommandContext } from './command.ts'
-import { onInterrupt } from './interrupt.ts'
+import { INTERRUPTED_EXIT, onInterrupt } from './interrupt.ts'
 import type { Interrupt } from './interrupt.ts'
 import { createLogCursor } from './log-cursor.ts'
 import type { LogCursor } from './log-cursor.ts'
@@ -12,8 +12,6 @@ import { createLogPrinter, shortName } from './log-printer.ts'
 import type { LogPrinter } from './log-printer.ts'
 import { showProgress } from './progress.ts'
 import { checkServices, isAlive } from './select-containers.ts'
-
-const INTERRUPTED_EXIT = 130
 
 interface Foreground {
   readonly context: CommandContext

@@ -1,47 +1,58 @@
 /**
- * `--format` of the listing commands: `table` (default), `json`, or a template of Go's in its simplest form:
- * `{{.Name}}`, `{{json .}}`, `{{json .Labels}}`, with `\t` and `\n`, and `table` in front for a header. Pure.
+ * `--format` of the listing commands: `table` (default), `json`, a template, or a template with `table` in front for
+ * columns with a header. Pure.
  */
 import { TsstackError } from '../errors.ts'
 import { formatTable } from './table.ts'
+import { parseTemplate } from './template/parse-template.ts'
+import { renderTemplate, type Row } from './template/render-template.ts'
+import { HEADER_FUNCTIONS } from './template/template-functions.ts'
 
-type Row = Readonly<Record<string, unknown>>
-
-const ACTION = /\{\{\s*(json\s+)?\.(\w*)\s*\}\}/g
-
-function fieldText(value: unknown): string {
-  if (typeof value === 'string') return value
-  return typeof value === 'number' || typeof value === 'boolean'
-    ? String(value)
-    : JSON.stringify(value)
+export interface Listing {
+  readonly rows: readonly Row[]
+  /** JSON as an object a line, as `ps` has it, instead of one array. */
+  readonly jsonLines: boolean
+  /** Headers of the columns, where they are not the field's name in capitals. */
+  readonly titles?: Readonly<Record<string, string>>
 }
 
-function render(template: string, row: Row): string {
-  return template.replaceAll(ACTION, (_, json: string | undefined, field: string) => {
-    if (field === '') return JSON.stringify(row)
-    if (!Object.hasOwn(row, field)) {
-      throw new TsstackError(
-        'INVALID_ARGUMENT',
-        `Cannot use field ".${field}" in --format: there is no such field`,
-        {
-          hint: `fields: ${Object.keys(row).join(', ')}`,
-        },
-      )
-    }
-    return json === undefined ? fieldText(row[field]) : JSON.stringify(row[field])
-  })
+/** `com.docker.compose.project` as a header: `PROJECT`. */
+function labelTitle(label: unknown): string {
+  const name = typeof label === 'string' ? label : ''
+  return name
+    .slice(name.lastIndexOf('.') + 1)
+    .replaceAll(/[-_]/g, ' ')
+    .toUpperCase()
+}
+
+/** Without a row only the template says which fields there are. */
+function fieldNames(body: string, [row]: readonly Row[]): readonly string[] {
+  return row === undefined
+    ? [...body.matchAll(/\.(\w+)/g)].map(([, name = '']) => name)
+    : Object.keys(row)
+}
+
+function formatColumns(body: string, { rows, titles = {} }: Listing): string {
+  const nodes = parseTemplate(body)
+  const header = Object.fromEntries(
+    fieldNames(body, rows).map((name) => [
+      name,
+      name === 'Label' ? labelTitle : (titles[name] ?? name.toUpperCase()),
+    ]),
+  )
+  return formatTable(
+    renderTemplate(nodes, header, HEADER_FUNCTIONS).split('\t'),
+    rows.map((row) => renderTemplate(nodes, row).split('\t')),
+  )
 }
 
 /**
  * A listing in a format other than the command's own table.
  * @returns undefined for the command's own table
- * @throws {INVALID_ARGUMENT} for a template beyond these
+ * @throws {INVALID_ARGUMENT} for a template that cannot be used
  */
-export function formatRows(
-  format: string,
-  rows: readonly Row[],
-  jsonLines: boolean,
-): string | undefined {
+export function formatRows(format: string, listing: Listing): string | undefined {
+  const { rows, jsonLines } = listing
   if (format === '' || format === 'table') return undefined
   if (format === 'json') {
     return jsonLines
@@ -49,18 +60,13 @@ export function formatRows(
       : `${JSON.stringify(rows)}\n`
   }
   const template = format.replaceAll('\\t', '\t').replaceAll('\\n', '\n')
-  if (template.replaceAll(ACTION, '').includes('{{') || !template.includes('{{')) {
+  if (!template.includes('{{')) {
     throw new TsstackError(
       'INVALID_ARGUMENT',
       `Cannot use --format "${format}": expected table, json, or fields like {{.Name}}`,
     )
   }
-  if (!template.startsWith('table '))
-    return rows.map((row) => `${render(template, row)}\n`).join('')
-  const body = template.slice('table '.length)
-  const header = body.replaceAll(ACTION, (_, __, field: string) => field.toUpperCase()).split('\t')
-  return formatTable(
-    header,
-    rows.map((row) => render(body, row).split('\t')),
-  )
+  if (template.startsWith('table ')) return formatColumns(template.slice('table '.length), listing)
+  const nodes = parseTemplate(template)
+  return rows.map((row) => `${renderTemplate(nodes, row)}\n`).join('')
 }

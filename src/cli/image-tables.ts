@@ -12,6 +12,9 @@ import { formatTable } from './table.ts'
 const SHORT_ID = 12
 const SHOWN_STEP = 45
 
+/** Docker's headers, where they are not the field's name. */
+export const IMAGE_TITLES = { ID: 'IMAGE ID', CreatedSince: 'CREATED', CreatedAt: 'CREATED AT' }
+
 export interface ImageListRow extends Readonly<Record<string, unknown>> {
   readonly Repository: string
   readonly Tag: string
@@ -57,10 +60,11 @@ export function toListRows(
     })
 }
 
-export function formatImageList(rows: readonly ImageListRow[]): string {
+export function formatImageList(rows: readonly ImageListRow[], width?: number): string {
   return formatTable(
     ['REPOSITORY', 'TAG', 'IMAGE ID', 'CREATED', 'SIZE'],
     rows.map((row) => [row.Repository, row.Tag, row.ID, row.CreatedSince, row.Size]),
+    width,
   )
 }
 

@@ -1,3 +1,6 @@
+/** Of a shell's making: 128 and the number of SIGINT. */
+export const INTERRUPTED_EXIT = 130
+
 /** Ctrl-C and SIGTERM as a signal that work can be ended with. */
 export interface Interrupt {
   /** Aborted by the first of them. */

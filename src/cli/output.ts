@@ -18,6 +18,8 @@ export interface Output {
   /** Raw standard error; no newline is added. */
   readonly writeError: (text: string) => void
   readonly isTerminal: boolean
+  /** Columns of the terminal that results go to; undefined when they go elsewhere. */
+  readonly width: () => number | undefined
   readonly isErrorTerminal: boolean
   /** Whether results may be coloured. */
   readonly color: boolean
@@ -85,6 +87,7 @@ export function createOutput(ansi: AnsiMode, env: NodeJS.ProcessEnv): Output {
       writeAll(2, text)
     },
     isTerminal: isTerminal(1),
+    width: () => (isTerminal(1) ? process.stdout.columns : undefined),
     isErrorTerminal: isTerminal(2),
     color: mayColor(1, ansi, env),
     errorColor: mayColor(2, ansi, env),

@@ -2,7 +2,12 @@
  * Columns as Docker's tables have them: left-aligned, three spaces between, nothing after the last. Pure.
  * Widths count code points; text with control characters is made harmless first, since names come from containers.
  */
+import { ellipsis } from './human.ts'
+
 const GAP = 3
+
+/** A column is not cut to less than this. */
+const MIN_COLUMN = 8
 
 /** Replaces what a terminal would act upon. */
 export function printable(text: string): string {
@@ -10,23 +15,46 @@ export function printable(text: string): string {
   return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, '\ufffd')
 }
 
-function width(text: string): number {
+function lengthOf(text: string): number {
   return Array.from(text).length
 }
 
-/** @returns lines with a newline each; `header` is the first */
+/** Takes from the widest column until all fit, or none can give more. The first, which names the row, gives last. */
+function fitted(widths: readonly number[], limit: number): readonly number[] {
+  const fitting = [...widths]
+  const total = (): number => fitting.reduce((sum, width) => sum + width + GAP, -GAP)
+  const rest = (): number => Math.max(0, ...fitting.slice(1))
+  while (total() > limit) {
+    const column = rest() > MIN_COLUMN ? fitting.indexOf(rest(), 1) : 0
+    const width = fitting[column] ?? 0
+    if (width <= MIN_COLUMN) break
+    fitting[column] = width - 1
+  }
+  return fitting
+}
+
+/**
+ * @param limit - columns of the terminal that the lines have to fit in; absent: any length
+ * @returns lines with a newline each; `header` is the first
+ */
 export function formatTable(
   header: readonly string[],
   rows: readonly (readonly string[])[],
+  limit = Infinity,
 ): string {
   const cells = [header, ...rows].map((row) => row.map(printable))
-  const widths = header.map((_, column) =>
-    Math.max(...cells.map((row) => width(row[column] ?? ''))),
+  const natural = header.map((_, column) =>
+    Math.max(...cells.map((row) => lengthOf(row[column] ?? ''))),
   )
+  const widths = fitted(natural, limit)
   return cells
     .map((row) => {
       const line = row
-        .map((cell, column) => cell + ' '.repeat((widths[column] ?? 0) - width(cell) + GAP))
+        .map((text, column) => {
+          const width = widths[column] ?? 0
+          const cell = ellipsis(text, width)
+          return cell + ' '.repeat(width - lengthOf(cell) + GAP)
+        })
         .join('')
       return `${line.trimEnd()}\n`
     })

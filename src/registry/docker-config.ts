@@ -1,5 +1,5 @@
 /**
- * Docker's `config.json`, as far as it concerns registries
+ * The credentials in Docker's `config.json`
  * (https://docs.docker.com/reference/cli/docker/login/#credential-stores):
  *
  *   auths        server -> { auth: base64 of user:password } or { identitytoken }
@@ -8,28 +8,10 @@
  *
  * What else is in it is kept as it is. docker.io goes by a URL of its own.
  */
-import { randomUUID } from 'node:crypto'
-import {
-  chmodSync,
-  mkdirSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  writeFileSync,
-} from 'node:fs'
-import { homedir } from 'node:os'
-import path from 'node:path'
-import { TsstackError } from '../errors.ts'
 import { eraseFromHelper, getFromHelper, storeInHelper } from './credential-helper.ts'
 import type { Credentials, CredentialsByRegistry } from './credentials.ts'
-
-type Environment = Readonly<Record<string, string | undefined>>
-type Json = Record<string, unknown>
-
-interface DockerConfig {
-  readonly file: string
-  readonly document: Json
-}
+import { readConfig, writeConfig } from './docker-config-file.ts'
+import type { Environment, Json } from './docker-config-file.ts'
 
 const HUB_SERVER = 'https://index.docker.io/v1/'
 
@@ -41,41 +23,6 @@ function serverOf(registry: string): string {
 function section(document: Json, name: string): Json {
   const value = document[name]
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : {}
-}
-
-function readConfig(env: Environment): DockerConfig {
-  const directory = env['DOCKER_CONFIG'] ?? ''
-  const home = env['HOME'] ?? homedir()
-  const file = path.join(directory === '' ? path.join(home, '.docker') : directory, 'config.json')
-  let text: string
-  try {
-    text = readFileSync(file, 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { file, document: {} }
-    throw new TsstackError('PERMISSION_DENIED', `Cannot read "${file}": permission denied`, {
-      cause: error,
-    })
-  }
-  try {
-    return { file, document: JSON.parse(text) as Json }
-  } catch (cause) {
-    throw new TsstackError('INVALID_ARGUMENT', `Cannot read "${file}": it is not JSON`, { cause })
-  }
-}
-
-/** Beside it and renamed over it; a link is followed, since people keep theirs elsewhere. */
-function writeConfig({ file, document }: DockerConfig): void {
-  mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 })
-  let target = file
-  try {
-    target = realpathSync(file)
-  } catch {
-    // There is none yet.
-  }
-  const draft = `${target}.${randomUUID()}.tmp`
-  writeFileSync(draft, `${JSON.stringify(document, null, '\t')}\n`, { mode: 0o600 })
-  chmodSync(draft, 0o600)
-  renameSync(draft, target)
 }
 
 function helperOf(document: Json, server: string): string | undefined {

@@ -91,6 +91,23 @@ test.each([
   expect(formatPorts(ports)).toBe(text)
 })
 
+describe('formatTable()', () => {
+  const rows = [['shop-frontend-1', 'registry.example/team/frontend:1.2.3', 'Up 3 minutes']]
+
+  test('fits a terminal by cutting the widest columns, the first last', () => {
+    const table = formatTable(['NAME', 'IMAGE', 'STATUS'], rows, 50)
+    const lines = table.split('\n')
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(50)
+    expect(lines[1]).toBe('shop-frontend-1   registry.example…   Up 3 minutes')
+  })
+
+  test('stays whole where nobody says how wide', () => {
+    expect(formatTable(['NAME', 'IMAGE', 'STATUS'], rows)).toContain(
+      'frontend:1.2.3   Up 3 minutes',
+    )
+  })
+})
+
 describe('formatRows()', () => {
   const rows = [
     { Name: 'a', Count: 1 },
@@ -98,28 +115,34 @@ describe('formatRows()', () => {
   ]
 
   test('prints objects a line, or one array', () => {
-    expect(formatRows('json', rows, true)).toBe('{"Name":"a","Count":1}\n{"Name":"b","Count":2}\n')
-    expect(formatRows('json', rows, false)).toBe(
+    expect(formatRows('json', { rows, jsonLines: true })).toBe(
+      '{"Name":"a","Count":1}\n{"Name":"b","Count":2}\n',
+    )
+    expect(formatRows('json', { rows, jsonLines: false })).toBe(
       '[{"Name":"a","Count":1},{"Name":"b","Count":2}]\n',
     )
   })
 
   test('fills templates', () => {
-    expect(formatRows('{{.Name}}={{ .Count }}', rows, true)).toBe('a=1\nb=2\n')
-    expect(formatRows('{{json .Name}}', rows, true)).toBe('"a"\n"b"\n')
-    expect(formatRows('table {{.Name}}\\t{{.Count}}', rows, true)).toBe(
+    expect(formatRows('{{.Name}}={{ .Count }}', { rows, jsonLines: true })).toBe('a=1\nb=2\n')
+    expect(formatRows('{{json .Name}}', { rows, jsonLines: true })).toBe('"a"\n"b"\n')
+    expect(formatRows('table {{.Name}}\\t{{.Count}}', { rows, jsonLines: true })).toBe(
       'NAME   COUNT\na      1\nb      2\n',
     )
   })
 
   test('names the fields when one is unknown', () => {
-    expect(() => formatRows('{{.Nam}}', rows, true)).toThrow('Cannot use field ".Nam" in --format')
-    expect(() => formatRows('{{if .Name}}', rows, true)).toThrow('Cannot use --format')
-    expect(() => formatRows('jsn', rows, true)).toThrow('Cannot use --format "jsn"')
+    expect(() => formatRows('{{.Nam}}', { rows, jsonLines: true })).toThrow(
+      'Cannot use field ".Nam" in --format',
+    )
+    expect(() => formatRows('{{if .Name}}', { rows, jsonLines: true })).toThrow(
+      'Cannot use this --format: {{if}} without {{end}}',
+    )
+    expect(() => formatRows('jsn', { rows, jsonLines: true })).toThrow('Cannot use --format "jsn"')
   })
 
   test("leaves the command's own table to it", () => {
-    expect(formatRows('table', rows, true)).toBeUndefined()
+    expect(formatRows('table', { rows, jsonLines: true })).toBeUndefined()
   })
 })
 

@@ -62,6 +62,7 @@ async function contextOf(call: Call, written: Written): Promise<CommandContext> 
       note,
       writeError: note,
       isTerminal: false,
+      width: () => undefined,
       isErrorTerminal: false,
       color: false,
       errorColor: false,

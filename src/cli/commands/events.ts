@@ -2,7 +2,7 @@ import type { EngineEvent } from '../../api/types.ts'
 import { flatten } from '../../client/flatten.ts'
 import { TsstackError } from '../../errors.ts'
 import type { Command, CommandContext } from '../command.ts'
-import { onInterrupt } from '../interrupt.ts'
+import { INTERRUPTED_EXIT, onInterrupt } from '../interrupt.ts'
 import { resolveStackName } from '../stack-name.ts'
 import { printable } from '../table.ts'
 
@@ -59,7 +59,7 @@ async function run(context: CommandContext): Promise<number> {
   } finally {
     interrupt.close()
   }
-  return interrupt.signal.aborted ? 130 : 0
+  return interrupt.signal.aborted ? INTERRUPTED_EXIT : 0
 }
 
 export const command: Command = {

@@ -2,9 +2,15 @@ import type { ImageDetail } from '../../api/image-types.ts'
 import type { Flag } from '../args.ts'
 import { openArchive, refuseTerminal, writeArchive } from '../archive-streams.ts'
 import type { Command, CommandContext } from '../command.ts'
-import { formatRows } from '../format-option.ts'
 import { humanSize } from '../human.ts'
-import { formatHistory, formatImageList, removedLines, toListRows } from '../image-tables.ts'
+import {
+  formatHistory,
+  formatImageList,
+  IMAGE_TITLES,
+  removedLines,
+  toListRows,
+} from '../image-tables.ts'
+import { FORMAT_FLAG, renderListing } from '../listing.ts'
 import { confirmed, describeSubcommands, runSubcommand, type Subcommand } from '../subcommands.ts'
 import { pullByName } from './pull.ts'
 import { pushByName } from './push.ts'
@@ -16,7 +22,7 @@ const FLAGS: readonly Flag[] = [
     kind: 'bool',
     help: 'ls, history: only IDs; pull, push, load: less',
   },
-  { name: 'format', kind: 'text', value: 'FORMAT', help: 'ls: table, json, or a template' },
+  { ...FORMAT_FLAG, help: `ls: ${FORMAT_FLAG.help}` },
   { name: 'no-trunc', kind: 'bool', help: 'ls, history: nothing cut short' },
   { name: 'all', short: 'a', kind: 'bool', help: 'prune: images with a name, too' },
   { name: 'force', short: 'f', kind: 'bool', help: 'prune: do not ask; rm: all names of an ID' },
@@ -36,14 +42,20 @@ const FLAGS: readonly Flag[] = [
   },
 ]
 
-async function list({ flags, output, client }: CommandContext): Promise<number> {
+async function list(context: CommandContext): Promise<number> {
+  const { flags, output, client } = context
   const images = await (await client()).imageList()
-  const isFull = flags.bool('no-trunc')
-  const rows = toListRows(images, { nowMs: Date.now(), isFull })
-  if (flags.bool('quiet'))
-    output.write([...new Set(rows.map(({ ID }) => ID))].map((id) => `${id}\n`).join(''))
-  else
-    output.write(formatRows(flags.text('format') ?? 'table', rows, true) ?? formatImageList(rows))
+  const rows = toListRows(images, { nowMs: Date.now(), isFull: flags.bool('no-trunc') })
+  output.write(
+    await renderListing(context, {
+      rows,
+      jsonLines: true,
+      titles: IMAGE_TITLES,
+      quiet: [...new Set(rows.map(({ ID }) => ID))],
+      setting: 'imagesFormat',
+      table: (width) => formatImageList(rows, width),
+    }),
+  )
   return 0
 }
 

@@ -1,7 +1,8 @@
 import type { ContainerSummary, ImageSummary } from '../../api/types.ts'
 import type { Command } from '../command.ts'
-import { formatRows } from '../format-option.ts'
 import { humanDuration, humanSize } from '../human.ts'
+import { IMAGE_TITLES } from '../image-tables.ts'
+import { FORMAT_FLAG, QUIET_FLAG, renderListing } from '../listing.ts'
 import { selectContainers } from '../select-containers.ts'
 import { resolveStackName } from '../stack-name.ts'
 import { formatTable } from '../table.ts'
@@ -57,7 +58,7 @@ function shortId(id: string): string {
   return id.replace(/^sha256:/, '').slice(0, SHORT_ID)
 }
 
-function formatImages(rows: readonly ImageRow[], nowMs: number): string {
+function formatImages(rows: readonly ImageRow[], nowMs: number, width?: number): string {
   return formatTable(
     ['CONTAINER', 'REPOSITORY', 'TAG', 'PLATFORM', 'IMAGE ID', 'SIZE', 'CREATED'],
     rows.map((row) => [
@@ -69,24 +70,17 @@ function formatImages(rows: readonly ImageRow[], nowMs: number): string {
       humanSize(row.Size),
       row.Created === '' ? 'N/A' : `${humanDuration(nowMs - Date.parse(row.Created))} ago`,
     ]),
+    width,
   )
 }
 
 export const command: Command = {
   usage: '[OPTIONS] [SERVICE...]',
   summary: 'List the images that the containers use',
-  flags: [
-    { name: 'quiet', short: 'q', kind: 'bool', help: 'Only IDs' },
-    {
-      name: 'format',
-      kind: 'text',
-      value: 'FORMAT',
-      help: 'table, json, or a template like "{{.Repository}}"',
-    },
-  ],
+  flags: [{ ...QUIET_FLAG, help: 'Only IDs' }, FORMAT_FLAG],
   examples: [['tsstack images', 'Image, size and age for each container']],
   async run(context) {
-    const { flags, output, positional } = context
+    const { output, positional } = context
     const stack = await resolveStackName(context)
     const client = await context.client()
     const [containers, images] = await Promise.all([
@@ -94,17 +88,15 @@ export const command: Command = {
       client.images(),
     ])
     const rows = toImageRows(containers, images)
-    if (flags.bool('quiet')) {
-      output.write(
-        [...new Set(rows.map((row) => row.ID.replace(/^sha256:/, '')))]
-          .map((id) => `${id}\n`)
-          .join(''),
-      )
-    } else {
-      output.write(
-        formatRows(flags.text('format') ?? 'table', rows, false) ?? formatImages(rows, Date.now()),
-      )
-    }
+    output.write(
+      await renderListing(context, {
+        rows,
+        jsonLines: false,
+        titles: { ...IMAGE_TITLES, ContainerName: 'CONTAINER' },
+        quiet: [...new Set(rows.map((row) => row.ID.replace(/^sha256:/, '')))],
+        table: (width) => formatImages(rows, Date.now(), width),
+      }),
+    )
     return 0
   },
 }

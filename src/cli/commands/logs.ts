@@ -2,7 +2,7 @@ import type { Command, CommandContext } from '../command.ts'
 import { createLogPrinter } from '../log-printer.ts'
 import { replicaOf, selectContainers } from '../select-containers.ts'
 import { resolveStackName } from '../stack-name.ts'
-import { onInterrupt } from '../interrupt.ts'
+import { INTERRUPTED_EXIT, onInterrupt } from '../interrupt.ts'
 
 async function run(context: CommandContext): Promise<number> {
   const { flags, positional, output } = context
@@ -47,7 +47,7 @@ async function run(context: CommandContext): Promise<number> {
   } finally {
     interrupt.close()
   }
-  return interrupt.signal.aborted ? 130 : 0
+  return interrupt.signal.aborted ? INTERRUPTED_EXIT : 0
 }
 
 export const command: Command = {

@@ -1,19 +1,22 @@
+import { TsstackError } from '../../errors.ts'
 import type { Command } from '../command.ts'
-import { formatRows } from '../format-option.ts'
+import { FORMAT_FLAG, QUIET_FLAG, renderListing } from '../listing.ts'
 import { formatTable } from '../table.ts'
+
+/** @throws {INVALID_ARGUMENT} for what is not `name=TEXT` */
+function nameFilter(text: string): string {
+  const [key = '', value] = text.split(/=(.*)/s)
+  if (key === 'name' && value !== undefined) return value
+  throw new TsstackError('INVALID_ARGUMENT', `invalid filter "${text}": expected name=TEXT`)
+}
 
 export const command: Command = {
   usage: '[OPTIONS]',
   summary: 'List the stacks that this daemon runs',
   flags: [
     { name: 'all', short: 'a', kind: 'bool', help: 'Stacks without a running container too' },
-    { name: 'quiet', short: 'q', kind: 'bool', help: 'Only names' },
-    {
-      name: 'format',
-      kind: 'text',
-      value: 'FORMAT',
-      help: 'table, json, or a template like "{{.Name}}"',
-    },
+    QUIET_FLAG,
+    FORMAT_FLAG,
     {
       name: 'filter',
       kind: 'list',
@@ -26,9 +29,10 @@ export const command: Command = {
     ['tsstack ls -q', 'Their names, for a script'],
   ],
   arguments: { min: 0, max: 0 },
-  async run({ flags, output, client }) {
-    const names = flags.list('filter').map((filter) => filter.replace(/^name=/, ''))
-    const stacks = (await (await client()).stacks())
+  async run(context) {
+    const { flags, output } = context
+    const names = flags.list('filter').map(nameFilter)
+    const stacks = (await (await context.client()).stacks())
       .filter((stack) => flags.bool('all') || /running|paused|restarting/.test(stack.status))
       .filter((stack) => names.every((name) => stack.name.includes(name)))
       .toSorted((a, b) => (a.name < b.name ? -1 : 1))
@@ -37,15 +41,20 @@ export const command: Command = {
       Status: status,
       ConfigFiles: configFiles.join(','),
     }))
-    if (flags.bool('quiet')) output.write(rows.map((row) => `${row.Name}\n`).join(''))
-    else {
-      const table = (): string =>
-        formatTable(
-          ['NAME', 'STATUS', 'CONFIG FILES'],
-          rows.map((row) => [row.Name, row.Status, row.ConfigFiles]),
-        )
-      output.write(formatRows(flags.text('format') ?? 'table', rows, false) ?? table())
-    }
+    output.write(
+      await renderListing(context, {
+        rows,
+        jsonLines: false,
+        titles: { ConfigFiles: 'CONFIG FILES' },
+        quiet: rows.map(({ Name }) => Name),
+        table: (width) =>
+          formatTable(
+            ['NAME', 'STATUS', 'CONFIG FILES'],
+            rows.map((row) => [row.Name, row.Status, row.ConfigFiles]),
+            width,
+          ),
+      }),
+    )
     return 0
   },
 }

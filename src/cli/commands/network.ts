@@ -2,18 +2,13 @@ import type { NetworkRequest } from '../../api/types.ts'
 import { TsstackError } from '../../errors.ts'
 import type { Flag } from '../args.ts'
 import type { Command, CommandContext } from '../command.ts'
-import { formatRows } from '../format-option.ts'
+import { FORMAT_FLAG, renderListing } from '../listing.ts'
 import { confirmed, describeSubcommands, runSubcommand, type Subcommand } from '../subcommands.ts'
 import { formatTable } from '../table.ts'
 
 const FLAGS: readonly Flag[] = [
   { name: 'quiet', short: 'q', kind: 'bool', help: 'ls: only names' },
-  {
-    name: 'format',
-    kind: 'text',
-    value: 'FORMAT',
-    help: 'ls: table, json, or a template like "{{.Name}}"',
-  },
+  { ...FORMAT_FLAG, help: `ls: ${FORMAT_FLAG.help}` },
   { name: 'force', short: 'f', kind: 'bool', help: 'prune: do not ask; rm: none is no error' },
   { name: 'driver', short: 'd', kind: 'text', value: 'DRIVER', help: 'create: bridge or macvlan' },
   { name: 'subnet', kind: 'list', value: 'SUBNET', help: 'create: a subnet, "10.5.0.0/24"' },
@@ -32,24 +27,30 @@ export function pairs(words: readonly string[]): Record<string, string> {
   )
 }
 
-async function list({ flags, output, client }: CommandContext): Promise<number> {
-  const rows = (await (await client()).networks()).map((network) => ({
+async function list(context: CommandContext): Promise<number> {
+  const rows = (await (await context.client()).networks()).map((network) => ({
     Name: network.name,
     Driver: network.driver,
     Stack: network.stack ?? '',
     Subnets: network.subnets.join(', '),
     Internal: network.internal,
     Interface: network.bridge,
+    Scope: 'local',
   }))
-  if (flags.bool('quiet')) output.write(rows.map(({ Name }) => `${Name}\n`).join(''))
-  else
-    output.write(
-      formatRows(flags.text('format') ?? 'table', rows, true) ??
+  context.output.write(
+    await renderListing(context, {
+      rows,
+      jsonLines: true,
+      quiet: rows.map(({ Name }) => Name),
+      setting: 'networksFormat',
+      table: (width) =>
         formatTable(
           ['NAME', 'DRIVER', 'STACK', 'SUBNETS'],
           rows.map((row) => [row.Name, row.Driver, row.Stack, row.Subnets]),
+          width,
         ),
-    )
+    }),
+  )
   return 0
 }
 

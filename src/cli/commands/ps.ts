@@ -1,16 +1,18 @@
 import type { ContainerSummary, PublishedPort } from '../../api/types.ts'
-import { TsstackError } from '../../errors.ts'
 import type { Command, CommandContext } from '../command.ts'
-import { didYouMean } from '../did-you-mean.ts'
-import { formatRows } from '../format-option.ts'
 import { ellipsis, humanDuration } from '../human.ts'
+import { FORMAT_FLAG, QUIET_FLAG, renderListing } from '../listing.ts'
+import { parsePsFilters, STATES } from '../ps-filters.ts'
 import { selectContainers } from '../select-containers.ts'
 import { resolveStackName } from '../stack-name.ts'
+import { loadSource } from '../stack-source.ts'
 import { formatTable } from '../table.ts'
 
 const SHORT_ID = 12
 const COMMAND_WIDTH = 20
-const STATES = ['paused', 'restarting', 'removing', 'running', 'dead', 'created', 'exited'] as const
+
+/** Docker's headers, where they are not the field's name. */
+const TITLES = { ID: 'CONTAINER ID', RunningFor: 'CREATED', ExitCode: 'EXIT CODE' }
 
 /** `127.0.0.1:8080->80/tcp, [::]:8080->80/tcp, 443/tcp`, in the order of ports. */
 export function formatPorts(ports: readonly PublishedPort[]): string {
@@ -39,6 +41,7 @@ export function toPsRow(
     Health: container.health === 'none' ? '' : container.health,
     ID: truncate ? container.id.slice(0, SHORT_ID) : container.id,
     Image: container.image,
+    Label: (key: string) => container.labels[key] ?? '',
     Labels: Object.entries(container.labels)
       .map(([key, value]) => `${key}=${value}`)
       .join(','),
@@ -66,7 +69,11 @@ export function toPsRow(
 /** Docker Compose's table. */
 export function formatPsTable(
   containers: readonly ContainerSummary[],
-  options: { readonly nowMs: number; readonly truncate: boolean },
+  options: {
+    readonly nowMs: number
+    readonly truncate: boolean
+    readonly width?: number | undefined
+  },
 ): string {
   const header = ['NAME', 'IMAGE', 'COMMAND', 'SERVICE', 'CREATED', 'STATUS', 'PORTS']
   const rows = containers.map((container) => {
@@ -75,60 +82,54 @@ export function formatPsTable(
       String(row[field]),
     )
   })
-  return formatTable(header, rows)
+  return formatTable(header, rows, options.width)
 }
 
-function wantedStates(context: CommandContext): readonly string[] {
-  const states = [...context.flags.list('status')]
-  const filter = context.flags.text('filter')
-  if (filter !== undefined) {
-    const [key = '', value] = filter.split('=', 2)
-    if (value === undefined)
-      throw new TsstackError('INVALID_ARGUMENT', 'arguments to --filter should be in form KEY=VAL')
-    if (key !== 'status')
-      throw new TsstackError('INVALID_ARGUMENT', `unknown filter ${key}`, {
-        hint: 'known filters: status',
-      })
-    states.push(value)
-  }
-  for (const state of states) {
-    if (!(STATES as readonly string[]).includes(state)) {
-      throw new TsstackError(
-        'INVALID_ARGUMENT',
-        `unknown status "${state}"${didYouMean(state, STATES)}`,
-        { hint: `known: ${STATES.join(', ')}` },
-      )
-    }
-  }
-  return states
+/** With `--orphans=false`: those of the stack file's services only. */
+async function withoutOrphans(
+  context: CommandContext,
+  containers: readonly ContainerSummary[],
+): Promise<readonly ContainerSummary[]> {
+  const { flags } = context
+  if (!flags.has('orphans') || flags.bool('orphans')) return containers
+  const { services } = (await loadSource(context)).stack
+  return containers.filter(({ service }) => Object.hasOwn(services, service))
+}
+
+async function selected(context: CommandContext): Promise<readonly ContainerSummary[]> {
+  const { flags, positional } = context
+  const filter = parsePsFilters(flags.list('filter'), flags.list('status'))
+  const stack = await resolveStackName(context)
+  const all = flags.bool('all')
+  const found = await selectContainers(await context.client(), stack, positional, {
+    all: all || filter.byState,
+  })
+  const wanted = found
+    .filter(filter.matches)
+    // One-off containers of `run` are shown with -a alone, as Docker Compose does.
+    .filter((container) => !container.oneoff || all)
+  return withoutOrphans(context, wanted)
 }
 
 async function run(context: CommandContext): Promise<number> {
-  const { flags, output, positional } = context
-  const states = wantedStates(context)
-  const stack = await resolveStackName(context)
-  const all = flags.bool('all')
-  const selected = await selectContainers(await context.client(), stack, positional, {
-    all: all || states.length > 0,
-  })
-  const containers = selected
-    .filter((container) => states.length === 0 || states.includes(container.state))
-    // One-off containers of `run` are shown with -a alone, as Docker Compose does.
-    .filter((container) => !container.oneoff || all)
-  if (flags.bool('quiet')) output.write(containers.map((container) => `${container.id}\n`).join(''))
-  else if (flags.bool('services')) {
-    output.write(
-      [...new Set(containers.map((container) => container.service))]
-        .map((service) => `${service}\n`)
-        .join(''),
-    )
-  } else {
-    const options = { nowMs: Date.now(), truncate: !flags.bool('no-trunc') }
-    const rows = containers.map((container) => toPsRow(container, options))
-    output.write(
-      formatRows(flags.text('format') ?? 'table', rows, true) ?? formatPsTable(containers, options),
-    )
+  const { flags, output } = context
+  const containers = await selected(context)
+  if (flags.bool('services')) {
+    const services = new Set(containers.map((container) => container.service))
+    output.write([...services].map((service) => `${service}\n`).join(''))
+    return 0
   }
+  const options = { nowMs: Date.now(), truncate: !flags.bool('no-trunc') }
+  output.write(
+    await renderListing(context, {
+      rows: containers.map((container) => toPsRow(container, options)),
+      jsonLines: true,
+      titles: TITLES,
+      quiet: containers.map(({ id }) => id),
+      table: (width) => formatPsTable(containers, { ...options, width }),
+      setting: 'psFormat',
+    }),
+  )
   return 0
 }
 
@@ -137,7 +138,7 @@ export const command: Command = {
   summary: 'List containers of the stack',
   flags: [
     { name: 'all', short: 'a', kind: 'bool', help: 'Stopped containers too, and those of "run"' },
-    { name: 'quiet', short: 'q', kind: 'bool', help: 'Only IDs' },
+    { ...QUIET_FLAG, help: 'Only IDs' },
     { name: 'services', kind: 'bool', help: 'Only names of services' },
     {
       name: 'status',
@@ -147,22 +148,23 @@ export const command: Command = {
     },
     {
       name: 'filter',
-      kind: 'text',
+      kind: 'list',
       value: 'KEY=VALUE',
-      help: 'Only containers with this property: status=running',
+      help: 'Only containers with this status, health, label or name: status=running',
     },
-    {
-      name: 'format',
-      kind: 'text',
-      value: 'FORMAT',
-      help: 'table, json (an object a line), or a template like "{{.Name}}"',
-    },
+    FORMAT_FLAG,
     { name: 'no-trunc', kind: 'bool', help: 'Do not shorten IDs and commands' },
-    { name: 'orphans', kind: 'bool', help: 'Accepted for Docker Compose', hidden: true },
+    {
+      name: 'orphans',
+      kind: 'bool',
+      help: 'Those of services that the stack file no longer has (default); --orphans=false without',
+    },
   ],
   examples: [
     ['tsstack ps', 'Running containers of the stack in this directory'],
     ['tsstack ps -a --format json', 'All of them, as JSON'],
+    ["tsstack ps --format 'table {{.Name}}\\t{{.Status}}'", 'Two columns'],
+    ['tsstack ps --filter health=unhealthy -q', 'IDs of what is ill'],
   ],
   run,
 }

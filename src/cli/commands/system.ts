@@ -1,19 +1,19 @@
 import type { Flag } from '../args.ts'
 import type { Command, CommandContext } from '../command.ts'
-import { formatRows } from '../format-option.ts'
 import { humanSize } from '../human.ts'
 import { formatUsage, removedLines } from '../image-tables.ts'
+import { FORMAT_FLAG, renderListing } from '../listing.ts'
 import { confirmed, describeSubcommands, runSubcommand, type Subcommand } from '../subcommands.ts'
 
 const FLAGS: readonly Flag[] = [
   { name: 'all', short: 'a', kind: 'bool', help: 'prune: images with a name, too' },
   { name: 'volumes', kind: 'bool', help: 'prune: anonymous volumes, too' },
   { name: 'force', short: 'f', kind: 'bool', help: 'prune: do not ask' },
-  { name: 'format', kind: 'text', value: 'FORMAT', help: 'df: table, json, or a template' },
+  { ...FORMAT_FLAG, help: `df: ${FORMAT_FLAG.help}` },
 ]
 
-async function df({ flags, output, client }: CommandContext): Promise<number> {
-  const usage = await (await client()).diskUsage()
+async function df(context: CommandContext): Promise<number> {
+  const usage = await (await context.client()).diskUsage()
   const rows = usage.map((row) => ({
     Type: row.type,
     TotalCount: String(row.total),
@@ -21,7 +21,14 @@ async function df({ flags, output, client }: CommandContext): Promise<number> {
     Size: humanSize(row.sizeBytes),
     Reclaimable: humanSize(row.reclaimableBytes),
   }))
-  output.write(formatRows(flags.text('format') ?? 'table', rows, true) ?? formatUsage(usage))
+  context.output.write(
+    await renderListing(context, {
+      rows,
+      jsonLines: true,
+      titles: { TotalCount: 'TOTAL' },
+      table: () => formatUsage(usage),
+    }),
+  )
   return 0
 }
 

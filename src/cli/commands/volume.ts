@@ -1,25 +1,18 @@
-import { Transform } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import type { VolumeSummary } from '../../api/types.ts'
-import { TsstackError } from '../../errors.ts'
 import type { Flag } from '../args.ts'
+import { openArchive, refuseTerminal, writeArchive } from '../archive-streams.ts'
 import type { Command, CommandContext } from '../command.ts'
-import { formatRows } from '../format-option.ts'
+import { FORMAT_FLAG, renderListing } from '../listing.ts'
 import { humanSize } from '../human.ts'
 import { confirmed, describeSubcommands, runSubcommand, type Subcommand } from '../subcommands.ts'
 import { formatTable } from '../table.ts'
+import { toVolumeRow, VOLUME_TITLES } from '../volume-row.ts'
 import { pairs, removeEach } from './network.ts'
 
 const SHOWN_NAME = 40
 
 const FLAGS: readonly Flag[] = [
   { name: 'quiet', short: 'q', kind: 'bool', help: 'ls: only names' },
-  {
-    name: 'format',
-    kind: 'text',
-    value: 'FORMAT',
-    help: 'ls: table, json, or a template like "{{.Name}}"',
-  },
+  { ...FORMAT_FLAG, help: `ls: ${FORMAT_FLAG.help}` },
   { name: 'size', kind: 'bool', help: 'ls: with sizes (default); --size=false is quicker' },
   { name: 'all', short: 'a', kind: 'bool', help: 'prune: volumes with a name too' },
   { name: 'force', short: 'f', kind: 'bool', help: 'prune: do not ask; rm: none is no error' },
@@ -27,13 +20,18 @@ const FLAGS: readonly Flag[] = [
   { name: 'label', kind: 'list', value: 'KEY=VALUE', help: 'create: a label' },
 ]
 
-async function list({ flags, output, client }: CommandContext): Promise<number> {
+async function list(context: CommandContext): Promise<number> {
+  const { flags, output, client } = context
   const sizes = !flags.bool('quiet') && (!flags.has('size') || flags.bool('size'))
-  const rows = (await (await client()).volumes(undefined, { sizes })).map(rowOf)
-  if (flags.bool('quiet')) output.write(rows.map(({ Name }) => `${Name}\n`).join(''))
-  else
-    output.write(
-      formatRows(flags.text('format') ?? 'table', rows, true) ??
+  const rows = (await (await client()).volumes(undefined, { sizes })).map(toVolumeRow)
+  output.write(
+    await renderListing(context, {
+      rows,
+      jsonLines: true,
+      titles: VOLUME_TITLES,
+      quiet: rows.map(({ Name }) => Name),
+      setting: 'volumesFormat',
+      table: () =>
         formatTable(
           ['NAME', 'STACK', 'SIZE'],
           rows.map(({ Name, Stack, Size }) => [
@@ -42,41 +40,17 @@ async function list({ flags, output, client }: CommandContext): Promise<number> 
             Size,
           ]),
         ),
-    )
+    }),
+  )
   return 0
-}
-
-function rowOf(
-  volume: VolumeSummary,
-): Readonly<Record<'Name' | 'Stack' | 'Size', string>> & Readonly<Record<string, unknown>> {
-  const { name, stack, driver, mountpoint, createdAt, labels, sizeBytes } = volume
-  return {
-    Name: name,
-    Stack: stack ?? '',
-    Size: sizeBytes === undefined ? 'N/A' : humanSize(sizeBytes),
-    Driver: driver,
-    Mountpoint: mountpoint,
-    CreatedAt: createdAt,
-    Labels: labels,
-  }
 }
 
 async function exportArchive(
   { client }: CommandContext,
   [name = '']: readonly string[],
 ): Promise<number> {
-  if (process.stdout.isTTY)
-    throw new TsstackError('INVALID_ARGUMENT', 'Cannot write an archive to a terminal', {
-      hint: `tsstack volume export ${name} > ${name}.tar`,
-    })
-  // Standard output itself is never closed.
-  const relay = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      if (process.stdout.write(chunk)) done()
-      else process.stdout.once('drain', done)
-    },
-  })
-  await pipeline(await (await client()).exportVolume(name), relay.resume())
+  refuseTerminal(`tsstack volume export ${name}`, `> ${name}.tar`)
+  await writeArchive(await (await client()).exportVolume(name), undefined)
   return 0
 }
 
@@ -84,14 +58,11 @@ async function importArchive(
   { client, output }: CommandContext,
   [name = '']: readonly string[],
 ): Promise<number> {
-  if (process.stdin.isTTY)
-    throw new TsstackError('INVALID_ARGUMENT', 'Cannot read an archive from a terminal', {
-      hint: `tsstack volume import ${name} < ${name}.tar`,
-    })
+  const archive = openArchive(undefined, `tsstack volume import ${name} < ${name}.tar`)
   try {
-    await (await client()).importVolume(name, process.stdin)
+    await (await client()).importVolume(name, archive)
   } finally {
-    process.stdin.destroy()
+    archive.destroy()
   }
   output.line(name)
   return 0

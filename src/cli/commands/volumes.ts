@@ -1,38 +1,54 @@
+import type { VolumeSummary } from '../../api/types.ts'
 import type { Command } from '../command.ts'
-import { formatRows } from '../format-option.ts'
+import { FORMAT_FLAG, QUIET_FLAG, renderListing } from '../listing.ts'
+import { checkServices } from '../select-containers.ts'
 import { resolveStackName } from '../stack-name.ts'
+import { loadSource } from '../stack-source.ts'
 import { formatTable } from '../table.ts'
+import { toVolumeRow, VOLUME_TITLES } from '../volume-row.ts'
+import type { CommandContext } from '../command.ts'
+
+/** The volumes of the stack; of those that these services mount only, when there are any. */
+async function volumesOf(context: CommandContext): Promise<readonly VolumeSummary[]> {
+  const { positional } = context
+  const client = await context.client()
+  if (positional.length === 0) return client.volumes(await resolveStackName(context))
+  const { stack } = await loadSource(context)
+  checkServices(positional, Object.keys(stack.services))
+  const mounted = positional.flatMap((service) =>
+    (stack.services[service]?.volumes ?? [])
+      .filter(({ type }) => type === 'volume')
+      .map(({ source = '' }) => stack.volumes[source]?.name ?? source),
+  )
+  const volumes = await client.volumes()
+  return volumes.filter(({ name }) => mounted.includes(name))
+}
 
 export const command: Command = {
-  usage: '[OPTIONS]',
-  summary: 'List the volumes of a stack',
-  flags: [
-    { name: 'quiet', short: 'q', kind: 'bool', help: 'Only names' },
-    {
-      name: 'format',
-      kind: 'text',
-      value: 'FORMAT',
-      help: 'table, json, or a template like "{{.Name}}"',
-    },
+  usage: '[OPTIONS] [SERVICE...]',
+  summary: 'List the volumes of a stack, or of some of its services',
+  flags: [QUIET_FLAG, FORMAT_FLAG],
+  examples: [
+    ['tsstack volumes -q', 'Their names, for a script'],
+    ['tsstack volumes db', 'Those that "db" mounts'],
   ],
-  examples: [['tsstack volumes -q', 'Their names, for a script']],
-  arguments: { min: 0, max: 0 },
   async run(context) {
-    const { flags, output } = context
-    const stack = await resolveStackName(context)
-    const volumes = await (await context.client()).volumes(stack)
-    const rows = volumes
-      .map(({ name }) => ({ Driver: 'local', Name: name }))
+    const rows = (await volumesOf(context))
+      .map(toVolumeRow)
       .toSorted((a, b) => (a.Name < b.Name ? -1 : 1))
-    if (flags.bool('quiet')) output.write(rows.map(({ Name }) => `${Name}\n`).join(''))
-    else {
-      const table = (): string =>
-        formatTable(
-          ['DRIVER', 'VOLUME NAME'],
-          rows.map(({ Driver, Name }) => [Driver, Name]),
-        )
-      output.write(formatRows(flags.text('format') ?? 'table', rows, true) ?? table())
-    }
+    context.output.write(
+      await renderListing(context, {
+        rows,
+        jsonLines: true,
+        titles: VOLUME_TITLES,
+        quiet: rows.map(({ Name }) => Name),
+        table: () =>
+          formatTable(
+            ['DRIVER', 'VOLUME NAME'],
+            rows.map(({ Driver, Name }) => [Driver, Name]),
+          ),
+      }),
+    )
     return 0
   },
 }
