@@ -145,10 +145,9 @@ const SERVICE: Readonly<Record<string, Support>> = {
   labels: DONE,
   links: DONE,
   logging: DONE,
-  'logging.driver': refused(
-    'logs are kept in rotating JSON files',
-    'Use json-file or local; `tsstack logs` reads them',
-    other('json-file', 'local'),
+  'logging.driver': noted(
+    'json-file, local and none are carried out; with all others the log is kept here, and `tsstack logs` reads it',
+    other('json-file', 'local', 'none'),
   ),
   'logging.options': done('max-size and max-file'),
   mac_address: done('of the network that is connected first'),

@@ -279,6 +279,8 @@ function labelsOf(input: ConversionInput): Record<string, string> {
 }
 
 function loggingOf(service: Service): ContainerConfig['logging'] {
+  // Each write drops what was written before it.
+  if (service.logging?.driver === 'none') return { maxBytes: 1, maxFiles: 1 }
   const options = service.logging?.options ?? {}
   const size = options['max-size']
   const files = options['max-file']

@@ -16,9 +16,7 @@ import {
 import { commandLine, type CommandLine } from './command-line.ts'
 
 /** What is different, and why (docs/compose-support.md). */
-const DIFFERENT: Readonly<Record<string, string>> = {
-  TestLoggingDriver: 'logging drivers other than files are refused',
-}
+const DIFFERENT: Readonly<Record<string, string>> = {}
 
 /** What the scenarios' own code writes into Docker's config.json, which their data leaves out. */
 const DOCKER_CONFIG: Readonly<Record<string, object>> = {
@@ -60,7 +58,10 @@ async function play(scenario: Scenario): Promise<void> {
   const cli = prefixed(commandLine(daemon, directory), global)
   const config = path.join(directory, '.docker')
   mkdirSync(config)
-  writeFileSync(path.join(config, 'config.json'), JSON.stringify(DOCKER_CONFIG[scenario.test] ?? {}))
+  writeFileSync(
+    path.join(config, 'config.json'),
+    JSON.stringify(DOCKER_CONFIG[scenario.test] ?? {}),
+  )
   const common = { ...variables(scenario.env, place), DOCKER_CONFIG: config }
   await cli.run('down --volumes --remove-orphans --timeout 0', { env: common })
   try {

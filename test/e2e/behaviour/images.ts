@@ -7,7 +7,9 @@ import type { CommandLine } from '../command-line.ts'
 
 /** A static busybox stands for Alpine, bash and the like. */
 export const BUSYBOX = '/bin/busybox'
-const SMALL = ['alpine', 'busybox', 'bash', 'fluent/fluent-bit:3.1.7-debug']
+const SMALL = ['alpine', 'busybox', 'bash']
+/** What collects logs in the scenarios: there it only has to run. */
+const COLLECTOR = ['fluent/fluent-bit:3.1.7-debug']
 
 /** Loads all of them into the store. Needs busybox-static, nginx-light and curl. */
 export async function loadImages(cli: CommandLine, directory: string): Promise<void> {
@@ -15,6 +17,10 @@ export async function loadImages(cli: CommandLine, directory: string): Promise<v
   await makeBusyboxTree(small)
   const command = ['/bin/sh']
   await load(cli, { tree: small, names: SMALL, command, directory })
+  const collector = path.join(directory, 'collector')
+  cpSync(small, collector, { recursive: true, verbatimSymlinks: true })
+  const idle = ['/bin/sleep', 'infinity']
+  await load(cli, { tree: collector, names: COLLECTOR, command: idle, directory })
   const nginx = path.join(directory, 'nginx')
   cpSync(small, nginx, { recursive: true, verbatimSymlinks: true })
   await addNginx(nginx)
