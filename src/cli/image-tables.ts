@@ -6,7 +6,7 @@ import type {
   UsageRow,
 } from '../api/image-types.ts'
 import { ellipsis, humanDuration, humanSize } from './human.ts'
-import { splitReference } from './commands/images.ts'
+import { splitReference } from './image-reference.ts'
 import { formatTable } from './table.ts'
 
 const SHORT_ID = 12

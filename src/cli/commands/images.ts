@@ -1,6 +1,7 @@
 import type { ContainerSummary, ImageSummary } from '../../api/types.ts'
 import type { Command } from '../command.ts'
 import { humanDuration, humanSize } from '../human.ts'
+import { splitReference } from '../image-reference.ts'
 import { IMAGE_TITLES } from '../image-tables.ts'
 import { FORMAT_FLAG, QUIET_FLAG, renderListing } from '../listing.ts'
 import { selectContainers } from '../select-containers.ts'
@@ -21,17 +22,6 @@ interface ImageRow extends Readonly<Record<string, unknown>> {
 
 function platform(): string {
   return process.arch === 'arm64' ? 'linux/arm64' : 'linux/amd64'
-}
-
-/** `repository:tag`; the transport of tsstack's own references (`host:sh`) is part of the repository. Pure. */
-export function splitReference(reference: string): readonly [repository: string, tag: string] {
-  if (/^(?:host|dir|oci|oci-archive|docker-archive):/.test(reference)) return [reference, '']
-  const at = reference.indexOf('@')
-  const name = at === -1 ? reference : reference.slice(0, at)
-  const colon = name.lastIndexOf(':')
-  return colon > name.lastIndexOf('/')
-    ? [name.slice(0, colon), name.slice(colon + 1)]
-    : [name, 'latest']
 }
 
 /** One row a container. Pure. */
