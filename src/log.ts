@@ -5,10 +5,18 @@ export type LogFields = Readonly<Record<string, unknown>>
 
 const ORDER: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
 let threshold: LogLevel = 'info'
+let output = (line: string): void => {
+  process.stderr.write(line)
+}
 
 /** Lines below this level are dropped. Default: `info`. */
 export function setLogLevel(level: LogLevel): void {
   threshold = level
+}
+
+/** Where lines go, each with its end. Default: standard error. */
+export function setLogOutput(write: (line: string) => void): void {
+  output = write
 }
 
 function write(level: LogLevel, event: string, fields: LogFields): void {
@@ -19,9 +27,7 @@ function write(level: LogLevel, event: string, fields: LogFields): void {
       value instanceof Error ? value.message : value,
     ]),
   )
-  process.stderr.write(
-    `${JSON.stringify({ time: new Date().toISOString(), level, event, ...plain })}\n`,
-  )
+  output(`${JSON.stringify({ time: new Date().toISOString(), level, event, ...plain })}\n`)
 }
 
 /** The event is constant text (`container exited`); what varies goes into the fields. */

@@ -62,6 +62,8 @@ export interface Version {
   readonly arch: string
   readonly pid: number
   readonly stateDir: string
+  /** When this daemon began, by which one that was renewed in place differs from the one before. */
+  readonly startedAt: string
 }
 
 export interface DoctorCheck {

@@ -28,6 +28,7 @@ import type {
   VolumeSummary,
 } from '../api/types.ts'
 import { imageCalls, type ImageClient } from './image-client.ts'
+import { resumeStream } from './resume-stream.ts'
 import { revisionCalls, type RevisionClient } from './revision-client.ts'
 import { createSession } from './session.ts'
 import type { Session } from './session.ts'
@@ -192,8 +193,7 @@ export function createClient(options: ClientOptions): Client {
     up: (stack, request, signal) => progress(stackPath(stack, 'up'), request, signal),
     down: (stack, request, signal) => progress(stackPath(stack, 'down'), request, signal),
     lifecycle: (stack, request, signal) => progress(stackPath(stack, 'lifecycle'), request, signal),
-    logs: (stack, query, signal) =>
-      stream({ method: 'GET', path: withQuery(stackPath(stack, 'logs'), { ...query }), signal }),
+    ...followedCalls(calls),
     run: async (stack, request) => (await post(stackPath(stack, 'run'), request)) as { id: string },
     containers: async (query) =>
       (await get('/v1/containers', query)) as readonly ContainerSummary[],
@@ -219,12 +219,37 @@ export function createClient(options: ClientOptions): Client {
     attach: (id) => session({ method: 'POST', path: containerPath(id, 'attach') }),
     stats: (query, signal) =>
       stream({ method: 'GET', path: withQuery('/v1/stats', query), signal }),
-    events: (query, signal) =>
-      stream({ method: 'GET', path: withQuery('/v1/events', query), signal }),
     images: async () => (await get('/v1/images')) as readonly ImageSummary[],
     ...imageCalls({ get, post, progress, transport }),
     ...revisionCalls({ get, progress }),
     ...resourceCalls(calls),
+  }
+}
+
+/** What goes on with the next daemon when it is followed. */
+function followedCalls({ stream }: Pick<Calls, 'stream'>): Pick<Client, 'logs' | 'events'> {
+  return {
+    logs: (stack, query, signal) => {
+      const open = (since?: string): AsyncGenerator<readonly LogLine[], void> => {
+        const { tail, ...rest } = query
+        const asked = since === undefined ? query : { ...rest, since }
+        return stream({
+          method: 'GET',
+          path: withQuery(stackPath(stack, 'logs'), { ...asked }),
+          signal,
+        })
+      }
+      if (query.follow !== true) return open()
+      return resumeStream({ open, sourceOf: ({ container }) => container, signal })
+    },
+    events: (query, signal) => {
+      const open = (since?: string): AsyncGenerator<readonly EngineEvent[], void> => {
+        const asked = since === undefined ? query : { ...query, since }
+        return stream({ method: 'GET', path: withQuery('/v1/events', asked), signal })
+      }
+      if (query.follow !== true) return open()
+      return resumeStream({ open, sourceOf: () => '', signal })
+    },
   }
 }
 

@@ -22,10 +22,10 @@ const LOG_TAIL_LINES = 12
 const LOG_TAIL_BYTES = 8192
 
 /** What a daemon needs of the environment; the rest may hold secrets of the user and stays out of a long-lived process. */
-const PASSED_ON = /^(?:PATH|HOME|TMPDIR|TZ|LANG|LC_.*|(?:https?|no|all)_proxy|TSSTACK_.*)$/i
+const PASSED_ON = /^(?:PATH|HOME|TMPDIR|TZ|LANG|LC_.*|(?:https?|no|all)_proxy|OTEL_.*|TSSTACK_.*)$/i
 
 /** Small over quick: a daemon lives long, and what it does is bound by the kernel (a third less memory, docs/benchmarks.md). */
-const NODE_FLAGS = [
+export const NODE_FLAGS = [
   '--disable-warning=ExperimentalWarning', // node:sqlite
   '--max-semi-space-size=1',
   '--optimize-for-size',
@@ -36,6 +36,12 @@ export function daemonEntry(): string {
   const running = process.argv[1] ?? ''
   if (basename(running) === 'cli.cjs') return join(dirname(running), 'daemon.mjs')
   return join(import.meta.dirname, '..', 'daemon', 'main.ts')
+}
+
+/** The program `tsstack` of this installation, which finds Node and what it runs by itself. */
+export function cliProgram(): string {
+  // .cache/bundle/cli.cjs, or src/cli/main.ts
+  return join(dirname(process.argv[1] ?? ''), '..', '..', 'tsstack')
 }
 
 /** Whether somebody accepts connections on the socket. @throws {PERMISSION_DENIED} */
@@ -134,7 +140,7 @@ export async function startDaemon(env: NodeJS.ProcessEnv): Promise<boolean> {
       detached: true,
       cwd: '/',
       stdio: ['ignore', logFd, logFd],
-      env: passedOn,
+      env: { ...passedOn, TSSTACK_LOG_FILE: paths.logFile },
     })
     child.on('error', (error) => {
       exited = error.message

@@ -4,7 +4,7 @@
  *   <state dir>  state.db  images/  snapshots/  volumes/  containers/  daemon.log     survives a reboot
  *   <run dir>    tsstack.sock  daemon.lock                                            does not have to
  */
-import { chmodSync, chownSync, mkdirSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { openCgroupDriver } from '../engine/cgroup/open-cgroup-driver.ts'
 import { openImageStore } from '../engine/images/image-store.ts'
@@ -27,22 +27,34 @@ import { createVolumeMounts } from '../reconciler/volume-mounts.ts'
 import { openStateStore } from '../state/state-store.ts'
 import { openVolumeStore } from '../volumes/volume-store.ts'
 import { log, setLogLevel } from '../log.ts'
+import { openDaemonLog } from './daemon-log.ts'
+import { openListener } from './listener.ts'
+import { TRIAL } from './renewal.ts'
+import { countRequests } from './requests-in-flight.ts'
+import { notifyServiceManager } from './service-manager.ts'
 import { readSettings, type Settings } from './settings.ts'
+import { withSettingsFile } from './settings-file.ts'
 import { createServer } from './server.ts'
+import { obeySignals } from './signals.ts'
 
 /** Not while the first clients wait. */
 const PRUNE_DELAY_MS = 30_000
 
+if (process.argv.includes(TRIAL)) process.exit(0)
 forbidDumping() // before anything else: see kernel/process.ts
 process.umask(0o077)
 
-await serve(readSettings(process.env))
+await serve(readSettings(withSettingsFile(process.env)))
 
 async function serve(settings: Settings): Promise<void> {
-  const { stateDir, runDir, socket, socketGroup } = settings
+  const { stateDir, runDir, socket } = settings
   setLogLevel(settings.logLevel)
   mkdirSync(runDir, { recursive: true, mode: 0o755 })
   mkdirSync(stateDir, { recursive: true, mode: 0o711 })
+  const daemonLog =
+    settings.logFile === undefined
+      ? undefined
+      : openDaemonLog(settings.logFile, settings.logMaxBytes)
   if (
     !lockFile(path.join(runDir, 'daemon.lock')) ||
     !lockFile(path.join(stateDir, 'daemon.lock'))
@@ -50,28 +62,22 @@ async function serve(settings: Settings): Promise<void> {
     log.info('another daemon is running')
     return
   }
+  const listener = openListener(socket, process.env)
   const context = buildContext(settings)
   await adoptContainers(context)
-  const server = createServer(context, stateDir)
-  rmSync(socket, { force: true })
-  await server.listen({ path: socket })
-  if (socketGroup !== undefined) chownSync(socket, 0, socketGroup)
-  chmodSync(socket, socketGroup === undefined ? 0o600 : 0o660)
+  const leaving = new AbortController()
+  const app = createServer(context, { stateDir, leaving: leaving.signal })
+  await app.ready()
+  const requests = countRequests(app.server)
+  listener.allow(settings.socketGroup)
+  await listener.serve(app.server)
   setImmediate(prepareFirstStart)
   setTimeout(() => {
     pruneImages(context)
   }, PRUNE_DELAY_MS).unref()
   log.info('daemon is ready', { socket, pid: process.pid })
-  const leave = (): void => {
-    rmSync(socket, { force: true })
-    context.networks.close()
-    context.state.close()
-    log.info('daemon leaves, containers go on')
-    process.exit(0)
-  }
-  process.on('SIGTERM', leave)
-  process.on('SIGINT', leave)
-  process.on('SIGHUP', () => undefined)
+  notifyServiceManager('ready', 'Ready')
+  obeySignals({ context, listener, requests, leaving, daemonLog })
 }
 
 function buildContext({ stateDir, storageDriver, cgroupParent }: Settings): Context {

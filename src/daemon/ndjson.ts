@@ -7,9 +7,24 @@ import { toTsstackError } from '../errors.ts'
 export interface LineSink {
   /** Resolves when there is room for more. */
   readonly write: (items: readonly unknown[]) => Promise<void>
-  /** Raised when the client has gone. */
+  /** Raised when the client has gone, or the daemon leaves. */
   readonly signal: AbortSignal
 }
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Raised when the daemon is about to leave, or to be renewed. */
+    leaving: AbortSignal
+  }
+}
+
+export interface StreamOptions {
+  /** It has no end of its own: the client goes on with the next daemon when this one leaves. */
+  readonly follows?: boolean
+}
+
+/** For the rest of what a client has not read when the daemon leaves. */
+const LAST_READ_MS = 1000
 
 /**
  * Answers with what `produce` writes. A failure becomes the last line: the status was sent long before.
@@ -17,6 +32,7 @@ export interface LineSink {
 export async function streamLines(
   reply: FastifyReply,
   produce: (sink: LineSink) => Promise<void>,
+  { follows = false }: StreamOptions = {},
 ): Promise<void> {
   reply.hijack()
   const stream: Writable = reply.raw
@@ -29,19 +45,22 @@ export async function streamLines(
   })
   reply.raw.writeHead(200, { ...headersOf(reply), 'content-type': 'application/x-ndjson' })
   reply.raw.flushHeaders()
+  const { leaving } = reply.server
+  const signal = follows ? AbortSignal.any([gone.signal, leaving]) : gone.signal
   const write = async (items: readonly unknown[]): Promise<void> => {
-    if (items.length === 0 || gone.signal.aborted) return
+    if (items.length === 0 || signal.aborted) return
     const text = items.map((item) => `${JSON.stringify(item)}\n`).join('')
     if (!stream.write(text))
-      await Promise.race([once(stream, 'drain'), once(gone.signal, 'abort')]).catch(() => undefined)
+      await Promise.race([once(stream, 'drain'), once(signal, 'abort')]).catch(() => undefined)
   }
   try {
-    await produce({ write, signal: gone.signal })
+    await produce({ write, signal })
   } catch (error) {
     if (!gone.signal.aborted)
       await write([{ type: 'error', error: toTsstackError(error).toBody() }])
   }
   stream.end()
+  if (leaving.aborted) setTimeout(() => stream.destroy(), LAST_READ_MS).unref()
 }
 
 function headersOf(reply: FastifyReply): Record<string, string> {

@@ -17,8 +17,17 @@ import { acceptSessions } from './sessions.ts'
 /** A stack of thousands of services with its configs and secrets. */
 const MAX_BODY_BYTES = 64 << 20
 
-export function createServer(context: Context, stateDir: string): FastifyInstance {
+export interface ServerOptions {
+  readonly stateDir: string
+  readonly leaving: AbortSignal
+}
+
+export function createServer(
+  context: Context,
+  { stateDir, leaving }: ServerOptions,
+): FastifyInstance {
   const app = Fastify({ logger: false, bodyLimit: MAX_BODY_BYTES, forceCloseConnections: true })
+  app.decorate('leaving', leaving)
   app.addHook('onRequest', (_request, reply, done) => {
     reply.header(VERSION_HEADER, versionHeader())
     done()

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
+import { parseBytes } from '../spec/bytes.ts'
 import type { LogLevel } from '../log.ts'
 import { TsstackError } from '../errors.ts'
 
-/** What the environment says about the daemon. */
+/** What the environment, and the settings file behind it (settings-file.ts), say about the daemon. */
 export interface Settings {
   /** `TSSTACK_STATE_DIR`. Default: `/var/lib/tsstack`. */
   readonly stateDir: string
@@ -17,6 +18,10 @@ export interface Settings {
   readonly cgroupParent: string
   /** `TSSTACK_LOG_LEVEL`: `debug`, `info`, `warn` or `error`. Default: `info`. */
   readonly logLevel: LogLevel
+  /** `TSSTACK_LOG_FILE`: where its own lines go. Default: standard error. A client that starts a daemon sets it. */
+  readonly logFile: string | undefined
+  /** `TSSTACK_LOG_MAX_SIZE`: at which size a new log file is begun; three older ones are kept. Default: 10m. */
+  readonly logMaxBytes: number
   /** `TSSTACK_STORAGE_DRIVER`: `overlay` or `vfs`. Default: `overlay`. */
   readonly storageDriver: 'overlay' | 'vfs'
 }
@@ -49,8 +54,19 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     socketGroup: group === undefined || group === '' ? undefined : groupId(group),
     cgroupParent: value('TSSTACK_CGROUP_PARENT', 'tsstack'),
     logLevel: logLevel(value('TSSTACK_LOG_LEVEL', 'info')),
+    logFile: absolutePath(environment['TSSTACK_LOG_FILE']),
+    logMaxBytes: parseBytes(value('TSSTACK_LOG_MAX_SIZE', '10m')),
     storageDriver,
   }
+}
+
+function absolutePath(file: string | undefined): string | undefined {
+  if (file === undefined || file === '') return undefined
+  if (path.isAbsolute(file)) return file
+  throw new TsstackError(
+    'INVALID_ARGUMENT',
+    `Cannot use TSSTACK_LOG_FILE="${file}": expected an absolute path`,
+  )
 }
 
 function groupId(name: string): number {

@@ -164,6 +164,7 @@ export function findKeeper({ pid, startTime }: KeeperIdentity): FoundKeeper | un
     close() {
       sendSignal(pidfd, SIGKILL)
       closeSync(pidfd)
+      reap(pid, { block: true }) // ours, where the last daemon was this process
     },
   }
 }

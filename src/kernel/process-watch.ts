@@ -37,26 +37,28 @@ export function watchChild(pid: number): WatchedProcess {
 }
 
 /**
- * Follows a process that another daemon started.
+ * Follows a process that another daemon started. Where that was this process, before it became another program, the
+ * process is still a child, and reaped when it ends.
  * @returns undefined when the pid is gone or is another process by now
  */
 export function adoptProcess(pid: number, startTime: number): WatchedProcess | undefined {
   const pidfd = trySyscall('pidfd_open', pid, 0)
   if (pidfd < 0) return undefined
   // The descriptor first: from now on the pid can't become another's unseen.
-  if (processStartTime(pid) === startTime) return watch(pid, pidfd, awaitExitInfo)
+  if (processStartTime(pid) === startTime)
+    return watch(pid, pidfd, async () => reap(pid) ?? awaitExitInfo(pidfd))
   closeSync(pidfd)
   return undefined
 }
 
-type ExitReader = (pidfd: number) => Promise<ExitStatus | undefined>
+type ExitReader = () => Promise<ExitStatus | undefined>
 
 function watch(pid: number, pidfd: number, onExit: ExitReader): WatchedProcess {
   let ended = false
   const readExit = async (): Promise<ExitStatus | undefined> => {
     await new Promise((resolve) => setImmediate(resolve)) // until the watch has let go of the descriptor
     try {
-      return await onExit(pidfd)
+      return await onExit()
     } finally {
       closeSync(pidfd)
     }

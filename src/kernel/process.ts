@@ -1,5 +1,5 @@
 /** Processes: waiting, signalling, telling one from a later one with the same pid. */
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { Prctl, WAIT_ALL, WNOHANG } from './constants.ts'
 import { syscall, trySyscall } from './libc.ts'
 
@@ -64,4 +64,16 @@ export function processStartTime(pid: number): number | undefined {
   } catch {
     return undefined
   }
+}
+
+/** The children of a process, ended ones included, as long as nobody has reaped them (man 5 proc). */
+export function childrenOf(pid: number): number[] {
+  return readdirSync(`/proc/${pid}/task`).flatMap((thread) => {
+    try {
+      const text = readFileSync(`/proc/${pid}/task/${thread}/children`, 'latin1').trim()
+      return text === '' ? [] : text.split(' ').map(Number)
+    } catch {
+      return [] // the thread has just ended
+    }
+  })
 }

@@ -5,7 +5,8 @@
 import { closeSync, readdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { openPipeIo, openTtyIo, prepareFifos, type ContainerIo } from '../engine/container-io.ts'
-import { adoptProcess, exitInfo } from '../kernel/process-watch.ts'
+import { childrenOf, reap, type ExitStatus } from '../kernel/process.ts'
+import { adoptProcess, exitInfo, watchChild } from '../kernel/process-watch.ts'
 import { log } from '../log.ts'
 import { recordExit, scheduleRestart, UNKNOWN_EXIT_CODE } from './container-exit.ts'
 import { monitorHealth } from './container-health.ts'
@@ -31,6 +32,7 @@ export async function adoptContainers(context: Context): Promise<void> {
   await sweepCgroups(context)
   for (const record of ended) finishRun(context, record, recovered)
   recovered.close()
+  reapOthers(context)
   await sweepFiles(context)
   context.networks.sweep()
   void resumeStarts(context)
@@ -87,13 +89,25 @@ function finishRun(
 ): void {
   reopenIo(context, record, recovered).close()
   const pidfd = recovered.take(record.id, 'pidfd')
-  const status = pidfd === undefined ? undefined : exitInfo(pidfd)
+  const status = statusOf(record, pidfd)
   if (pidfd !== undefined) closeSync(pidfd)
   recordExit(context, record.id, {
     exitCode: status?.exitCode ?? record.exitCode ?? UNKNOWN_EXIT_CODE,
     oomKilled: false,
     launch: launchContainer,
   })
+}
+
+/** A daemon that was renewed in place reaps its own children; for others the pidfd knows. */
+function statusOf({ pid }: ContainerRecord, pidfd: number | undefined): ExitStatus | undefined {
+  const reaped = pid === undefined ? undefined : reap(pid)
+  return reaped ?? (pidfd === undefined ? undefined : exitInfo(pidfd))
+}
+
+/** Sessions and probes of the daemon that this one has replaced in place: nobody else would reap them. */
+function reapOthers(context: Context): void {
+  const adopted = new Set([...context.live.values()].map(({ process }) => process.pid))
+  for (const pid of childrenOf(process.pid)) if (!adopted.has(pid)) watchChild(pid)
 }
 
 /** Processes in a cgroup of ours that no running container explains: a start that was cut short. */

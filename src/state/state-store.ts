@@ -39,12 +39,19 @@ export interface Archive<T> {
   last(prefix: string): T | undefined
 }
 
+export interface StoredEvent {
+  readonly number: number
+  readonly body: string
+}
+
 export interface StateStore {
   collection<T>(kind: string): Collection<T>
   archive<T>(kind: string): Archive<T>
   appendEvent(body: string): void
-  /** The newest events, oldest first. */
-  events(): string[]
+  /** The number of the last event; 0 before the first. */
+  lastEvent(): number
+  /** Events that are still kept, from a number on, oldest first. */
+  eventsFrom(number: number, count: number): StoredEvent[]
   close(): void
 }
 
@@ -78,6 +85,7 @@ class SqliteStore implements StateStore {
   readonly #put: StatementSync
   readonly #delete: StatementSync
   readonly #appendEvent: StatementSync
+  readonly #eventsFrom: StatementSync
   readonly #trimEvents: StatementSync
   #eventCount: number
 
@@ -86,6 +94,9 @@ class SqliteStore implements StateStore {
     this.#put = database.prepare('INSERT OR REPLACE INTO document VALUES (?, ?, ?)')
     this.#delete = database.prepare('DELETE FROM document WHERE kind = ? AND key = ?')
     this.#appendEvent = database.prepare('INSERT INTO event (body) VALUES (?)')
+    this.#eventsFrom = database.prepare(
+      'SELECT sequence, body FROM event WHERE sequence >= ? ORDER BY sequence LIMIT ?',
+    )
     this.#trimEvents = database.prepare(
       'DELETE FROM event WHERE sequence <= (SELECT max(sequence) FROM event) - ?',
     )
@@ -153,9 +164,16 @@ class SqliteStore implements StateStore {
     this.#eventCount = MAX_EVENTS
   }
 
-  events(): string[] {
-    const rows = this.#database.prepare('SELECT body FROM event ORDER BY sequence').all()
-    return rows.map((row) => row['body'] as string)
+  lastEvent(): number {
+    const row = this.#database.prepare('SELECT max(sequence) AS last FROM event').get()
+    return Number(row?.['last'] ?? 0)
+  }
+
+  eventsFrom(number: number, count: number): StoredEvent[] {
+    return this.#eventsFrom.all(number, count).map((row) => ({
+      number: row['sequence'] as number,
+      body: row['body'] as string,
+    }))
   }
 
   close(): void {

@@ -11,6 +11,7 @@ import { eventsQuery, statsQuery } from '../request-schemas.ts'
 import { parseBody } from '../validate.ts'
 
 const STATS_PERIOD_MS = 1000
+const STARTED_AT = new Date().toISOString()
 
 export function engineRoutes(app: FastifyInstance, context: Context, stateDir: string): void {
   app.get('/v1/version', (): Version => ({
@@ -21,15 +22,20 @@ export function engineRoutes(app: FastifyInstance, context: Context, stateDir: s
     arch: process.arch,
     pid: process.pid,
     stateDir,
+    startedAt: STARTED_AT,
   }))
   app.get('/v1/doctor', () => examineHost(context))
   app.get('/v1/events', async (request, reply) => {
     const query = parseBody(eventsQuery, request.query)
-    await streamLines(reply, (sink) => streamEvents(context, query, sink))
+    const follows = query.follow ?? false
+    await streamLines(reply, (sink) => streamEvents(context, query, sink), { follows })
   })
   app.get('/v1/stats', async (request, reply) => {
     const { stack, stream } = parseBody(statsQuery, request.query)
-    await streamLines(reply, (sink) => streamStats(context, { stack, once: stream !== true }, sink))
+    const once = stream !== true
+    await streamLines(reply, (sink) => streamStats(context, { stack, once }, sink), {
+      follows: !once,
+    })
   })
   app.get('/v1/images', (): ImageSummary[] =>
     context.images.list().map(({ reference, image }) => ({
@@ -54,20 +60,9 @@ async function streamEvents(
   sink: LineSink,
 ): Promise<void> {
   const isWanted = (event: EngineEvent): boolean => stack === undefined || event.stack === stack
-  if (since !== undefined)
-    await sink.write(
-      context.events.history().filter((event) => isWanted(event) && event.time >= since),
-    )
-  if (follow !== true) return
-  await new Promise<void>((resolve) => {
-    const unsubscribe = context.events.subscribe((event) => {
-      if (isWanted(event)) void sink.write([event])
-    })
-    sink.signal.addEventListener('abort', () => {
-      unsubscribe()
-      resolve()
-    })
-  })
+  const followed = follow === true ? sink.signal : undefined
+  for await (const batch of context.events.read({ since, follow: followed }))
+    await sink.write(batch.filter((event) => isWanted(event)))
 }
 
 async function streamStats(

@@ -36,13 +36,14 @@ export async function streamLogs(
     ...(since === undefined ? {} : { since: toTime(since) }),
     ...(until === undefined ? {} : { until: toTime(until) }),
   }
-  await streamLines(reply, async (sink) => {
+  const produce = async (sink: LineSink): Promise<void> => {
     const readers = records.map((record) =>
       pump(context, record, { options, follow: follow ?? false, sink }),
     )
     if (follow === true) await followNew(context, { stack, isWanted, sink })
     await Promise.all(readers)
-  })
+  }
+  await streamLines(reply, produce, { follows: follow ?? false })
 }
 
 /** A Go duration back from now, or a time, as the log's own form of time. @throws {INVALID_ARGUMENT} */
