@@ -247,7 +247,7 @@ function followedCalls({ stream }: Pick<Calls, 'stream'>): Pick<Client, 'logs' |
         const asked = since === undefined ? query : { ...query, since }
         return stream({ method: 'GET', path: withQuery('/v1/events', asked), signal })
       }
-      if (query.follow !== true) return open()
+      if (!query.follow) return open()
       return resumeStream({ open, sourceOf: () => '', signal })
     },
   }

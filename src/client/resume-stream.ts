@@ -22,22 +22,33 @@ export async function* resumeStream<T extends { readonly time: string }>(
   stream: FollowedStream<T>,
 ): AsyncGenerator<readonly T[], void> {
   const position = new Position<T>(stream.sourceOf)
-  let deadline = Infinity // the first time there is nothing to wait for
+  let deadline: number | undefined
   for (;;) {
     try {
-      for await (const batch of stream.open(position.since())) {
-        deadline = Infinity
-        const fresh = batch.filter((item) => position.advance(item))
-        if (fresh.length > 0) yield fresh
+      for await (const batch of newItems(stream, position)) {
+        deadline = undefined
+        yield batch
       }
     } catch (error) {
       const isGone = error instanceof TsstackError && error.code === 'UNAVAILABLE'
-      if (!isGone || !position.hasBegun || Date.now() > deadline) throw error
-      if (deadline === Infinity) deadline = Date.now() + NEXT_DAEMON_MS
+      // The first time there is no next daemon to wait for.
+      if (!isGone || !position.hasBegun || Date.now() > (deadline ?? Infinity)) throw error
+      deadline ??= Date.now() + NEXT_DAEMON_MS
     }
     if (stream.signal?.aborted === true) return
     position.rewind()
     await delay(RETRY_MS)
+  }
+}
+
+/** What one daemon sends, without what has been given before. */
+async function* newItems<T extends { readonly time: string }>(
+  { open }: FollowedStream<T>,
+  position: Position<T>,
+): AsyncGenerator<readonly T[], void> {
+  for await (const batch of open(position.since())) {
+    const fresh = batch.filter((item) => position.advance(item))
+    if (fresh.length > 0) yield fresh
   }
 }
 

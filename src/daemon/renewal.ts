@@ -57,8 +57,7 @@ export async function settleRequests(requests: Settling): Promise<number> {
   return left
 }
 
-/** Does not return. */
-export function becomeAnew(environment: Readonly<Record<string, string>>): never {
-  const words = programOf()
-  return process.execve?.(process.execPath, words, environment) as never
+/** Does not return. Descriptors that are not close-on-exec go on to the program. */
+export function becomeAnew(environment: Readonly<Record<string, string>>): void {
+  process.execve?.(process.execPath, programOf(), environment)
 }

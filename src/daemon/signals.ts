@@ -34,9 +34,13 @@ export function obeySignals(daemon: RunningDaemon): void {
   process.on('SIGHUP', () => {
     reload(daemon)
   })
+  let isRenewing = false
   process.on('SIGUSR2', () => {
+    if (isRenewing) return
+    isRenewing = true
     renew(daemon).catch((error: unknown) => {
       log.error('daemon was not renewed', { error })
+      isRenewing = false
     })
   })
 }
@@ -72,9 +76,7 @@ function reload({ listener, daemonLog }: RunningDaemon): void {
 
 async function renew(daemon: RunningDaemon): Promise<void> {
   const { context, listener, requests, leaving } = daemon
-  if (leaving.signal.aborted) return
   await tryProgram(process.env)
-  if (leaving.signal.aborted) return // asked for twice
   notifyServiceManager('reloading', 'Renewing the daemon')
   leaving.abort()
   const cut = await settleRequests(requests)

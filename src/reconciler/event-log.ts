@@ -86,12 +86,13 @@ async function* followEvents(
   const unsubscribe = subscribe(onChange)
   signal.addEventListener('abort', onChange)
   try {
-    while (!signal.aborted) {
+    for (;;) {
       const grown = new Promise<void>((resolve) => {
         wake = resolve
       })
       yield* reader.batches()
-      if (!signal.aborted) await grown
+      if (signal.aborted) return
+      await grown
     }
   } finally {
     unsubscribe()
