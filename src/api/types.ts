@@ -15,6 +15,7 @@
  *   POST   /v1/stacks/:stack/push               PushRequest -> stream of ProgressEvent
  *   …      /v1/stacks/:stack/revisions, …/rollback   see revision-types.ts
  *   POST   /v1/stacks/:stack/run                RunRequest -> { id } (a created, not started one-off container)
+ *   POST   /v1/stacks/:stack/watch, /sync       see watch-types.ts
  *   GET    /v1/containers?stack=&all=           ContainerSummary[]
  *   GET    /v1/containers/:id                   ContainerDetail   (:id is an id, a unique prefix of it, or a name)
  *   DELETE /v1/containers/:id?force=            204

@@ -34,6 +34,7 @@ import { createSession } from './session.ts'
 import type { Session } from './session.ts'
 import { createTransport } from './transport.ts'
 import type { Call, Transport } from './transport.ts'
+import { watchCalls, type WatchClient } from './watch-client.ts'
 
 type ResourceCall =
   | ('volumes' | 'volume' | 'createVolume' | 'removeVolume' | 'pruneVolumes')
@@ -47,7 +48,7 @@ type Query = Readonly<Record<string, string | number | boolean | undefined>>
  * functions throw what the daemon answered as TsstackError, UNAVAILABLE when it can't be reached, CANCELLED when the
  * signal was raised.
  */
-export interface Client extends ImageClient, RevisionClient {
+export interface Client extends ImageClient, RevisionClient, WatchClient {
   version(): Promise<Version>
   doctor(): Promise<readonly DoctorCheck[]>
   stacks(): Promise<readonly StackSummary[]>
@@ -223,6 +224,7 @@ export function createClient(options: ClientOptions): Client {
     ...imageCalls({ get, post, progress, transport }),
     ...revisionCalls({ get, progress }),
     ...resourceCalls(calls),
+    ...watchCalls(calls),
   }
 }
 

@@ -23,6 +23,7 @@ import type { StackRecord, ContainerRecord, VolumeRecord } from '../reconciler/r
 import { openRevisionStore } from '../reconciler/revisions/revision-store.ts'
 import { securityProfile } from '../reconciler/security-profile.ts'
 import { openStackNetworks } from '../reconciler/stack-networks.ts'
+import { createSyncJournal } from '../reconciler/sync-journal.ts'
 import { createVolumeMounts } from '../reconciler/volume-mounts.ts'
 import { openStateStore } from '../state/state-store.ts'
 import { openVolumeStore } from '../volumes/volume-store.ts'
@@ -114,6 +115,7 @@ function buildContext({ stateDir, storageDriver, cgroupParent }: Settings): Cont
     live: new Map(),
     outputListeners: new Map(),
     userNamespaces: new Map(),
+    syncJournal: createSyncJournal(),
     restartTimers: new Map(),
   }
 }

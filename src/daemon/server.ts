@@ -12,6 +12,7 @@ import { revisionRoutes } from './routes/revisions.ts'
 import { stackRoutes } from './routes/stacks.ts'
 import { transferRoutes } from './routes/transfers.ts'
 import { volumeRoutes } from './routes/volumes.ts'
+import { watchRoutes } from './routes/watch.ts'
 import { acceptSessions } from './sessions.ts'
 
 /** A stack of thousands of services with its configs and secrets. */
@@ -55,6 +56,7 @@ export function createServer(
   containerRoutes(app, context)
   imageRoutes(app, context)
   transferRoutes(app, context)
+  watchRoutes(app, context)
   acceptSessions(app.server, context)
   return app
 }

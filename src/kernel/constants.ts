@@ -73,6 +73,7 @@ export const Prctl = {
   SET_DUMPABLE: 4,
   SET_NAME: 15,
   CAPBSET_DROP: 24,
+  SET_SECUREBITS: 28,
   SET_CHILD_SUBREAPER: 36,
   SET_NO_NEW_PRIVS: 38,
 } as const

@@ -44,6 +44,8 @@ const NUMBERS = {
   setgroups: [116, 159],
   setresuid: [117, 147],
   setresgid: [119, 149],
+  setfsuid: [122, 151],
+  setfsgid: [123, 152],
   capget: [125, 90],
   capset: [126, 91],
   statfs: [137, 43],

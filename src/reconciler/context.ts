@@ -14,6 +14,7 @@ import type { Locks } from './locks.ts'
 import type { RevisionStore } from './revisions/revision-store.ts'
 import type { ContainerRecord, StackRecord, VolumeRecord } from './records.ts'
 import type { StackNetworks } from './stack-networks.ts'
+import type { SyncJournal } from './sync-journal.ts'
 import type { VolumeMounts } from './volume-mounts.ts'
 
 /** A container whose first process runs. */
@@ -56,6 +57,7 @@ export interface Context {
   readonly outputListeners: Map<string, Set<OutputListener>>
   /** By stack name; made when first needed. */
   readonly userNamespaces: Map<string, StackUserNamespace>
+  readonly syncJournal: SyncJournal
   /** Restarts that wait for their back-off. */
   readonly restartTimers: Map<string, NodeJS.Timeout>
 }

@@ -30,6 +30,7 @@ import { connectListeners } from './output-listeners.ts'
 import { limitsWith } from './resource-limits-of.ts'
 import { securityProfile } from './security-profile.ts'
 import { userNamespaceOf } from './stack-user-namespace.ts'
+import { syncNewRoot, syncStarted } from './sync-files.ts'
 import type { ContainerRecord } from './records.ts'
 
 /** As Docker: the container could not be started, for a reason other than its program. */
@@ -73,7 +74,9 @@ async function launch(context: Context, record: ContainerRecord): Promise<void> 
       cgroup.remove()
       context.volumeMounts.release(record.id)
     })
+    const position = context.syncJournal.position()
     followProcess(context, await startProcess(context, record, { cgroup, devices, scope, undo }))
+    await syncStarted(context, record, position)
     emitContainerEvent(context, record, 'start')
   } catch (error) {
     for (const step of undo.reverse()) step()
@@ -203,6 +206,7 @@ async function makeRoot(
     ids,
   )
   const root = openRoot(mount, userns, scope)
+  await syncNewRoot(context, record, root)
   const sources = await openSources(context, record, { root, userns, scope })
   return buildRoot(
     {
