@@ -1,17 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const POLL_MS = 20
-const TIMEOUT_MS = 60_000
 
-/** Polls until something is so. @throws {Error} naming it when it is not within a minute */
+/** Polls until something is so. @throws {Error} naming it when it is not in time */
 export async function eventually(
   what: string,
   isSo: () => boolean | Promise<boolean>,
+  timeoutMs = 60_000,
 ): Promise<void> {
-  const deadline = performance.now() + TIMEOUT_MS
+  const deadline = performance.now() + timeoutMs
   while (!(await isSo())) {
     if (performance.now() > deadline)
-      throw new Error(`Cannot go on: not within ${TIMEOUT_MS / 1000} s: ${what}`)
+      throw new Error(`Cannot go on: not within ${timeoutMs / 1000} s: ${what}`)
     await sleep(POLL_MS)
   }
 }

@@ -8,7 +8,8 @@ const MIB = 1024 * 1024
 const MOST_MIB = 100
 const COUNT = 50
 
-function ofEngine({ sandbox }: Engine): { mib: number; processes: number } {
+/** Its processes at this moment. */
+export function engineMemory({ sandbox }: Engine): { mib: number; processes: number } {
   const found = sandbox.processes().flatMap((pid) => memoryOf(pid) ?? [])
   return {
     mib: found.reduce((sum, { pssBytes }) => sum + pssBytes, 0) / MIB,
@@ -40,9 +41,9 @@ export const memory: Measurement = {
   rounds: 2,
   rows: ROWS,
   measure: async (engine) => {
-    const before = ofEngine(engine)
+    const before = engineMemory(engine)
     return withStack(engine, { project: 'memory', services: idleServices(COUNT) }, () => {
-      const { mib, processes } = ofEngine(engine)
+      const { mib, processes } = engineMemory(engine)
       const values = { 'memory-0': before.mib, 'memory-50': mib, 'processes-50': processes }
       return Promise.resolve(values)
     })
