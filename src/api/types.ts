@@ -103,10 +103,14 @@ export interface UpRequest extends StackSource {
   }
   /** For pulls; not kept. */
   readonly credentials?: CredentialsByRegistry
+  /** Of a saved plan (PlanResponse): refuse when what is desired or observed is no longer that. */
+  readonly base?: string
 }
 
 export interface PlanResponse {
   readonly plan: Plan
+  /** Digest of what it was made from: see planner/base-state.ts. */
+  readonly base: string
   /** What `formatPlan` prints, without colours. */
   readonly text: string
 }

@@ -85,6 +85,10 @@ export const upRequest = z.strictObject({
   ...source,
   options: upOptions,
   credentials: credentials.exactOptional(),
+  base: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .exactOptional(),
 }) as unknown as Typed<UpRequest>
 
 export const downRequest = z.strictObject({

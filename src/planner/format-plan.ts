@@ -1,10 +1,13 @@
 /** The text of a plan: what `tsstack plan` prints, and what golden tests compare. */
 import { fieldClass } from './field-classes.ts'
-import type { FieldChange, Operation, Plan } from './plan.ts'
+import type { FilePosition } from '../spec/loaded-stack.ts'
+import type { FieldChange, Hazard, Operation, Plan } from './plan.ts'
 
 export interface FormatOptions {
   /** ANSI colours. @default {false} */
   readonly color?: boolean
+  /** Positions in files are shown from here where they are below it. Absolute. */
+  readonly directory?: string
 }
 
 type Verb = 'create' | 'update' | 'replace' | 'remove' | 'start' | 'stop' | 'restart' | 'wait'
@@ -47,6 +50,19 @@ interface Row {
   readonly changes: readonly FieldChange[]
   /** It is also started, stopped or restarted, which the verb does not say. */
   readonly also?: string
+  readonly destructive?: Hazard
+}
+
+/** How rows become lines. */
+interface Layout {
+  readonly nameWidth: number
+  readonly paint: Paint
+  readonly placeOf: (position: FilePosition) => string
+}
+
+const HAZARD_TEXT: Readonly<Record<Hazard, string>> = {
+  'data-loss': '! the data in it is lost',
+  'stateful-replacement': '! it has volumes, which stay; it does not run meanwhile',
 }
 
 /**
@@ -59,8 +75,12 @@ export function formatPlan(plan: Plan, options: FormatOptions = {}): string {
     ? (code: string, text: string): string => `\u001b[${code}m${text}\u001b[0m`
     : (_code: string, text: string): string => text
   const rows = toRows(plan.operations)
-  const nameWidth = Math.min(32, Math.max(0, ...rows.map(({ name }) => name.length)))
-  const lines = rows.flatMap((row) => rowLines(row, nameWidth, paint))
+  const layout: Layout = {
+    nameWidth: Math.min(32, Math.max(0, ...rows.map(({ name }) => name.length))),
+    paint,
+    placeOf: ({ file, line }) => `${shortPath(file, options.directory)}:${String(line)}`,
+  }
+  const lines = rows.flatMap((row) => rowLines(row, layout))
   const warnings = plan.warnings.flatMap((text) =>
     wrap(`Warning: ${printable(text)}`, ' '.repeat('Warning: '.length)).map((line) =>
       paint('33', line),
@@ -84,7 +104,13 @@ function wrap(text: string, indent: string): string[] {
 
 type Paint = (code: string, text: string) => string
 
-function rowLines(row: Row, nameWidth: number, paint: Paint): string[] {
+function shortPath(file: string, directory: string | undefined): string {
+  const below = directory === undefined ? undefined : `${directory.replace(/\/$/, '')}/`
+  return printable(below !== undefined && file.startsWith(below) ? file.slice(below.length) : file)
+}
+
+function rowLines(row: Row, layout: Layout): string[] {
+  const { nameWidth, paint } = layout
   const { verb, kind, name, also } = row
   const head = `${MARKS[verb].padStart(3)} ${verb.padEnd(7)} ${kind.padEnd(9)} ${printable(name).padEnd(nameWidth)}`
   const cause = printable(also === undefined ? row.cause : `${row.cause}; ${also}`)
@@ -93,11 +119,13 @@ function rowLines(row: Row, nameWidth: number, paint: Paint): string[] {
     head.length + 2 + cause.length <= WIDTH
       ? [`${paint(color, head)}  ${cause}`]
       : [paint(color, head.trimEnd()), ...wrap(`${INDENT}${cause}`, INDENT)]
-  return [...first, ...changeLines(row, paint)]
+  const hazard =
+    row.destructive === undefined ? [] : [`${INDENT}${paint('31', HAZARD_TEXT[row.destructive])}`]
+  return [...first, ...hazard, ...changeLines(row, layout)]
 }
 
 /** Fields below each other with their notes in one column; a field that is too long for that gets a line for each value. */
-function changeLines({ verb, changes }: Row, paint: Paint): string[] {
+function changeLines({ verb, changes }: Row, { paint, placeOf }: Layout): string[] {
   const entries = changes.map((change) => {
     const field = printable(change.field)
     const before = valueText(change.before)
@@ -105,7 +133,8 @@ function changeLines({ verb, changes }: Row, paint: Paint): string[] {
     // Alike when what differs is not shown.
     const values = before === after ? after : `${before} -> ${after}`
     const line = `${INDENT}${field}: ${values}`
-    const note = noteFor(verb, change.field)
+    const place = change.position && placeOf(change.position)
+    const note = [noteFor(verb, change.field), place && `(${place})`].filter(Boolean).join(' ')
     return { field, before, after, line, note, fits: line.length + 2 + note.length <= WIDTH }
   })
   const noteLength = Math.max(0, ...entries.map(({ note }) => note.length))
@@ -123,7 +152,7 @@ function changeLines({ verb, changes }: Row, paint: Paint): string[] {
 }
 
 function noteFor(verb: Verb, field: string): string {
-  if (verb === 'update') return '# in place'
+  if (verb === 'update') return '# in place, no restart'
   return verb === 'replace' && fieldClass(field) === 'replace' ? '# forces replacement' : ''
 }
 
@@ -184,7 +213,15 @@ function toRow(group: readonly Operation[]): Row | undefined {
   if (!main) return undefined
   const changes = 'changes' in main ? main.changes : []
   const also = alsoText(verb, group)
-  return { ...resourceOf(main), verb, cause: main.cause, changes, ...(also ? { also } : {}) }
+  const destructive = group.find((operation) => operation.destructive)?.destructive
+  return {
+    ...resourceOf(main),
+    verb,
+    cause: main.cause,
+    changes,
+    ...(also ? { also } : {}),
+    ...(destructive ? { destructive } : {}),
+  }
 }
 
 function verbFor(done: ReadonlySet<string>): Verb {

@@ -6,6 +6,7 @@ import { stopNodes, nodesOf } from './container-operations.ts'
 import { compareContainers, removeSteps, type ContainerSteps } from './container-steps.ts'
 import type { DownOptions } from './desired-state.ts'
 import type { ObservedContainer, ObservedState } from './observed-state.ts'
+import { markHazards } from './hazards.ts'
 import { observedGraph } from './observed-graph.ts'
 import { buildPlan, planNode, type PlanNode } from './plan-builder.ts'
 import type { Plan } from './plan.ts'
@@ -58,7 +59,8 @@ export function planDown(
   const networks = networkRemovals(context)
   const volumes = options.volumes ? volumeRemovals(context) : []
   const warnings = selected.size > 0 ? [] : orphanWarnings(staying)
-  return buildPlan(observed.stack, [...containerNodes, ...networks, ...volumes], warnings)
+  const all = [...containerNodes, ...networks, ...volumes]
+  return markHazards(buildPlan(observed.stack, all, warnings), observed)
 }
 
 function assertKnown(

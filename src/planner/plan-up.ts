@@ -11,6 +11,7 @@ import {
 } from './container-steps.ts'
 import { dependencyGraph, selectServices, volumesFromServices } from './dependency-graph.ts'
 import type { DesiredState, UpOptions } from './desired-state.ts'
+import { markHazards } from './hazards.ts'
 import type { ObservedContainer, ObservedState } from './observed-state.ts'
 import { buildPlan, type PlanNode } from './plan-builder.ts'
 import type { Plan } from './plan.ts'
@@ -68,7 +69,7 @@ export function planUp(desired: DesiredState, observed: ObservedState, options: 
     ...(options.removeOrphans ? [] : orphanWarnings(orphans)),
   ]
   const all = [...networkCreations.values(), ...volumes.nodes.values(), ...operations]
-  return buildPlan(stack.name, all, warnings)
+  return markHazards(buildPlan(stack.name, all, warnings), observed)
 }
 
 function assertConsistent({ forceRecreate, noRecreate }: UpOptions): void {

@@ -6,6 +6,8 @@
  * not depend on each other run in parallel.
  */
 
+import type { FilePosition } from '../spec/loaded-stack.ts'
+
 export type OperationId = number
 
 interface Base {
@@ -13,13 +15,22 @@ interface Base {
   readonly dependsOn: readonly OperationId[]
   /** Why: `service is new`, `image changed: a -> b`. Shown to the user. */
   readonly cause: string
+  readonly destructive?: Hazard
 }
+
+/**
+ * `data-loss`: the data in volumes goes, for good. `stateful-replacement`: a container that has volumes is made anew;
+ * they stay, but it can't run meanwhile.
+ */
+export type Hazard = 'data-loss' | 'stateful-replacement'
 
 /** One field that differs, for display: `mem_limit: "64m" -> "128m"`. Secret values are never in it. */
 export interface FieldChange {
   readonly field: string
   readonly before: string | undefined
   readonly after: string | undefined
+  /** Of the value that it has now; absent where it is written nowhere, or nobody knows. */
+  readonly position?: FilePosition
 }
 
 export type Operation = Base &

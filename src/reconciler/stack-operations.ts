@@ -8,6 +8,7 @@ import type {
 } from '../api/types.ts'
 import type { Digest } from '../engine/images/image.ts'
 import { parseSignal } from '../engine/signals.ts'
+import { baseStateDigest } from '../planner/base-state.ts'
 import { dependencyGraph, selectServices } from '../planner/dependency-graph.ts'
 import { planDown } from '../planner/plan-down.ts'
 import { planLifecycle } from '../planner/plan-lifecycle.ts'
@@ -34,11 +35,14 @@ export type Progress = (event: ProgressEvent) => void
 const CONCURRENCY = 8
 
 /** @returns what `up` would do now; changes nothing but the image store */
-export async function planStack(context: Context, request: UpRequest): Promise<Plan> {
+export async function planStack(
+  context: Context,
+  request: UpRequest,
+): Promise<{ readonly plan: Plan; readonly base: string }> {
   const scope = scopeOf(request)
   const looked = await lookUpServices(context, request, pullOptions(request, scope))
-  const { plan } = await planInScope(context, request, looked.ids)
-  return { ...plan, warnings: [...looked.warnings, ...plan.warnings] }
+  const { plan, base } = await planInScope(context, request, looked.ids)
+  return { plan: { ...plan, warnings: [...looked.warnings, ...plan.warnings] }, base }
 }
 
 function pullOptions(
@@ -48,19 +52,37 @@ function pullOptions(
   return { services, policy: options.pull, otherwise: 'missing', credentials }
 }
 
+interface PlannedStack {
+  readonly plan: Plan
+  readonly resolved: ResolvedStack
+  readonly base: string
+}
+
 async function planInScope(
   context: Context,
   request: UpRequest,
   /** Of images that are not here, by service. */
   remoteIds: Readonly<Record<string, Digest>> = {},
   pins: ImagePins = {},
-): Promise<{ readonly plan: Plan; readonly resolved: ResolvedStack }> {
+): Promise<PlannedStack> {
   const here = scopeOf(request).filter((service) => !Object.hasOwn(remoteIds, service))
   const resolved = await resolveStack(context, request, here, pins)
   const imageDigests = { ...resolved.desired.imageDigests, ...remoteIds }
   const desired = { ...resolved.desired, imageDigests }
-  const plan = planUp(desired, observe(context, request.stack.name), request.options)
-  return { resolved, plan: { ...plan, warnings: [...resolved.warnings, ...plan.warnings] } }
+  const observed = observe(context, request.stack.name)
+  const base = baseStateDigest(desired, observed, request.options)
+  if (request.base !== undefined && request.base !== base) throw stalePlan(request.stack.name)
+  const plan = planUp(desired, observed, request.options)
+  const warnings = [...resolved.warnings, ...plan.warnings]
+  return { resolved, base, plan: { ...plan, warnings } }
+}
+
+function stalePlan(stack: string): TsstackError {
+  return new TsstackError(
+    'FAILED_PRECONDITION',
+    `Cannot apply the plan of stack "${stack}": its containers, networks, volumes or images have changed since it was made`,
+    { hint: 'Make it again: tsstack plan --out FILE' },
+  )
 }
 
 /** Beside what is wanted: who wants it, and how it is to be gone about. */

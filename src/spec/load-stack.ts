@@ -14,9 +14,10 @@ import { readLayers, sourceOf } from './layer.ts'
 import type { Layer } from './layer.ts'
 import { assemble } from './layers.ts'
 import type { LoadOptions } from './load-options.ts'
-import type { LoadedStack } from './loaded-stack.ts'
+import type { FilePosition, LoadedStack } from './loaded-stack.ts'
 import type { Model } from './model.ts'
-import type { MapNode } from './node.ts'
+import { locate } from './node.ts'
+import type { MapNode, Path } from './node.ts'
 import { normalise } from './normalise.ts'
 import { parseSource } from './parse.ts'
 import { STACK_FILES, findProject, requestedProfiles } from './project-environment.ts'
@@ -27,6 +28,7 @@ import { selectProfiles, selectServices, withoutUnused } from './selection.ts'
 import { resolveServiceFiles } from './service-files.ts'
 import type { Session } from './session.ts'
 import { openSession } from './session.ts'
+import { positionOf } from './source.ts'
 import { SpecError, diagnosticAt } from './spec-error.ts'
 import type { Stack } from './stack.ts'
 import { warnOfSuspicions } from './suspicions.ts'
@@ -55,7 +57,16 @@ export function loadStack(options: LoadOptions): LoadedStack {
     workingDir: project.workingDir,
     contents,
     warnings: session.diagnostics.warnings(),
+    locate: (path) => positionIn(root, path),
   }
+}
+
+/** The path's own place, or that of the attribute that it is part of; not that of what holds everything. */
+function positionIn(root: MapNode, path: Path): FilePosition | undefined {
+  const { source, offset } = locate(root, path)
+  if (source.paths !== undefined || (source === root.source && offset === root.offset))
+    return undefined
+  return { file: source.file, ...positionOf(source, offset) }
 }
 
 export interface LoadedTree {

@@ -10,6 +10,19 @@ export interface LoadedStack {
   /** Content of each config and secret that is not external and that an active service uses, by its key in the stack; base64. */
   readonly contents: StackContents
   readonly warnings: readonly SpecWarning[]
+  /**
+   * Where a path of the model is written, as deep as it can be followed: `['services', 'web', 'image']`. undefined when it
+   * is written nowhere: a default, or a stack that is a program.
+   */
+  readonly locate: (path: readonly string[]) => FilePosition | undefined
+}
+
+/** Lines and columns from 1. */
+export interface FilePosition {
+  /** Absolute. */
+  readonly file: string
+  readonly line: number
+  readonly column: number
 }
 
 export interface StackContents {

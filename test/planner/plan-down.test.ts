@@ -38,9 +38,11 @@ describe('planDown()', () => {
       "  - remove  container shop-web-1    stack goes down
         - remove  container shop-api-1    stack goes down
         - remove  container shop-db-1     stack goes down
+              ! the data in it is lost
         - remove  network   shop_default  stack goes down
         - remove  network   shop_front    stack goes down
         - remove  volume    shop_data     stack goes down
+              ! the data in it is lost
 
       Plan: 0 to create, 0 to update, 0 to replace, 6 to remove"
     `)

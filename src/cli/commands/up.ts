@@ -1,7 +1,9 @@
 import type { Command, CommandContext } from '../command.ts'
+import type { UpRequest } from '../../api/types.ts'
 import { TsstackError } from '../../errors.ts'
 import { showProgress, showUnchanged } from '../progress.ts'
 import { credentialsForStack } from '../../sources/registry-credentials.ts'
+import { looksLikePlan, readPlan } from '../saved-plan.ts'
 import { checkServices } from '../select-containers.ts'
 import { loadWithServices } from '../stack-source.ts'
 import { readUpOptions, sourceOf, UP_FLAGS } from '../up-options.ts'
@@ -24,16 +26,34 @@ function checkFlags({ flags }: CommandContext): void {
   }
 }
 
-async function run(context: CommandContext): Promise<number> {
-  const { flags, positional } = context
-  checkFlags(context)
+/** What is asked of the daemon: by the stack files and the flags, or by a saved plan. */
+async function requestOf(context: CommandContext): Promise<UpRequest> {
+  const { flags, positional, env } = context
+  const plan = flags.text('plan') ?? (looksLikePlan(positional[0]) ? positional[0] : undefined)
+  if (plan !== undefined) {
+    const { options, ...saved } = readPlan(plan)
+    const { wait, waitTimeoutSeconds, timeoutSeconds } = readUpOptions({
+      ...context,
+      positional: [],
+    })
+    const own = { wait, waitTimeoutSeconds, timeoutSeconds }
+    const given = Object.fromEntries(Object.entries(own).filter(([, value]) => value !== undefined))
+    const login = await credentialsForStack(env, saved.stack)
+    return { ...saved, ...login, options: { ...options, ...given } }
+  }
   const options = readUpOptions(context)
   const loaded = await loadWithServices(context, positional)
   checkServices(positional, Object.keys(loaded.stack.services))
+  const credentials = await credentialsForStack(env, loaded.stack)
+  return { ...sourceOf(loaded), options, ...credentials }
+}
+
+async function run(context: CommandContext): Promise<number> {
+  const { flags } = context
+  checkFlags(context)
+  const request = await requestOf(context)
   const client = await context.client()
-  const stack = loaded.stack.name
-  const credentials = await credentialsForStack(context.env, loaded.stack)
-  const request = { ...sourceOf(loaded), options, ...credentials }
+  const stack = request.stack.name
   if (flags.bool('detach') || flags.bool('wait') || flags.bool('no-start')) {
     showUnchanged(await showProgress(client.up(stack, request), context), context)
     return 0
@@ -57,6 +77,12 @@ export const command: Command = {
       help: 'Return when the containers have been started',
     },
     ...UP_FLAGS,
+    {
+      name: 'plan',
+      kind: 'text',
+      value: 'FILE',
+      help: 'Apply a plan that "plan --out" saved, or refuse when the world has moved',
+    },
     {
       name: 'wait',
       kind: 'bool',

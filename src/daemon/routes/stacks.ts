@@ -36,8 +36,8 @@ export function stackRoutes(app: FastifyInstance, context: Context): void {
   app.post<StackParams>('/v1/stacks/:stack/plan', async (request): Promise<PlanResponse> => {
     const body: UpRequest = parseBody(upRequest, request.body)
     assertSameName(request.params.stack, body)
-    const plan = await planStack(context, body)
-    return { plan, text: formatPlan(plan) }
+    const { plan, base } = await planStack(context, body)
+    return { plan, base, text: formatPlan(plan) }
   })
 
   app.post<StackParams>('/v1/stacks/:stack/up', async (request, reply) => {

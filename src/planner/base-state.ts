@@ -1,0 +1,55 @@
+/** What a plan was made from, as one digest: a saved plan is applied only while that is still so. */
+import { canonicalJson, sha256 } from './config-hash.ts'
+import { compareContainers } from './container-steps.ts'
+import type { DesiredState, UpOptions } from './desired-state.ts'
+import type { ObservedContainer, ObservedState } from './observed-state.ts'
+
+/**
+ * sha256 of what is desired, with what options, and of what is observed. Health and what exists beside the stack are not
+ * in it: they come and go without anybody's doing, and change at most what the plan waits for.
+ */
+export function baseStateDigest(
+  desired: DesiredState,
+  observed: ObservedState,
+  options: UpOptions,
+): string {
+  const { stack, imageDigests, mountedImageDigests = {}, contentDigests } = desired
+  return sha256(
+    canonicalJson({
+      desired: { stack, imageDigests, mountedImageDigests, contentDigests },
+      options: planningOptions(options),
+      observed: {
+        containers: [...observed.containers].sort(compareContainers).map(lasting),
+        networks: byName(observed.networks),
+        volumes: byName(observed.volumes),
+      },
+    }),
+  )
+}
+
+/** Only what the planner goes by; what says the default is left out. */
+function planningOptions(options: UpOptions): UpOptions {
+  const { services, forceRecreate, noRecreate, noDeps } = options
+  const { removeOrphans, scale, noStart, renewAnonVolumes } = options
+  const all = {
+    services,
+    forceRecreate,
+    noRecreate,
+    noDeps,
+    removeOrphans,
+    scale,
+    noStart,
+    renewAnonVolumes,
+  }
+  return Object.fromEntries(
+    Object.entries(all).filter(([, value]) => value !== undefined && value !== false),
+  )
+}
+
+function lasting({ health, ...container }: ObservedContainer): Omit<ObservedContainer, 'health'> {
+  return { ...container, networks: [...container.networks].sort() }
+}
+
+function byName<T extends { readonly name: string }>(list: readonly T[]): T[] {
+  return [...list].sort((a, b) => (a.name < b.name ? -1 : 1))
+}
