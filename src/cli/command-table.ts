@@ -23,6 +23,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'Start, stop and inspect the daemon',
     load: async () => (await import('./commands/daemon.ts')).command,
   },
+  diff: {
+    summary: 'Show which files a container has added, changed and deleted',
+    load: async () => (await import('./commands/diff.ts')).command,
+  },
   doctor: {
     summary: 'Say what this host lacks, and how to mend it',
     load: async () => (await import('./commands/doctor.ts')).command,
@@ -38,6 +42,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   exec: {
     summary: 'Run a command in a running container',
     load: async () => (await import('./commands/exec.ts')).command,
+  },
+  export: {
+    summary: "Write all files of a container's root into a tar archive",
+    load: async () => (await import('./commands/export.ts')).command,
   },
   history: {
     summary: 'List the revisions of a stack, or show what differs between two',

@@ -27,6 +27,7 @@ import type {
   VolumeRequest,
   VolumeSummary,
 } from '../api/types.ts'
+import { fileCalls, type FileClient } from './file-client.ts'
 import { imageCalls, type ImageClient } from './image-client.ts'
 import { resumeStream } from './resume-stream.ts'
 import { revisionCalls, type RevisionClient } from './revision-client.ts'
@@ -48,7 +49,7 @@ type Query = Readonly<Record<string, string | number | boolean | undefined>>
  * functions throw what the daemon answered as TsstackError, UNAVAILABLE when it can't be reached, CANCELLED when the
  * signal was raised.
  */
-export interface Client extends ImageClient, RevisionClient, WatchClient {
+export interface Client extends FileClient, ImageClient, RevisionClient, WatchClient {
   version(): Promise<Version>
   doctor(): Promise<readonly DoctorCheck[]>
   stacks(): Promise<readonly StackSummary[]>
@@ -221,6 +222,7 @@ export function createClient(options: ClientOptions): Client {
     stats: (query, signal) =>
       stream({ method: 'GET', path: withQuery('/v1/stats', query), signal }),
     images: async () => (await get('/v1/images')) as readonly ImageSummary[],
+    ...fileCalls({ get, transport }),
     ...imageCalls({ get, post, progress, transport }),
     ...revisionCalls({ get, progress }),
     ...resourceCalls(calls),

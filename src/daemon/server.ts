@@ -4,6 +4,7 @@ import type { Context } from '../reconciler/context.ts'
 import { ERROR_CODES, TsstackError, toTsstackError } from '../errors.ts'
 import { log } from '../log.ts'
 import { versionHeader, VERSION_HEADER } from '../version.ts'
+import { containerFileRoutes } from './routes/container-files.ts'
 import { containerRoutes } from './routes/containers.ts'
 import { engineRoutes } from './routes/engine.ts'
 import { imageRoutes } from './routes/images.ts'
@@ -54,6 +55,7 @@ export function createServer(
   stackRoutes(app, context)
   revisionRoutes(app, context)
   containerRoutes(app, context)
+  containerFileRoutes(app, context)
   imageRoutes(app, context)
   transferRoutes(app, context)
   watchRoutes(app, context)

@@ -17,6 +17,7 @@ import path from 'node:path'
 import { TsstackError } from '../../errors.ts'
 import { readRegistrySettings, type RegistrySettings } from '../../registry/registry-settings.ts'
 import { resolveArchive } from './archive-resolve.ts'
+import { changesOf, importChanges, type ContainerTree } from './container-layer.ts'
 import { ContentStore } from './content-store.ts'
 import { openDurability, type Durability } from './durability.ts'
 import { createHostAssembler, type HostAssembler } from './host-image.ts'
@@ -37,7 +38,9 @@ import {
   type ImageReference,
 } from './reference.ts'
 import { sweep } from './snapshot-directory.ts'
+import type { SnapshotContent } from './snapshotter.ts'
 import { referencedBlobs, type StoreParts } from './store-parts.ts'
+import type { Change } from './tree-changes.ts'
 
 /** A reference and the image that it names. */
 export interface ImageRecord {
@@ -92,6 +95,10 @@ export interface ImageStore {
   usage(inUse: ReadonlySet<Digest>): ImageUsage
   /** The extracted tree of a layer, shared by every image and container: never write there. */
   layerPath(diffId: Digest): string
+  /** What a container has changed of its image: see tree-changes.ts. */
+  changes(content: SnapshotContent): Promise<Change[]>
+  /** Brings what a container has changed into the store, as a layer. @returns its digest */
+  importChanges(content: SnapshotContent): Promise<Digest>
   /** Bytes of a layer's files. */
   layerBytes(diffId: Digest): number
   /** Resolves when what was imported so far is on the disk; nothing has to wait for it. */
@@ -251,8 +258,20 @@ class Store implements ImageStore {
     return this.#parts.layers.path(diffId)
   }
 
+  changes(content: SnapshotContent): Promise<Change[]> {
+    return changesOf(this.#treeOf(content))
+  }
+
+  async importChanges(content: SnapshotContent): Promise<Digest> {
+    return (await importChanges(this.#parts, this.#treeOf(content))).diffId
+  }
+
   flushed(): Promise<void> {
     return this.#parts.durability.flushed()
+  }
+
+  #treeOf(content: SnapshotContent): ContainerTree {
+    return { ...content, layers: content.layers.map((diffId) => this.layerPath(diffId)) }
   }
 
   /** One change of the store at a time, in the order of the calls. */

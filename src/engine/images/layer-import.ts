@@ -33,10 +33,14 @@ function wrongDiffId(diffId: Digest, actual: Digest): TsstackError {
   )
 }
 
-async function unpackChecked(
+/**
+ * Unpacks the tar file of a layer into an empty directory, digesting it on the way.
+ * @throws as `unpackLayer`
+ */
+export async function unpackDigested(
   plain: AsyncIterable<Buffer>,
-  diffId: Digest,
-  { tree, options }: { readonly tree: string; readonly options: UnpackOptions },
+  tree: string,
+  options: UnpackOptions = {},
 ): Promise<LayerRecord> {
   const hash = createHash('sha256')
   let tarBytes = 0
@@ -57,13 +61,21 @@ async function unpackChecked(
     if (source.position() - end > MAX_TRAILER) {
       throw new TsstackError(
         'INVALID_ARGUMENT',
-        `Cannot import layer "${diffId}": data follows the end of the archive`,
+        'Cannot import layer: data follows the end of the archive',
       )
     }
   }
-  const actual = `sha256:${hash.digest('hex')}`
-  if (actual !== diffId) throw wrongDiffId(diffId, actual)
-  return { diffId, tarBytes, fileBytes }
+  return { diffId: `sha256:${hash.digest('hex')}`, tarBytes, fileBytes }
+}
+
+async function unpackChecked(
+  plain: AsyncIterable<Buffer>,
+  diffId: Digest,
+  { tree, options }: { readonly tree: string; readonly options: UnpackOptions },
+): Promise<LayerRecord> {
+  const record = await unpackDigested(plain, tree, options)
+  if (record.diffId !== diffId) throw wrongDiffId(diffId, record.diffId)
+  return record
 }
 
 /**

@@ -74,6 +74,10 @@ export function openOverlaySnapshotter(settings: SnapshotterSettings): Snapshott
       return mountOf(key, record)
     },
     mount: (key) => mountOf(key, snapshots.get(key)),
+    content(key) {
+      const { layers, uid } = snapshots.get(key)
+      return { path: path.join(snapshots.path(key), 'upper'), layers, owner: uid }
+    },
     remove: snapshots.remove,
     has: (key) => snapshots.find(key) !== undefined,
     async usage(key) {

@@ -24,6 +24,8 @@ export interface SnapshotDirectory {
   readonly find: (key: string) => SnapshotRecord | undefined
   /** @throws {NOT_FOUND} */
   readonly get: (key: string) => SnapshotRecord
+  /** Milliseconds since the epoch at which its content was whole. @throws {NOT_FOUND} */
+  readonly madeAt: (key: string) => number
   /** @throws {ALREADY_EXISTS} the key has another image */
   readonly prepare: (
     key: string,
@@ -74,13 +76,19 @@ export function openSnapshotDirectory(root: string): SnapshotDirectory {
     await fs.promises.rm(grave, { recursive: true, force: true })
   }
 
+  function get(key: string): SnapshotRecord {
+    const record = find(key)
+    if (record !== undefined) return record
+    throw new TsstackError('NOT_FOUND', `Cannot find snapshot "${key}": there is none`)
+  }
+
   return {
     path: home,
     find,
-    get(key) {
-      const record = find(key)
-      if (record !== undefined) return record
-      throw new TsstackError('NOT_FOUND', `Cannot find snapshot "${key}": there is none`)
+    get,
+    madeAt(key) {
+      get(key)
+      return fs.statSync(path.join(home(key), 'snapshot.json')).mtimeMs // written last, never again
     },
     async prepare(key, record, fill) {
       const existing = find(key)

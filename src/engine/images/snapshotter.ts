@@ -7,12 +7,23 @@
  */
 import { TsstackError } from '../../errors.ts'
 import type { Mount } from '../../kernel/mount.ts'
-import type { Image } from './image.ts'
+import type { Digest, Image } from './image.ts'
 
 export interface SnapshotOptions {
   /** The ids of the host that are the container's 0: the start of the stack's range, or 0 without a user namespace. */
   readonly uid: number
   readonly gid: number
+}
+
+/** What a driver has on disk of a snapshot: for telling what was changed, whether it is mounted or not. */
+export interface SnapshotContent {
+  readonly path: string
+  /** The image's layers, the lowest first. */
+  readonly layers: readonly Digest[]
+  /** The host's id that is the container's 0 in there. */
+  readonly owner: number
+  /** Milliseconds since the epoch: a whole tree, which was made then. Absent: an upper directory of overlayfs. */
+  readonly wholeSince?: number
 }
 
 export interface Snapshotter {
@@ -26,6 +37,8 @@ export interface Snapshotter {
   readonly prepare: (key: string, image: Image, options: SnapshotOptions) => Promise<Mount>
   /** The mount of a snapshot that was prepared before. @throws {NOT_FOUND} */
   readonly mount: (key: string) => Mount
+  /** @throws {NOT_FOUND} */
+  readonly content: (key: string) => SnapshotContent
   /** Removes the snapshot and all that was written into it; nothing to do if there is none. Nothing may be mounted of it. */
   readonly remove: (key: string) => Promise<void>
   readonly has: (key: string) => boolean

@@ -1,147 +1,135 @@
 /**
  * A directory tree as a tar archive, while it is written: nothing is held but one chunk. The tree belongs to containers,
- * which may change it meanwhile: every path is resolved below its root and through no symlink (openat2), so that none
- * leads out of it, and a file that shrinks is filled up with zeros. Fifos, sockets and devices are left out.
+ * which may change it meanwhile: see tree-reader.ts. Sockets and devices are left out.
  */
 import fs from 'node:fs'
-import { listXattrs, getXattr, openConfined, O_PATH, RESOLVE } from '../../kernel/file-calls.ts'
 import type { LayerEntry } from './layer-entry.ts'
+import { readXattrs } from './layer-xattrs.ts'
 import { TAR_END, tarHeader, tarPadding } from './tar-writer.ts'
+import { readExactly, TreeReader, unlessGone } from './tree-reader.ts'
 
-const CHUNK_BYTES = 256 << 10
-const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = fs.constants
-const CONFINED = RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS
+export interface ArchiveOptions {
+  /** The host's id that is 0 in the archive. Default: 0. */
+  readonly owner?: number
+  /** Of what is mounted below the root only the place appears, empty. Default: its files come along. */
+  readonly oneMount?: boolean
+  /** What the root is called in the archive; '' is the root itself, `./`. Default: ''. */
+  readonly name?: string
+}
 
-/** @param root - a directory; what lies on other file systems below it comes along */
-export async function* archiveTree(root: string): AsyncGenerator<Buffer> {
-  const rootFd = fs.openSync(root, O_PATH | O_DIRECTORY)
+/** @param root - a directory, or a descriptor of one that stays open meanwhile */
+export async function* archiveTree(
+  root: string | number,
+  options: ArchiveOptions = {},
+): AsyncGenerator<Buffer> {
+  const reader = new TreeReader(root, { oneMount: options.oneMount ?? false })
   try {
-    yield tarHeader({ type: 'directory', ...attributesOf('', `/proc/self/fd/${rootFd}/.`) })
-    yield* archiveDirectory({ rootFd, names: new Map() }, '')
+    const archive = new TreeArchive(reader, options)
+    const attributes = archive.attributesOf('', {
+      at: reader.root,
+      stats: fs.lstatSync(reader.root),
+    })
+    yield tarHeader({ type: 'directory', ...attributes })
+    yield* archive.directory('')
     yield TAR_END
   } finally {
-    fs.closeSync(rootFd)
-  }
-}
-
-interface Archive {
-  readonly rootFd: number
-  /** First names of files that have several, by their inode. */
-  readonly names: Map<string, string>
-}
-
-async function* archiveDirectory(archive: Archive, directory: string): AsyncGenerator<Buffer> {
-  const flags = O_PATH | O_DIRECTORY
-  const fd = tryGone(() =>
-    openConfined(archive.rootFd, directory || '.', { flags, resolve: CONFINED }),
-  )
-  if (fd === undefined) return
-  try {
-    for (const name of (await fs.promises.readdir(`/proc/self/fd/${fd}`)).sort()) {
-      const entry = { at: `/proc/self/fd/${fd}/${name}`, path: join(directory, name) }
-      yield* archiveEntry(archive, entry)
-    }
-  } finally {
-    fs.closeSync(fd)
-  }
-}
-
-async function* archiveEntry(
-  archive: Archive,
-  { at, path }: { readonly at: string; readonly path: string },
-): AsyncGenerator<Buffer> {
-  const stats = fs.lstatSync(at, { throwIfNoEntry: false })
-  if (stats === undefined) return
-  const attributes = tryGone(() => attributesOf(path, at))
-  if (attributes === undefined) return
-  if (stats.isDirectory()) {
-    yield tarHeader({ type: 'directory', ...attributes })
-    yield* archiveDirectory(archive, path)
-    return
-  }
-  if (!stats.isFile() && !stats.isSymbolicLink()) return
-  const inode = `${stats.dev}:${stats.ino}`
-  const first = archive.names.get(inode)
-  if (first !== undefined) {
-    const { xattrs, ...plain } = attributes
-    yield tarHeader({ type: 'hardlink', target: first, ...plain })
-    return
-  }
-  if (stats.nlink > 1) archive.names.set(inode, path)
-  if (stats.isFile()) yield* archiveFile(archive, attributes)
-  else {
-    const target = tryGone(() => fs.readlinkSync(at))
-    if (target !== undefined) yield tarHeader({ type: 'symlink', target, ...attributes })
+    reader.close()
   }
 }
 
 type Attributes = Omit<LayerEntry & { readonly type: 'directory' }, 'type'>
 
-async function* archiveFile(archive: Archive, attributes: Attributes): AsyncGenerator<Buffer> {
-  const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK
-  const { path } = attributes
-  const fd = tryGone(() => openConfined(archive.rootFd, path, { flags, resolve: CONFINED }))
-  if (fd === undefined) return
-  try {
-    const stats = fs.fstatSync(fd)
-    if (!stats.isFile()) return // replaced since
-    const { size } = stats
-    yield tarHeader({ type: 'file', source: path, size, ...attributes })
-    for (let at = 0; at < size;) {
-      const chunk = Buffer.alloc(Math.min(CHUNK_BYTES, size - at))
-      await readFully(fd, chunk, at)
-      at += chunk.length
-      yield chunk
+interface Found {
+  readonly path: string
+  readonly at: string
+  readonly stats: fs.Stats
+}
+
+class TreeArchive {
+  readonly #reader: TreeReader
+  readonly #options: ArchiveOptions
+  /** First names of files that have several, by their inode. */
+  readonly #names = new Map<string, string>()
+
+  constructor(reader: TreeReader, options: ArchiveOptions) {
+    this.#reader = reader
+    this.#options = options
+  }
+
+  attributesOf(path: string, { at, stats }: Omit<Found, 'path'>): Attributes {
+    const { owner = 0 } = this.#options
+    const xattrs = readXattrs(at, owner)
+    return {
+      path: this.#nameOf(path),
+      mode: stats.mode & 0o7777,
+      uid: Math.max(stats.uid - owner, 0),
+      gid: Math.max(stats.gid - owner, 0),
+      mtime: Math.floor(stats.mtimeMs / 1000),
+      ...(xattrs.length === 0 ? {} : { xattrs }),
     }
-    yield tarPadding(size)
-  } finally {
-    fs.closeSync(fd)
   }
-}
 
-async function readFully(fd: number, chunk: Buffer, position: number): Promise<void> {
-  for (let done = 0; done < chunk.length;) {
-    const bytes = await new Promise<number>((resolve, reject) => {
-      fs.read(fd, chunk, done, chunk.length - done, position + done, (error, count) => {
-        if (error === null) resolve(count)
-        else reject(error)
-      })
-    })
-    if (bytes === 0) return // it has shrunk
-    done += bytes
+  /** What is in a directory; its descriptor is open meanwhile, so that each name is looked up in the same one. */
+  async *directory(directory: string): AsyncGenerator<Buffer> {
+    const opened = this.#reader.openDirectory(directory)
+    if (opened === undefined) return
+    try {
+      for (const name of opened.names.toSorted()) {
+        const path = directory === '' ? name : `${directory}/${name}`
+        yield* this.#entry(path, opened.at(name))
+      }
+    } finally {
+      opened.close()
+    }
   }
-}
 
-function attributesOf(path: string, at: string): Attributes {
-  const stats = fs.lstatSync(at)
-  const xattrs = listXattrs(at)
-    .sort()
-    .flatMap((name): [string, Buffer][] => {
-      const value = getXattr(at, name)
-      return value === undefined ? [] : [[name, value]]
-    })
-  return {
-    path,
-    mode: stats.mode & 0o7777,
-    uid: stats.uid,
-    gid: stats.gid,
-    mtime: Math.floor(stats.mtimeMs / 1000),
-    ...(xattrs.length === 0 ? {} : { xattrs }),
+  async *#entry(path: string, at: string): AsyncGenerator<Buffer> {
+    const stats = unlessGone(() => fs.lstatSync(at))
+    if (stats === undefined) return
+    if (this.#reader.isMountPoint(path)) {
+      const bare = { path: this.#nameOf(path), uid: 0, gid: 0, mtime: 0 }
+      yield stats.isDirectory()
+        ? tarHeader({ type: 'directory', ...bare, mode: 0o755 })
+        : tarHeader({ type: 'content', ...bare, mode: 0o644, content: Buffer.alloc(0) })
+      return
+    }
+    const attributes = unlessGone(() => this.attributesOf(path, { at, stats }))
+    if (attributes === undefined) return
+    if (stats.isDirectory()) {
+      yield tarHeader({ type: 'directory', ...attributes })
+      yield* this.directory(path)
+    } else if (stats.isFile()) yield* this.#file(path, attributes)
+    else if (stats.isFIFO()) yield tarHeader({ type: 'fifo', ...attributes })
+    else if (stats.isSymbolicLink()) {
+      const target = unlessGone(() => fs.readlinkSync(at))
+      if (target !== undefined) yield tarHeader({ type: 'symlink', target, ...attributes })
+    }
   }
-}
 
-function join(directory: string, name: string): string {
-  return directory === '' ? name : `${directory}/${name}`
-}
+  async *#file(path: string, attributes: Attributes): AsyncGenerator<Buffer> {
+    const file = this.#reader.openFile(path)
+    if (file === undefined) return
+    try {
+      const { nlink, dev, ino, size } = file.stats
+      const inode = `${dev}:${ino}`
+      const target = nlink > 1 ? this.#names.get(inode) : undefined
+      if (target !== undefined) {
+        const { xattrs, ...plain } = attributes
+        yield tarHeader({ type: 'hardlink', target, ...plain })
+        return
+      }
+      if (nlink > 1) this.#names.set(inode, attributes.path)
+      yield tarHeader({ type: 'file', source: path, size, ...attributes })
+      yield* readExactly(file.fd, size)
+      yield tarPadding(size)
+    } finally {
+      fs.closeSync(file.fd)
+    }
+  }
 
-/** What a container removed or replaced meanwhile is not in the archive. */
-function tryGone<T>(look: () => T): T | undefined {
-  try {
-    return look()
-  } catch (error) {
-    const { code, errnoName } = error as { code?: string; errnoName?: string }
-    if (['ENOENT', 'ENOTDIR', 'ELOOP', 'EXDEV', 'EINVAL'].includes(errnoName ?? code ?? ''))
-      return undefined
-    throw error
+  #nameOf(path: string): string {
+    const { name = '' } = this.#options
+    if (name === '' || path === '') return name === '' ? path : name
+    return `${name}/${path}`
   }
 }

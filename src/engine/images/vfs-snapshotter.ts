@@ -37,6 +37,10 @@ export function openVfsSnapshotter(settings: SnapshotterSettings): Snapshotter {
       snapshots.get(key)
       return mountOf(key)
     },
+    content(key) {
+      const { layers } = snapshots.get(key)
+      return { path: treeOf(key), layers, owner: 0, wholeSince: snapshots.madeAt(key) }
+    },
     remove: snapshots.remove,
     has: (key) => snapshots.find(key) !== undefined,
     async usage(key) {

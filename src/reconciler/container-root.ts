@@ -1,0 +1,83 @@
+/** The files of a container as the container has them, whether it runs or not. */
+import { openContainerRoot } from '../engine/exec-session.ts'
+import { openRoot } from '../engine/root-file-system.ts'
+import { FdScope } from '../kernel/fd-scope.ts'
+import { toTsstackError } from '../errors.ts'
+import type { Context } from './context.ts'
+import { requireContainer } from './find-container.ts'
+import { userNamespaceOf } from './stack-user-namespace.ts'
+
+export interface OpenedRoot {
+  readonly fd: number
+  /** The host's id that is the container's 0. */
+  readonly owner: number
+  /** Safe to call twice. */
+  readonly close: () => void
+}
+
+/**
+ * The root of a running container with all that is mounted in it, or that of one that does not run, which can't be
+ * started until it is closed again.
+ */
+export async function openRootOf(context: Context, id: string): Promise<OpenedRoot> {
+  const scope = new FdScope()
+  const running = context.live.get(id)
+  if (running !== undefined) return rootOfRunning(context, id, scope)
+  let release = (): void => undefined
+  const until = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  return new Promise((resolve, reject) => {
+    void context.locks.run(id, async () => {
+      try {
+        const root = context.live.has(id)
+          ? rootOfRunning(context, id, scope)
+          : await rootOfStopped(context, id, scope)
+        resolve({
+          ...root,
+          close: () => {
+            root.close()
+            release()
+          },
+        })
+        await until
+      } catch (error) {
+        scope.close()
+        reject(toTsstackError(error))
+      }
+    })
+  })
+}
+
+function rootOfRunning(context: Context, id: string, scope: FdScope): OpenedRoot {
+  const { process } = context.live.get(id) ?? {}
+  const fd = scope.add(openContainerRoot(process?.pid ?? 0))
+  return {
+    fd,
+    owner: ownerOf(context, id),
+    close: () => {
+      scope.close()
+    },
+  }
+}
+
+async function rootOfStopped(context: Context, id: string, scope: FdScope): Promise<OpenedRoot> {
+  const { config } = requireContainer(context, id)
+  const owner = ownerOf(context, id)
+  const userns = config.userNamespace ? userNamespaceOf(context, config.stack) : undefined
+  const image = context.images.inspect(config.image.id)
+  const mount = await context.snapshotter.prepare(id, image, { uid: owner, gid: owner })
+  const { fd } = openRoot(mount, userns, scope)
+  return {
+    fd,
+    owner,
+    close: () => {
+      scope.close()
+    },
+  }
+}
+
+function ownerOf(context: Context, id: string): number {
+  const { config } = requireContainer(context, id)
+  return config.userNamespace ? userNamespaceOf(context, config.stack).range.start : 0
+}
