@@ -84,7 +84,9 @@ const SERVICE: Readonly<Record<string, Support>> = {
   credential_spec: refused(`credential specs are ${WINDOWS}`, 'Remove it'),
   depends_on: DONE,
   deploy: DONE,
-  'deploy.endpoint_mode': silent('names resolve to all replicas, whatever is written'),
+  'deploy.endpoint_mode': done(
+    'names resolve to all replicas (dnsrr), with vip too: there is no virtual address in between',
+  ),
   'deploy.labels': silent('labels of the service, which no container carries'),
   'deploy.mode': refused(
     'jobs are not run by `up` yet',
@@ -106,14 +108,9 @@ const SERVICE: Readonly<Record<string, Support>> = {
     isNotEmpty,
   ),
   'deploy.restart_policy': DONE,
-  'deploy.rollback_config': noted('updates are not rolled back yet'),
-  'deploy.update_config': noted(
-    'updates replace all replicas, without a pause between them',
-    (value) => Object.keys(value as object).some((key) => key !== 'order'),
-  ),
-  'deploy.update_config.order': noted(
-    'the old container is stopped first',
-    (value) => value === 'start-first',
+  'deploy.rollback_config': done('without it the way back is as the way forward'),
+  'deploy.update_config': done(
+    'without it all containers are replaced at once, the old ones stopped first',
   ),
   develop: silent('for `watch`, which comes later'),
   device_cgroup_rules: DONE,

@@ -82,12 +82,17 @@ export function startNodes(context: StartContext): PlanNode[] {
   ]
   for (const service of services) {
     const containers = nodes.get(service) ?? []
-    const starts = containers.some(({ steps }) => steps.start !== undefined)
+    const starts = containers.some(({ steps }) => (steps.start ?? steps.roll) !== undefined)
     const gates = starts ? gatesOf(service, context, waits) : []
     const resources = context.resources(service)
     const sources = context
       .creationSources(service)
       .flatMap((source) => (nodes.get(source) ?? []).flatMap(({ create }) => create ?? []))
+    const leftovers = containers.flatMap(({ steps, remove }) =>
+      steps.container?.part === undefined ? [] : (remove ?? []),
+    )
+    addRollout(service, containers, [...gates, ...resources, ...sources, ...leftovers])
+    stopAfterRollouts(containers, gates)
     for (const container of containers) {
       const { create } = container.steps
       addCreate(container, [...resources, ...sources, create && removedNames.get(create.name)])
@@ -115,6 +120,37 @@ function addCreate(container: ContainerNodes, after: readonly (PlanNode | undefi
     },
     [container.remove, ...after],
   )
+}
+
+/** One operation for all containers of the service that roll: the start of each of them. */
+function addRollout(
+  service: string,
+  containers: readonly ContainerNodes[],
+  after: readonly PlanNode[],
+): void {
+  const rolling = containers.filter(({ steps }) => steps.roll)
+  const steps = rolling.flatMap(({ steps: { roll } }) => roll ?? [])
+  const [first] = steps
+  if (!first) return
+  const { cause, policies, changes } = first
+  const replicas = steps.map(({ replica }) => replica)
+  const node = planNode(
+    { kind: 'roll-out-service', service, replicas, policies, changes, cause },
+    after,
+  )
+  for (const container of rolling) container.start = node
+}
+
+/** A rollout takes its time: what starts again after it goes on until then. */
+function stopAfterRollouts(
+  containers: readonly ContainerNodes[],
+  gates: readonly PlanNode[],
+): void {
+  const rollouts = gates
+    .flatMap((gate) => [gate, ...gate.after])
+    .filter(({ content }) => content.kind === 'roll-out-service')
+  for (const { steps, stop } of containers)
+    if (stop && steps.start !== undefined) for (const node of rollouts) stop.after.add(node)
 }
 
 function addUpdate(nodes: ContainerNodes): void {
@@ -169,7 +205,7 @@ function gatesOf(service: string, context: StartContext, waits: Map<string, Plan
 /** Nothing will start it in this plan, and it is as the condition wants. */
 function isFulfilled(steps: ContainerSteps, condition: DependencyCondition): boolean {
   const { container } = steps
-  if (!container || steps.create || steps.start !== undefined) return false
+  if (!container || steps.create || (steps.start ?? steps.roll) !== undefined) return false
   switch (condition) {
     case 'service_started':
       return true

@@ -1,6 +1,7 @@
 /** What is to be done with one container, before it becomes operations. */
-import type { FieldChange } from './plan.ts'
+import type { FieldChange, RolledReplica } from './plan.ts'
 import type { ObservedContainer } from './observed-state.ts'
+import type { RolloutPolicies } from './rollout-policy.ts'
 
 /**
  * Steps for one container, each present only when it is to be done, in this order: stop, remove, create, update, start.
@@ -21,6 +22,13 @@ export interface ContainerSteps {
   }
   readonly update?: { readonly cause: string; readonly changes: readonly FieldChange[] }
   readonly start?: string
+  /** Its place is taken by a new container in the service's rollout: instead of all steps above. */
+  readonly roll?: {
+    readonly cause: string
+    readonly replica: RolledReplica
+    readonly changes: readonly FieldChange[]
+    readonly policies: RolloutPolicies
+  }
 }
 
 /** Steps of all containers of each service. */

@@ -128,6 +128,7 @@ export const DEPLOY_FIELDS = {
 
 /** Every member of `x-tsstack`. */
 export const EXTENSION_FIELDS = {
+  drain: 'ignored',
   owner: 'replace',
   probe: 'update',
 } as const satisfies Record<keyof ServiceExtension, FieldClass>

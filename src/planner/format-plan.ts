@@ -2,6 +2,7 @@
 import { fieldClass } from './field-classes.ts'
 import type { FilePosition } from '../spec/loaded-stack.ts'
 import type { FieldChange, Hazard, Operation, Plan } from './plan.ts'
+import { describePolicy } from './rollout-policy.ts'
 
 export interface FormatOptions {
   /** ANSI colours. @default {false} */
@@ -10,12 +11,14 @@ export interface FormatOptions {
   readonly directory?: string
 }
 
-type Verb = 'create' | 'update' | 'replace' | 'remove' | 'start' | 'stop' | 'restart' | 'wait'
+type Verb =
+  'create' | 'update' | 'replace' | 'roll' | 'remove' | 'start' | 'stop' | 'restart' | 'wait'
 
 const MARKS: Readonly<Record<Verb, string>> = {
   create: '+',
   update: '~',
   replace: '-/+',
+  roll: '-/+',
   remove: '-',
   start: '>',
   stop: '.',
@@ -28,6 +31,7 @@ const COLORS: Readonly<Record<Verb, string>> = {
   create: '32',
   update: '33',
   replace: '35',
+  roll: '35',
   remove: '31',
   start: '36',
   stop: '31',
@@ -35,7 +39,7 @@ const COLORS: Readonly<Record<Verb, string>> = {
   wait: '90',
 }
 
-const CHANGING: ReadonlySet<Verb> = new Set(['create', 'update', 'replace', 'remove'])
+const CHANGING: ReadonlySet<Verb> = new Set(['create', 'update', 'replace', 'roll', 'remove'])
 
 const WIDTH = 80
 const MAX_VALUE = 200
@@ -51,6 +55,8 @@ interface Row {
   /** It is also started, stopped or restarted, which the verb does not say. */
   readonly also?: string
   readonly destructive?: Hazard
+  /** How many containers it is about. Default: 1. */
+  readonly count?: number
 }
 
 /** How rows become lines. */
@@ -66,7 +72,7 @@ const HAZARD_TEXT: Readonly<Record<Hazard, string>> = {
 }
 
 /**
- * One row for each resource: `+` create, `~` update in place, `-/+` replace, `-` remove, `>` start, `.` stop, `<>` restart,
+ * One row for each resource: `+` create, `~` update in place, `-/+` replace or roll (replace some at a time), `-` remove, `>` start, `.` stop, `<>` restart,
  * `?` wait; its cause; its changed fields. Then warnings, then a line with the totals. At most 80 columns wide where names
  * and values are short. Control characters are escaped. Ends without a newline.
  */
@@ -153,7 +159,9 @@ function changeLines({ verb, changes }: Row, { paint, placeOf }: Layout): string
 
 function noteFor(verb: Verb, field: string): string {
   if (verb === 'update') return '# in place, no restart'
-  return verb === 'replace' && fieldClass(field) === 'replace' ? '# forces replacement' : ''
+  return (verb === 'replace' || verb === 'roll') && fieldClass(field) === 'replace'
+    ? '# forces replacement'
+    : ''
 }
 
 function valueText(value: string | undefined): string {
@@ -193,6 +201,8 @@ function groupKey(operation: Operation): string {
     case 'create-volume':
     case 'remove-volume':
       return `volume/${operation.volume}`
+    case 'roll-out-service':
+      return `rollout/${operation.service}`
     case 'wait-for-service':
       return `wait/${operation.id}`
     case 'create-container':
@@ -212,6 +222,7 @@ function toRow(group: readonly Operation[]): Row | undefined {
     group.at(-1)
   if (!main) return undefined
   const changes = 'changes' in main ? main.changes : []
+  if (main.kind === 'roll-out-service') return rolloutRow(main)
   const also = alsoText(verb, group)
   const destructive = group.find((operation) => operation.destructive)?.destructive
   return {
@@ -224,8 +235,22 @@ function toRow(group: readonly Operation[]): Row | undefined {
   }
 }
 
+function rolloutRow(operation: Operation & { readonly kind: 'roll-out-service' }): Row {
+  const { service, cause, changes, replicas, policies } = operation
+  const how = describePolicy(policies.update, replicas.length)
+  return {
+    kind: 'service',
+    name: service,
+    verb: 'roll',
+    cause: `${cause}, ${how}`,
+    changes,
+    count: replicas.length,
+  }
+}
+
 function verbFor(done: ReadonlySet<string>): Verb {
   if (done.has('wait')) return 'wait'
+  if (done.has('roll')) return 'roll'
   if (done.has('create')) return done.has('remove') ? 'replace' : 'create'
   if (done.has('remove')) return 'remove'
   if (done.has('update')) return 'update'
@@ -248,6 +273,7 @@ function resourceOf(operation: Operation): Pick<Row, 'kind' | 'name'> {
     case 'create-volume':
     case 'remove-volume':
       return { kind: 'volume', name: operation.volume }
+    case 'roll-out-service':
     case 'wait-for-service':
       return { kind: 'service', name: operation.service }
     case 'create-container':
@@ -262,8 +288,10 @@ function resourceOf(operation: Operation): Pick<Row, 'kind' | 'name'> {
 /** `Plan: 1 to create, 2 to update, 0 to replace, 0 to remove`, and what is only started, stopped or restarted. */
 function summary(stack: string, rows: readonly Row[]): string {
   if (rows.length === 0) return `Nothing to do: stack "${printable(stack)}" is as desired`
+  const number = (verb: Verb): number =>
+    rows.filter((row) => row.verb === verb).reduce((sum, { count = 1 }) => sum + count, 0)
   const count = (verb: Verb): string =>
-    `${rows.filter((row) => row.verb === verb).length} to ${verb}`
+    `${number(verb) + (verb === 'replace' ? number('roll') : 0)} to ${verb}`
   const isDone = (verb: Verb): boolean => rows.some((row) => row.verb === verb)
   const changes = (['create', 'update', 'replace', 'remove'] as const).map(count)
   const runs = (['start', 'restart', 'stop'] as const).filter(isDone).map(count)

@@ -3,6 +3,12 @@
 export type ContainerState = 'created' | 'running' | 'paused' | 'restarting' | 'exited' | 'dead'
 export type HealthState = 'none' | 'starting' | 'healthy' | 'unhealthy'
 
+/**
+ * A part in a rollout: `standby` does not serve yet, `retired` does not any more. Nothing leads to either: no published
+ * port, no name. Where nobody is rolling out, both are what is left of a rollout that did not come to its end.
+ */
+export type RolloutPart = 'standby' | 'retired'
+
 export interface ObservedContainer {
   readonly id: string
   readonly name: string
@@ -12,6 +18,8 @@ export interface ObservedContainer {
   readonly oneoff: boolean
   readonly state: ContainerState
   readonly health: HealthState
+  /** Absent: it serves. */
+  readonly part?: RolloutPart
   readonly exitCode?: number
   /** It ended because it was asked to (`stop`, `kill`, a stop in a plan), not by itself: `up` starts it again whatever its exit code. */
   readonly stopRequested?: boolean

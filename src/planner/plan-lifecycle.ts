@@ -63,6 +63,8 @@ export function planLifecycle(
 function stepsFor(action: PlannedAction, container: ObservedContainer): ContainerSteps {
   const cause = `${action} was asked for`
   const kept: ContainerSteps = { service: container.service, container }
+  // What a rollout has left is nobody's to start; the next `up` removes it.
+  if (container.part !== undefined && action !== 'stop') return kept
   switch (action) {
     case 'start':
       return container.state === 'created' || container.state === 'exited'

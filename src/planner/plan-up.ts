@@ -18,6 +18,7 @@ import type { Plan } from './plan.ts'
 import { orderPortHandovers } from './port-handover.ts'
 import { decideNetworks, networkNodes, volumeKeys, volumeNodes } from './resource-operations.ts'
 import { assertScaleKnown } from './service-replicas.ts'
+import { rolloutWarnings } from './rollout-steps.ts'
 import { serviceSteps } from './service-steps.ts'
 
 /**
@@ -66,6 +67,7 @@ export function planUp(desired: DesiredState, observed: ObservedState, options: 
     ...networks.warnings,
     ...volumes.warnings,
     ...stateWarnings(steps, stack),
+    ...rolloutWarnings(steps, stack.services),
     ...(options.removeOrphans ? [] : orphanWarnings(orphans)),
   ]
   const all = [...networkCreations.values(), ...volumes.nodes.values(), ...operations]

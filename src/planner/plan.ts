@@ -7,6 +7,7 @@
  */
 
 import type { FilePosition } from '../spec/loaded-stack.ts'
+import type { RolloutPolicies } from './rollout-policy.ts'
 
 export type OperationId = number
 
@@ -31,6 +32,17 @@ export interface FieldChange {
   readonly after: string | undefined
   /** Of the value that it has now; absent where it is written nowhere, or nobody knows. */
   readonly position?: FilePosition
+}
+
+/** A container whose place one of the new version takes. */
+export interface RolledReplica {
+  readonly number: number
+  /** What the new one is called when it serves. */
+  readonly container: string
+  /** The old one. */
+  readonly containerId: string
+  /** The new one takes over the old one's anonymous volumes. */
+  readonly inherits: boolean
 }
 
 export type Operation = Base &
@@ -79,6 +91,17 @@ export type Operation = Base &
         readonly container: string
         readonly containerId: string
         readonly volumes?: true
+      }
+    /**
+     * Replaces running containers by new ones, some at a time, and only as long as the new ones are as they should be
+     * (`deploy.update_config`).
+     */
+    | {
+        readonly kind: 'roll-out-service'
+        readonly service: string
+        readonly replicas: readonly RolledReplica[]
+        readonly policies: RolloutPolicies
+        readonly changes: readonly FieldChange[]
       }
     /** Waits until every replica of the service fulfils the condition; fails when it never can. */
     | {

@@ -25,7 +25,8 @@ export function orderPortHandovers(nodes: NodesByService, stack: Stack): void {
       if (container.stop) add(byStop, held, container.stop)
       const taken = new Set([...wanted].filter((port) => !held.has(port)))
       const given = new Set([...held].filter((port) => !wanted.has(port)))
-      if (container.update && taken.size === 0) add(byUpdate, given, container.update)
+      const changed = container.update ?? (container.steps.roll && container.start)
+      if (changed && taken.size === 0) add(byUpdate, given, changed)
       takers.push(...takersOf(container, { wanted, taken }))
     }
   }
@@ -34,7 +35,11 @@ export function orderPortHandovers(nodes: NodesByService, stack: Stack): void {
       ...(byStop.get(port) ?? []),
       ...(byUpdate.get(port) ?? []),
     ])
-    for (const giver of givers) if (giver !== node) node.after.add(giver)
+    for (const giver of givers) {
+      if (giver === node) continue
+      giver.after.delete(node) // a port is needed at once, a short gap can wait
+      node.after.add(giver)
+    }
   }
 }
 

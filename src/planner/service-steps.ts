@@ -13,6 +13,7 @@ import type { DesiredState, UpOptions } from './desired-state.ts'
 import { describeChanges, fieldChanges, inPlaceChanges, replacingChanges } from './field-changes.ts'
 import type { ObservedContainer } from './observed-state.ts'
 import { serviceConfiguration, type ServiceConfiguration } from './service-fields.ts'
+import { rollingSteps } from './rollout-steps.ts'
 import { containerName, replicaCount } from './service-replicas.ts'
 
 export interface UpContext {
@@ -65,14 +66,34 @@ export function serviceSteps(context: UpContext): StepsByService {
       isAfterRenewal: edges.some(({ service }) => fates.get(service) === 'renewed'),
       mustRun: isNeededHealthy(graph, name),
     }
-    const decided = inScope
-      ? replicaSteps(context, subject, existing)
-      : existing.map((container) => containerSteps(context, subject, container))
+    const decided = stepsOf(context, subject, existing)
     steps.set(name, decided)
     const fate = fateOf(decided)
     if (fate) fates.set(name, fate)
   }
   return withRepeatedJobs(context, steps)
+}
+
+/** What a rollout that was cut short has left goes; the others are decided on. */
+function stepsOf(
+  context: UpContext,
+  subject: Subject,
+  existing: readonly ObservedContainer[],
+): readonly ContainerSteps[] {
+  const serving = existing.filter(({ part }) => part === undefined)
+  const left = existing.filter(({ part }) => part !== undefined)
+  if (!subject.inScope) {
+    const untouched = left.map((container) => ({ service: subject.name, container }))
+    return [
+      ...serving.map((container) => containerSteps(context, subject, container)),
+      ...untouched,
+    ]
+  }
+  const steps = replicaSteps(context, subject, serving)
+  return [
+    ...left.map((container) => removeSteps(container, 'left of an update that was not completed')),
+    ...rollingSteps(context, subject, steps),
+  ]
 }
 
 function sharingCause(
@@ -97,12 +118,13 @@ function restartCause(
 }
 
 function fateOf(steps: readonly ContainerSteps[]): Fate | undefined {
-  const existing = steps.filter(({ container }) => container)
-  if (existing.length === 0) return steps.length > 0 ? 'renewed' : undefined
+  const existing = steps.filter(({ container }) => container && container.part === undefined)
+  if (existing.length === 0) return steps.some(({ create }) => create) ? 'renewed' : undefined
   const numbers = existing.map(({ container }) => container?.number ?? 0)
   const first = numbers.indexOf(Math.min(...numbers))
   // Namespaces are those of the first replica: without it, sharers have to move.
-  if (existing.some(({ create }) => create) || existing[first]?.remove) return 'renewed'
+  if (existing.some(({ create, roll }) => create ?? roll) || existing[first]?.remove)
+    return 'renewed'
   if (existing.some(({ stop, start }) => stop !== undefined && start !== undefined)) {
     return 'restarted'
   }
@@ -303,8 +325,8 @@ function isLeftExited({ container, remove, start }: ContainerSteps): boolean {
   return container?.state === 'exited' && !remove && start === undefined
 }
 
-function isStarted({ start }: ContainerSteps): boolean {
-  return start !== undefined
+function isStarted({ start, roll }: ContainerSteps): boolean {
+  return start !== undefined || roll !== undefined
 }
 
 function isNeededHealthy(graph: DependencyGraph, service: string): boolean {

@@ -16,6 +16,7 @@ import { cgroupName, followProcess, launchContainer } from './launch-container.t
 import { ownerOfSnapshot } from './image-mounts.ts'
 import type { RecoveredDescriptors } from './kept-descriptors.ts'
 import { containersOf } from './observe.ts'
+import { endRollouts } from './rollout/end-rollouts.ts'
 import { connectListeners } from './output-listeners.ts'
 import type { ContainerRecord } from './records.ts'
 
@@ -36,6 +37,7 @@ export async function adoptContainers(context: Context): Promise<void> {
   await sweepFiles(context)
   context.networks.sweep()
   void resumeStarts(context)
+  void endRollouts(context)
 }
 
 function hasProcess(record: ContainerRecord): boolean {
@@ -57,7 +59,7 @@ function adopt(
   const running = { id: record.id, process, io, cgroup, oomKillsBefore: cgroup.oomKills() }
   const health = monitorHealth(context, record.id, { ...running, isNew: false })
   followProcess(context, { ...running, health })
-  context.networks.adopt(record)
+  if (record.part === undefined) context.networks.adopt(record)
   return true
 }
 
@@ -148,7 +150,8 @@ async function resumeStarts(context: Context): Promise<void> {
   )
 }
 
-function isUnfinished({ state, wanted }: ContainerRecord): boolean {
+function isUnfinished({ state, wanted, part }: ContainerRecord): boolean {
+  if (part !== undefined) return false
   return state === 'restarting' || (state === 'created' && wanted === 'running')
 }
 

@@ -23,6 +23,8 @@ export interface CreateRequest {
   /** Anonymous volumes of the container whose place it takes, by target. */
   readonly inherits?: Readonly<Record<string, string>>
   readonly removeOnExit?: boolean
+  /** It is going to take another's place. */
+  readonly standby?: boolean
   /** Of its terminal, when it starts. */
   readonly terminalSize?: TerminalSize
 }
@@ -53,6 +55,7 @@ export async function createContainer(
     updateHash: configuration.updateHash,
     dependsOn: Object.keys(input.service.depends_on ?? {}),
     state: 'created',
+    ...(request.standby === true ? { part: 'standby' as const } : {}),
     wanted: 'stopped',
     createdAt: new Date().toISOString(),
     oomKilled: false,

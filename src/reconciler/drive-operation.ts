@@ -1,18 +1,17 @@
 /** Each operation of a plan as calls of the rooms below. */
+import type { ProgressEvent } from '../api/types.ts'
 import type { Operation } from '../planner/plan.ts'
 import { TsstackError, toTsstackError } from '../errors.ts'
-import { describeWarnings } from './cgroup-warnings.ts'
 import { createContainer } from './create-container.ts'
 import { createVolume } from './create-volume.ts'
 import type { Context } from './context.ts'
 import type { ResolvedStack } from './resolved-stack.ts'
 import type { OperationDriver } from './execute-plan.ts'
-import { runPostStartHooks, runPreStartHooks } from './container-hooks.ts'
-import { requireContainer } from './find-container.ts'
-import { launchContainer } from './launch-container.ts'
 import { inUse, usersOfNetwork } from './network-admin.ts'
 import type { ContainerRecord } from './records.ts'
 import { removeContainer } from './remove-container.ts'
+import { startOnRequest } from './request-start.ts'
+import { rollOut } from './rollout/roll-out.ts'
 import { stopContainer } from './stop-container.ts'
 import { updateContainer } from './update-container.ts'
 import { dropVolume, usersOfVolume } from './volume-admin.ts'
@@ -25,6 +24,8 @@ export interface DriveOptions {
   readonly graceMs?: number
   /** Containers that the plan removes. */
   readonly going?: ReadonlySet<string>
+  /** Told what an operation of several steps does. */
+  readonly progress?: (event: ProgressEvent) => void
 }
 
 export function operationDriver(context: Context, options: DriveOptions): OperationDriver {
@@ -74,11 +75,16 @@ async function drive(
         Promise.resolve(updateContainer(context, operation.containerId, resolvedOf(options))),
       )
     case 'start-container':
-      return start(context, operation.containerId ?? findByName(context, operation.container))
+      return startOnRequest(
+        context,
+        operation.containerId ?? findByName(context, operation.container),
+      )
     case 'stop-container':
       return stop(context, operation.containerId, options)
     case 'remove-container':
       return remove(context, operation, options)
+    case 'roll-out-service':
+      return rollOut(context, operation, { ...options, resolved: resolvedOf(options) })
     case 'wait-for-service':
       return wait(context, operation, options)
   }
@@ -146,19 +152,6 @@ async function stop(context: Context, id: string, { graceMs }: Driving): Promise
   return context.locks.run(id, async () => {
     await stopContainer(context, id, graceMs === undefined ? {} : { graceMs })
     return undefined
-  })
-}
-
-async function start(context: Context, id: string): Promise<string | undefined> {
-  return context.locks.run(id, async () => {
-    const record = requireContainer(context, id)
-    context.containers.put(id, { ...record, wanted: 'running', restartCount: 0 })
-    if (!context.live.has(id)) {
-      await runPreStartHooks(context, record)
-      await launchContainer(context, id)
-      await runPostStartHooks(context, record)
-    }
-    return describeWarnings(record.config.name, context.live.get(id)?.cgroup.warnings ?? [])
   })
 }
 

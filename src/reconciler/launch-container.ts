@@ -135,7 +135,7 @@ async function startProcess(
     io.io.close()
   })
   connectListeners(context, id, io.io)
-  const publishedPorts = context.networks.publish(record)
+  const publishedPorts = record.part === undefined ? context.networks.publish(record) : []
   undo.push(() => {
     context.networks.unpublish(id)
   })

@@ -158,6 +158,7 @@ function makeDirectory(view: NetworkView): Directory {
   for (const lease of view.leases()) {
     const record = view.containers.get(lease.container)
     if (record === undefined || (record.state !== 'running' && record.state !== 'paused')) continue
+    if (record.part !== undefined) continue
     const endpoint = record.config.endpoints.find(
       (candidate) => candidate.network === lease.network,
     )

@@ -65,6 +65,7 @@ function observeContainer(context: Context, record: ContainerRecord): ObservedCo
     oneoff: config.oneoff,
     state: record.state,
     health: healthOf(context, record),
+    ...(record.part === undefined ? {} : { part: record.part }),
     ...(record.exitCode === undefined ? {} : { exitCode: record.exitCode }),
     stopRequested: record.wanted === 'stopped',
     replaceHash: record.replaceHash,

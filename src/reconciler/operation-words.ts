@@ -60,6 +60,8 @@ export function describeOperation(operation: Operation): OperationWords {
         doing: 'Removing',
         done: 'Removed',
       }
+    case 'roll-out-service':
+      return { resource: 'service', name: operation.service, doing: 'Updating', done: 'Updated' }
     case 'wait-for-service':
       return operation.condition === 'service_started'
         ? { resource: 'service', name: operation.service, done: WAIT_WORDS[operation.condition] }

@@ -21,6 +21,12 @@ export interface PortPublisher {
    */
   publish(record: ContainerRecord): readonly PublishedPort[]
   unpublish(containerId: string): void
+  /**
+   * Publishes the ports of a container in place of those of another, in one transaction: a new connection comes to the one
+   * or the other, never to nobody; those that are open stay where they are.
+   * @throws {ALREADY_EXISTS} as `publish`; then nothing has changed
+   */
+  handOver(from: string, to: ContainerRecord): readonly PublishedPort[]
   /** The set of networks has changed. */
   syncNetworks(): void
   /** Until `resume` the kernel's rules stay as they are: a new daemon first learns of all that is published. */
@@ -86,6 +92,23 @@ class Publisher implements PortPublisher {
     this.#releaseBut(holding, [])
     closeProxies(holding)
     this.#sync()
+  }
+
+  handOver(from: string, to: ContainerRecord): readonly PublishedPort[] {
+    this.#move(from, to.id)
+    try {
+      return this.publish(to)
+    } catch (error) {
+      this.#move(to.id, from)
+      throw error
+    }
+  }
+
+  #move(from: string, to: string): void {
+    const holding = this.#holdings.get(from)
+    if (holding === undefined) return
+    this.#holdings.delete(from)
+    this.#holdings.set(to, holding)
   }
 
   pause(): void {

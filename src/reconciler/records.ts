@@ -5,7 +5,7 @@ import type { ContainerConfig } from '../engine/container-config.ts'
 import type { TerminalSize } from '../engine/device-tree.ts'
 import type { SubnetRecord } from '../network/ipam.ts'
 import type { MacvlanMode } from '../network/rtnetlink/link-messages.ts'
-import type { ContainerState } from '../planner/observed-state.ts'
+import type { ContainerState, RolloutPart } from '../planner/observed-state.ts'
 import type { StackContents } from '../spec/loaded-stack.ts'
 import type { Stack } from '../spec/stack.ts'
 
@@ -19,6 +19,8 @@ export interface ContainerRecord {
   readonly updateHash: string
   readonly dependsOn: readonly string[]
   readonly state: ContainerState
+  /** See RolloutPart. */
+  readonly part?: RolloutPart
   /** What the user last asked for: a stopped container is not started again by its restart policy. */
   readonly wanted: 'running' | 'stopped'
   /** RFC 3339. */

@@ -42,6 +42,8 @@ export interface StackNetworks {
   /** Publishes the container's ports, in place of those that it has. @throws {ALREADY_EXISTS} for a port in use */
   publish(record: ContainerRecord): readonly PublishedPort[]
   unpublish(containerId: string): void
+  /** Publishes the container's ports in the place of another's, which leads to nothing then. @throws {ALREADY_EXISTS} */
+  handOver(from: string, to: ContainerRecord): readonly PublishedPort[]
   /** After a restart of the daemon: makes the kernel what the documents say. */
   restore(recovered: RecoveredDescriptors): Promise<void>
   /** After a restart of the daemon: a container that goes on. */
@@ -270,6 +272,10 @@ class Networks implements StackNetworks {
 
   unpublish(containerId: string): void {
     this.#ports.unpublish(containerId)
+  }
+
+  handOver(from: string, to: ContainerRecord): readonly PublishedPort[] {
+    return this.#ports.handOver(from, to)
   }
 
   async restore(recovered: RecoveredDescriptors): Promise<void> {

@@ -220,7 +220,7 @@ async function run(
   progress({ type: 'plan', operations: plan.operations.length })
   for (const message of plan.warnings) progress({ type: 'warning', message })
   await executePlan(plan, {
-    drive: operationDriver(context, { ...options, going: removedBy(plan) }),
+    drive: operationDriver(context, { ...options, going: removedBy(plan), progress }),
     progress,
     concurrency: CONCURRENCY,
   })

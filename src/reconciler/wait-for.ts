@@ -5,7 +5,7 @@ import { containersOf, healthOf } from './observe.ts'
 import type { ContainerRecord } from './records.ts'
 
 /** `ready`, not yet, or the reason why it never will be. */
-type Verdict =
+export type Verdict =
   | { readonly kind: 'ready' }
   | { readonly kind: 'waiting' }
   | { readonly kind: 'never'; readonly why: string }
@@ -35,7 +35,7 @@ export function waitForService(context: Context, request: WaitRequest): Promise<
     const check = (): boolean => {
       const verdicts = containersOf(context, request.stack)
         .filter(({ config }) => config.service === request.service && !config.oneoff)
-        .filter(({ id }) => request.except?.has(id) !== true)
+        .filter(({ id, part }) => part === undefined && request.except?.has(id) !== true)
         .map((record) => judge(context, record, request.goal))
       const never = verdicts.find((verdict) => verdict.kind === 'never')
       if (never !== undefined)
@@ -66,7 +66,8 @@ export function waitForService(context: Context, request: WaitRequest): Promise<
   })
 }
 
-function judge(context: Context, record: ContainerRecord, goal: WaitGoal): Verdict {
+/** Whether a container fulfils a goal. */
+export function judge(context: Context, record: ContainerRecord, goal: WaitGoal): Verdict {
   const { name, health } = record.config
   const exited = record.state === 'exited' || record.state === 'dead'
   const exitText = `container "${name}" has exited with code ${record.exitCode ?? 0}${record.error === undefined ? '' : ` (${record.error})`}`

@@ -95,6 +95,8 @@ const SERVICE: Readonly<Record<string, string>> = {
   volumes_from: 'Mounts of another service or container.',
   working_dir: 'Working directory of the command.',
   'x-tsstack': "tsstack's additions to the Compose Specification.",
+  'x-tsstack.drain':
+    'How long the connections of a replaced container may go on before it is asked to stop; 10s by default.',
   'x-tsstack.owner':
     "Who on the disk is the container's root in bind mounts: folder (the owner of what is mounted), UID or UID:GID.",
   'x-tsstack.probe': 'A health probe that needs no process in the container; exactly one kind.',

@@ -397,7 +397,13 @@ export const asService: Convert = (node, at) => {
   if (node.kind !== 'map') return undefined
   const service = recordFrom(node, SERVICE, at)
   checkProbe(node, at)
+  checkDrain(node, at)
   return service
+}
+
+function checkDrain(node: MapNode, at: At): void {
+  const drain = child(child(node, 'x-tsstack'), 'drain')
+  if (drain) asDuration(drain, { ...at, path: [...at.path, 'x-tsstack', 'drain'] })
 }
 
 /** A probe has exactly one kind. */

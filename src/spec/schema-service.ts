@@ -220,8 +220,9 @@ const envFile = z.strictObject({
 
 const providerOption = z.union([text, z.number(), z.boolean()])
 
-/** tsstack's own: probes that need no process in the container, and who owns what it writes into bind mounts. */
+/** tsstack's own: probes that need no process in the container, who owns what it writes into bind mounts, and more. */
 const tsstack = z.strictObject({
+  drain: z.optional(text),
   owner: z.optional(text.check(z.regex(/^(folder|\d{1,9}(:\d{1,9})?)$/))),
   probe: z.optional(
     z.strictObject({

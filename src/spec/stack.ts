@@ -166,6 +166,8 @@ export interface ServiceExtension {
   /** Who on the disk is the container's root in bind mounts: `folder` (its owner), `UID` or `UID:GID`. */
   readonly owner?: string
   readonly probe?: Probe
+  /** For how long connections of a replaced container may go on before it is asked to stop. */
+  readonly drain?: string
 }
 
 export interface Service extends Extensions {

@@ -47,6 +47,8 @@ export interface StoredEvent {
 export interface StateStore {
   collection<T>(kind: string): Collection<T>
   archive<T>(kind: string): Archive<T>
+  /** All changes that the work makes become durable together, or none does when the process is killed in it. */
+  atomically(work: () => void): void
   appendEvent(body: string): void
   /** The number of the last event; 0 before the first. */
   lastEvent(): number
@@ -153,6 +155,15 @@ class SqliteStore implements StateStore {
         const row = last.get(kind, prefix, end(prefix))
         return row === undefined ? undefined : parse(row)
       },
+    }
+  }
+
+  atomically(work: () => void): void {
+    this.#database.exec('BEGIN')
+    try {
+      work()
+    } finally {
+      this.#database.exec('COMMIT')
     }
   }
 

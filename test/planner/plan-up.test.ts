@@ -289,7 +289,9 @@ function graphText({ operations }: Plan): string {
             ? operation.network
             : 'volume' in operation
               ? operation.volume
-              : `${operation.service} ${operation.condition}${operation.required ? '' : ' (optional)'}`
+              : operation.kind === 'roll-out-service'
+                ? operation.service
+                : `${operation.service} ${operation.condition}${operation.required ? '' : ' (optional)'}`
       return `[${operation.dependsOn.join(',')}] -> #${operation.id} ${operation.kind} ${target}`
     })
     .join('\n')

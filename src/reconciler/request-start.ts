@@ -1,0 +1,23 @@
+/** Starting a container because somebody asked for it: with its hooks, and with its restart policy beginning anew. */
+import { describeWarnings } from './cgroup-warnings.ts'
+import { runPostStartHooks, runPreStartHooks } from './container-hooks.ts'
+import type { Context } from './context.ts'
+import { requireContainer } from './find-container.ts'
+import { launchContainer } from './launch-container.ts'
+
+/**
+ * Nothing to do when it runs.
+ * @returns a warning for the user
+ */
+export async function startOnRequest(context: Context, id: string): Promise<string | undefined> {
+  return context.locks.run(id, async () => {
+    const record = requireContainer(context, id)
+    context.containers.put(id, { ...record, wanted: 'running', restartCount: 0 })
+    if (!context.live.has(id)) {
+      await runPreStartHooks(context, record)
+      await launchContainer(context, id)
+      await runPostStartHooks(context, record)
+    }
+    return describeWarnings(record.config.name, context.live.get(id)?.cgroup.warnings ?? [])
+  })
+}

@@ -1,0 +1,25 @@
+/** Letting the connections of a container that does not serve any more come to their end. */
+import { tcpSocketsOf } from '../../network/tcp-sockets.ts'
+import type { Context } from '../context.ts'
+
+const LOOK_MS = 50
+/** Somebody may have asked for the name just before it led elsewhere, and connects only now. */
+const QUIET_MS = 500
+
+/**
+ * Resolves when the container has had no incoming TCP connection for a moment, when it has ended, or when the time is
+ * over. One on the network of the host has connections that can't be told from the host's own: those are not waited for.
+ */
+export async function drain(context: Context, id: string, longestMs: number): Promise<void> {
+  if (context.containers.get(id)?.config.networkMode.kind !== 'endpoints') return
+  const startedAt = performance.now()
+  let busyAt = startedAt
+  for (;;) {
+    const pid = context.live.get(id)?.process.pid
+    if (pid === undefined) return
+    const now = performance.now()
+    if (tcpSocketsOf(pid).incoming > 0) busyAt = now
+    if (now - busyAt >= QUIET_MS || now - startedAt >= longestMs) return
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+  }
+}

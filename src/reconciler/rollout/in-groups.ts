@@ -1,0 +1,43 @@
+/** Work on many replicas, some at a time, until too many have failed. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { RolloutPolicy } from '../../planner/rollout-policy.ts'
+
+export interface Failure<T> {
+  readonly item: T
+  readonly error: unknown
+}
+
+export interface Outcome<T> {
+  readonly done: readonly T[]
+  readonly failed: readonly Failure<T>[]
+  /** More have failed than are tolerated: what is in neither list was not begun. */
+  readonly isExceeded: boolean
+}
+
+/**
+ * Runs the work for groups of `parallelism` items, `delay` apart. A failure is counted; when there are more than
+ * `max_failure_ratio` of all, no other group begins, unless the policy is to continue.
+ */
+export async function inGroups<T>(
+  items: readonly T[],
+  policy: RolloutPolicy,
+  work: (item: T) => Promise<void>,
+): Promise<Outcome<T>> {
+  const size = policy.parallelism === 0 ? items.length : policy.parallelism
+  const done: T[] = []
+  const failed: Failure<T>[] = []
+  const isExceeded = (): boolean => failed.length / items.length > policy.maxFailureRatio
+  for (let first = 0; first < items.length; first += size) {
+    if (first > 0) await sleep(policy.delayMs)
+    const group = items.slice(first, first + size)
+    const results = await Promise.allSettled(group.map((item) => work(item)))
+    for (const [index, result] of results.entries()) {
+      const item = group[index]
+      if (item === undefined) continue
+      if (result.status === 'fulfilled') done.push(item)
+      else failed.push({ item, error: result.reason })
+    }
+    if (isExceeded() && policy.failureAction !== 'continue') break
+  }
+  return { done, failed, isExceeded: isExceeded() }
+}

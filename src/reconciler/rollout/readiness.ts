@@ -1,0 +1,100 @@
+/** When a new replica counts as updated: it runs, is healthy where it has a check, and stays so for a while. */
+import { TsstackError } from '../../errors.ts'
+import { tcpSocketsOf } from '../../network/tcp-sockets.ts'
+import type { Context } from '../context.ts'
+import type { ContainerRecord } from '../records.ts'
+import { judge, type Verdict } from '../wait-for.ts'
+
+/** Without a check, how long a program may take until it listens; then it counts as one that never will. */
+const LISTEN_WAIT_MS = 10_000
+const LISTEN_PAUSE_MS = 20
+
+/**
+ * Resolves when the container is as it should be and has stayed so for the given time.
+ * @throws {FAILED_PRECONDITION} as soon as it never will be, with the reason
+ */
+export async function becomeReady(context: Context, id: string, monitorMs: number): Promise<void> {
+  await watch(context, id, (verdict) => verdict.kind === 'ready')
+  await listensWhereItHasNoCheck(context, id)
+  if (monitorMs > 0) await staysReady(context, id, monitorMs)
+}
+
+/** @returns why the container is not as it should be; undefined when it is */
+export function whyNotReady(context: Context, id: string): string | undefined {
+  const verdict = verdictOf(context, id)
+  if (verdict.kind === 'ready') return undefined
+  return verdict.kind === 'never' ? verdict.why : 'it is not healthy any more'
+}
+
+function verdictOf(context: Context, id: string): Verdict {
+  const record = context.containers.get(id)
+  if (record === undefined) return { kind: 'never', why: 'its container was removed' }
+  const { name } = record.config
+  const hasEnded = record.state === 'exited' || record.state === 'restarting'
+  if ((hasEnded && !isJobDone(record)) || record.restartCount > 0) {
+    const reason = record.error === undefined ? '' : ` (${record.error})`
+    const code = String(record.exitCode ?? 0)
+    return { kind: 'never', why: `container "${name}" has exited with code ${code}${reason}` }
+  }
+  return judge(context, record, 'settled')
+}
+
+/** It had one thing to do, and has done it. */
+function isJobDone({ state, exitCode, config }: ContainerRecord): boolean {
+  const isService = config.ports.length > 0 || config.health !== undefined
+  return state === 'exited' && exitCode === 0 && !isService
+}
+
+/** Resolves when the verdict is as wanted; by events: nothing polls. */
+function watch(
+  context: Context,
+  id: string,
+  isEnough: (verdict: Verdict) => boolean,
+  timeoutMs?: number,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let timer: NodeJS.Timeout | undefined
+    let unsubscribe = (): void => undefined
+    const end = (settle: () => void): void => {
+      clearTimeout(timer)
+      unsubscribe()
+      settle()
+    }
+    const look = (): void => {
+      const verdict = verdictOf(context, id)
+      if (isEnough(verdict)) end(resolve)
+      else if (verdict.kind === 'never')
+        end(() => {
+          reject(new TsstackError('FAILED_PRECONDITION', verdict.why))
+        })
+    }
+    unsubscribe = context.events.subscribe((event) => {
+      // Events tell what happens before the record says so; look when the turn is over.
+      if (event.id === id) queueMicrotask(look)
+    })
+    if (timeoutMs !== undefined) timer = setTimeout(end, timeoutMs, resolve)
+    look()
+  })
+}
+
+async function staysReady(context: Context, id: string, monitorMs: number): Promise<void> {
+  await watch(context, id, () => false, monitorMs)
+  const why = whyNotReady(context, id)
+  if (why !== undefined) throw new TsstackError('FAILED_PRECONDITION', why)
+}
+
+/** A program takes a moment from its start to its first `accept`. What publishes a port is going to listen on it. */
+async function listensWhereItHasNoCheck(context: Context, id: string): Promise<void> {
+  const record = context.containers.get(id)
+  if (record === undefined || record.config.health !== undefined) return
+  if (record.config.networkMode.kind !== 'endpoints') return
+  const wanted = record.config.ports.filter(({ protocol }) => protocol === 'tcp')
+  const deadline = performance.now() + LISTEN_WAIT_MS
+  while (performance.now() < deadline) {
+    const pid = context.live.get(id)?.process.pid
+    if (pid === undefined) return
+    const { listening } = tcpSocketsOf(pid)
+    if (wanted.every(({ target }) => listening.has(target))) return
+    await new Promise((resolve) => setTimeout(resolve, LISTEN_PAUSE_MS))
+  }
+}

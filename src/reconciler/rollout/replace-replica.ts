@@ -1,0 +1,73 @@
+/**
+ * One replica takes the place of another, forward or back:
+ *
+ *   start-first   start new ─ ready ─ hand over ─ drain old ─ stop old
+ *   stop-first    stop old ─ hand over ─ start new ─ ready
+ */
+import type { RolloutPolicy } from '../../planner/rollout-policy.ts'
+import { toTsstackError, TsstackError } from '../../errors.ts'
+import type { Context } from '../context.ts'
+import { startOnRequest } from '../request-start.ts'
+import { stopContainer } from '../stop-container.ts'
+import { drain } from './drain.ts'
+import { handOver, type HandOver } from './hand-over.ts'
+import { becomeReady, whyNotReady } from './readiness.ts'
+
+export interface Replacement extends HandOver {
+  readonly policy: RolloutPolicy
+  readonly drainMs: number
+  /** Absent: each container's own. */
+  readonly graceMs?: number
+}
+
+/** Something to tell the user of, though all went well. */
+export type Warning = string | undefined
+
+/**
+ * Resolves when the new one serves, and is and stays as it should be, and the old one has stopped.
+ * @throws {FAILED_PRECONDITION} when the new one is not as it should be. With start-first the old one serves as before and
+ * the new one is on standby; with stop-first the new one is in its place, as it is
+ */
+export async function replaceReplica(context: Context, replacement: Replacement): Promise<Warning> {
+  const { from, to, policy } = replacement
+  if (policy.order === 'start-first') return startFirst(context, replacement)
+  const warning = await stopReplica(context, from, replacement)
+  handOver(context, replacement)
+  return (await startReplica(context, to, policy)) ?? warning
+}
+
+async function startFirst(context: Context, replacement: Replacement): Promise<Warning> {
+  const { from, to, policy, drainMs } = replacement
+  const warning = await startReplica(context, to, policy)
+  handOver(context, replacement)
+  await drain(context, from, drainMs)
+  // Its first load may have been too much for it, and the old one is still there.
+  const why = whyNotReady(context, to)
+  if (why !== undefined && context.live.has(from)) {
+    handOver(context, { from: to, to: from, suffix: 'failed' })
+    throw new TsstackError('FAILED_PRECONDITION', why)
+  }
+  return (await stopReplica(context, from, replacement)) ?? warning
+}
+
+async function startReplica(context: Context, id: string, policy: RolloutPolicy): Promise<Warning> {
+  const warning = await startOnRequest(context, id)
+  await becomeReady(context, id, policy.monitorMs)
+  return warning
+}
+
+/** A hook that fails does not keep it from being stopped. */
+export async function stopReplica(
+  context: Context,
+  id: string,
+  { graceMs }: { readonly graceMs?: number },
+): Promise<Warning> {
+  const options = graceMs === undefined ? {} : { graceMs }
+  try {
+    await context.locks.run(id, () => stopContainer(context, id, options))
+    return undefined
+  } catch (error) {
+    if (context.live.has(id)) throw error
+    return toTsstackError(error).message
+  }
+}
