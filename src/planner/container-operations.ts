@@ -146,11 +146,14 @@ function stopAfterRollouts(
   containers: readonly ContainerNodes[],
   gates: readonly PlanNode[],
 ): void {
+  const stops = containers.flatMap(({ steps, stop }) =>
+    steps.start === undefined ? [] : (stop ?? []),
+  )
+  if (stops.length === 0) return
   const rollouts = gates
     .flatMap((gate) => [gate, ...gate.after])
     .filter(({ content }) => content.kind === 'roll-out-service')
-  for (const { steps, stop } of containers)
-    if (stop && steps.start !== undefined) for (const node of rollouts) stop.after.add(node)
+  for (const stop of stops) for (const node of rollouts) stop.after.add(node)
 }
 
 function addUpdate(nodes: ContainerNodes): void {

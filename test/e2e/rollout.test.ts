@@ -1,16 +1,12 @@
-/** Updates of a published service under load, good and bad ones, and a daemon that is killed in the middle of one. */
+/** Updates of a published service: under load, of bad versions, and with a daemon that is killed in the middle of one. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { execa } from 'execa'
-import path from 'node:path'
-import { eventually } from '../eventually.ts'
 import { startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
-import { commandLine, copyExample, tryExample, type CommandLine } from './command-line.ts'
+import { eventually } from '../eventually.ts'
+import { testWith, tryExample, type CommandLine, type Outcome } from './command-line.ts'
+import { underLoad, WRK } from './load.ts'
 
-const AUTOCANNON = path.join(import.meta.dirname, '../../node_modules/autocannon/autocannon.js')
-/** A long run sets more. */
-const REQUESTS = Number(process.env['TSSTACK_ROLLOUT_REQUESTS'] ?? 4000)
-const CONNECTIONS = 50
 const URL = 'http://127.0.0.1:8080'
+const URL_IPV6 = 'http://[::1]:8080'
 
 let daemon: DaemonFixture
 
@@ -21,42 +17,134 @@ afterAll(async () => {
   await daemon.close()
 })
 
-interface LoadResult {
-  readonly errors: number
-  readonly timeouts: number
-  readonly non2xx: number
-  readonly '2xx': number
+function up(tsstack: CommandLine, version: string): Promise<Outcome> {
+  return tsstack.run('up -d', { env: { VERSION: version } })
 }
 
-/** A load of requests, at the same time on 50 connections, until `stop`. */
-function load(args: readonly string[] = []): { stop(): Promise<LoadResult> } {
-  const words = ['-c', String(CONNECTIONS), '-a', String(REQUESTS), '-R', '800', '-j', '-n', ...args, URL]
-  const child = execa('nsenter', [`--net=${daemon.netns}`, process.execPath, AUTOCANNON, ...words])
-  return {
-    stop: async () => {
-      const { stdout } = await child
-      return JSON.parse(stdout) as LoadResult
-    },
-  }
-}
-
-test('debug', async () => {
+async function withExample(body: (tsstack: CommandLine) => Promise<void>): Promise<void> {
   await tryExample('rolling', daemon, async (tsstack) => {
     await tsstack.ok('up -d --wait')
-    console.log(await tsstack.curl(URL))
-    console.log(await tsstack.ok('plan', { env: { VERSION: '2' } }))
-    for (const args of [[], ['-r', '1'], ['-D', '1']]) {
-      console.log(args)
+    await body(tsstack)
+  })
+}
+
+async function names(tsstack: CommandLine): Promise<string[]> {
+  return (await tsstack.ok(['ps', '-a', '--format', '{{.Name}}'])).split('\n')
+}
+
+testWith(WRK, 'an update that starts first fails no request', async () => {
+  await withExample(async (tsstack) => {
+    let version = 1
+    for (const url of [URL, URL_IPV6]) {
+      for (const isClosing of [false, true]) {
+        const { requests, failures } = await underLoad(daemon, { url, isClosing }, async () => {
+          const { exitCode, stderr } = await up(tsstack, String(++version))
+          expect(exitCode, stderr).toBe(0)
+        })
+        expect(requests).toBeGreaterThan(100)
+        expect(failures, `${url} closing ${String(isClosing)}`).toBe(0)
+        expect(await tsstack.curl(URL)).toBe(`version ${String(version)}`)
+      }
     }
-    const loading = load([])
-    await new Promise((r) => setTimeout(r, 500))
-    const out = await tsstack.run('up -d', { env: { VERSION: '2' } })
-    console.log(out.exitCode, out.stdout, out.stderr)
-    console.log(await loading.stop())
-    console.log(await tsstack.curl(URL))
-    const bad = await tsstack.run('up -d', { env: { VERSION: 'bad' } })
-    console.log(bad.exitCode, bad.stdout, bad.stderr)
-    console.log(await tsstack.curl(URL))
-    console.log(await tsstack.ok('ps -a'))
+    expect(await names(tsstack)).toEqual(['rolling-web-1'])
+  })
+})
+
+testWith(WRK, 'the same update fails requests when it stops first', async () => {
+  await withExample(async (tsstack) => {
+    tsstack.edit('stack.yaml', 'order: start-first', 'order: stop-first')
+    const { failures } = await underLoad(daemon, { url: URL }, async () => {
+      expect((await up(tsstack, '2')).exitCode).toBe(0)
+    })
+    expect(failures).toBeGreaterThan(0)
+  })
+})
+
+test('plan says how a service is updated', async () => {
+  await withExample(async (tsstack) => {
+    const { stdout } = await tsstack.run('plan', { env: { VERSION: '2' } })
+    expect(stdout).toContain('environment.VERSION changed, rolling, start-first')
+  })
+})
+
+test('a version that never becomes healthy leaves the old one serving', async () => {
+  await withExample(async (tsstack) => {
+    const [before] = await tsstack.ids('web')
+    const { exitCode, stderr } = await up(tsstack, 'bad')
+    expect(exitCode).toBe(1)
+    expect(stderr).toContain('Cannot update service "web"')
+    expect(stderr).toContain('is unhealthy: HTTP 500; rolled back, the version before serves')
+    expect(await tsstack.curl(URL)).toBe('version 1')
+    expect(await tsstack.ids('web')).toEqual([before])
+    expect((await up(tsstack, '1')).exitCode).toBe(0)
+    expect(await tsstack.ids('web')).toEqual([before])
+  })
+})
+
+test('a rollback starts the old container again when it was stopped first', async () => {
+  await withExample(async (tsstack) => {
+    tsstack.edit('stack.yaml', 'order: start-first', 'order: stop-first')
+    const [before] = await tsstack.ids('web')
+    const { exitCode, stderr } = await up(tsstack, 'bad')
+    expect(exitCode).toBe(1)
+    expect(stderr).toContain('rolled back')
+    expect(await tsstack.curl(URL)).toBe('version 1')
+    expect(await tsstack.ids('web')).toEqual([before])
+    expect(await names(tsstack)).toEqual(['rolling-web-1'])
+  })
+})
+
+test('a pause keeps the failed container for its log, until the next up', async () => {
+  await withExample(async (tsstack) => {
+    tsstack.edit('stack.yaml', 'failure_action: rollback', 'failure_action: pause')
+    const { exitCode, stderr } = await up(tsstack, 'bad')
+    expect(exitCode).toBe(1)
+    expect(stderr).toContain('the version before goes on serving')
+    expect(await tsstack.curl(URL)).toBe('version 1')
+    expect(await names(tsstack)).toEqual(['rolling-web-1', 'rolling-web-1-next'])
+    expect((await up(tsstack, '2')).exitCode).toBe(0)
+    expect(await tsstack.curl(URL)).toBe('version 2')
+    expect(await names(tsstack)).toEqual(['rolling-web-1'])
+  })
+})
+
+test('replicas are updated some at a time, and failures up to a ratio are only told', async () => {
+  await withExample(async (tsstack) => {
+    tsstack.edit('stack.yaml', '8080:8080', '8080-8089:8080')
+    tsstack.edit('stack.yaml', 'update_config:', 'replicas: 4\n      update_config:')
+    tsstack.edit('stack.yaml', 'monitor: 500ms', 'parallelism: 2\n        max_failure_ratio: 1')
+    await tsstack.ok('up -d --wait')
+    const before = await tsstack.ids('web')
+    expect((await tsstack.run('plan', { env: { VERSION: '2' } })).stdout).toContain('2 at a time')
+    const bad = await up(tsstack, 'bad')
+    expect(bad.exitCode, bad.stderr).toBe(0)
+    expect(bad.stderr).toContain('not updated: container "rolling-web-1-next" is unhealthy')
+    expect(await tsstack.ids('web')).toEqual(before)
+    expect((await up(tsstack, '2')).exitCode).toBe(0)
+    const ports = [8080, 8081, 8082, 8083]
+    for (const port of ports)
+      expect(await tsstack.curl(`http://127.0.0.1:${String(port)}`)).toBe('version 2')
+    expect(await names(tsstack)).toHaveLength(ports.length)
+  })
+})
+
+test('a daemon that is killed in the middle of an update leaves one version serving', async () => {
+  await withExample(async (tsstack) => {
+    tsstack.edit('stack.yaml', 'monitor: 500ms', 'monitor: 60s')
+    const [before] = await tsstack.ids('web')
+    tsstack.edit('stack.yaml', 'VERSION:-1', 'VERSION:-2')
+    const updating = tsstack.start('up -d')
+    await eventually('the new container', async () =>
+      (await tsstack.ok('ps')).includes('rolling-web-1-next'),
+    )
+    await daemon.kill()
+    await updating.exitCode
+    await daemon.start()
+    expect(await tsstack.curl(URL)).toBe('version 1')
+    tsstack.edit('stack.yaml', 'monitor: 60s', 'monitor: 10ms')
+    await tsstack.ok('up -d')
+    expect(await tsstack.curl(URL)).toBe('version 2')
+    expect(await names(tsstack)).toEqual(['rolling-web-1'])
+    expect(await tsstack.ids('web')).not.toContain(before)
   })
 })

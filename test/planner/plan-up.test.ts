@@ -26,6 +26,8 @@ interface Situation {
   readonly options?: UpOptions
 }
 
+const ROLLING = { update_config: { order: 'start-first', parallelism: 2 } }
+
 const WEB_ON_API: Services = {
   api: { image: 'api:1' },
   web: { image: 'web:1', depends_on: { api: STARTED } },
@@ -38,6 +40,46 @@ const THREE_TIERS: Services = {
 }
 
 const SITUATIONS: Readonly<Record<string, Situation>> = {
+  'rolling update some at a time': {
+    was: { web: { image: 'web:1', scale: 3, deploy: ROLLING }, api: { image: 'api:1' } },
+    now: {
+      web: { image: 'web:2', scale: 3, deploy: ROLLING, depends_on: { api: HEALTHY } },
+      api: { image: 'api:1', ...CHECK },
+    },
+  },
+  'rolling update stops first': {
+    was: { web: { image: 'web:1' } },
+    now: { web: { image: 'web:2', deploy: { update_config: {} } } },
+  },
+  'rolling update of what others wait for and restart with': {
+    was: WEB_ON_API,
+    now: {
+      api: { image: 'api:2', deploy: ROLLING, ...CHECK },
+      web: { image: 'web:1', depends_on: { api: { ...HEALTHY, restart: true } } },
+    },
+  },
+  'what an update that was cut short has left goes first': {
+    was: { web: { image: 'web:1' } },
+    since: { 'shop-web-1': { state: 'exited', part: 'standby', name: 'shop-web-1-next' } },
+    now: { web: { image: 'web:2', deploy: ROLLING } },
+  },
+  'rolling update with a fixed address stops first': {
+    was: { web: { image: 'web:1' } },
+    now: {
+      web: {
+        image: 'web:2',
+        deploy: ROLLING,
+        networks: { default: { ipv4_address: '10.0.0.9' } },
+      },
+    },
+  },
+  'namespace sharers are no rolling update': {
+    was: { web: { image: 'web:1' }, side: { image: 'side:1', network_mode: 'service:web' } },
+    now: {
+      web: { image: 'web:2', deploy: ROLLING },
+      side: { image: 'side:1', network_mode: 'service:web' },
+    },
+  },
   'first up of everything': {
     now: {
       ...THREE_TIERS,

@@ -167,6 +167,17 @@ class World {
         this.#containers.delete(container.name)
         return
       }
+      case 'roll-out-service': {
+        for (const { containerId, container: name, number } of operation.replicas) {
+          const old = [...this.#containers.values()].find(({ id }) => id === containerId)
+          this.#expect(old !== undefined, operation)
+          if (old) this.#containers.delete(old.name)
+          this.#create({ service: operation.service, container: name, number })
+          const made = this.#containers.get(name)
+          if (made) this.#containers.set(name, this.#started(made))
+        }
+        return
+      }
       case 'wait-for-service': {
         // Those on their way arrive while it waits.
         for (const entry of this.#of(operation.service)) {
@@ -185,7 +196,15 @@ class World {
     }
   }
 
-  #create({ service, container: name, number }: Extract<Operation, { kind: 'create-container' }>) {
+  #create({
+    service,
+    container: name,
+    number,
+  }: {
+    readonly service: string
+    readonly container: string
+    readonly number: number
+  }): void {
     const desired = this.#known()
     const definition = desired.stack.services[service]
     if (!definition) throw new Error(`created a container of unknown service ${service}`)
