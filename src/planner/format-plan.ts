@@ -236,7 +236,7 @@ function toRow(group: readonly Operation[]): Row | undefined {
 }
 
 function rolloutRow(operation: Operation & { readonly kind: 'roll-out-service' }): Row {
-  const { service, cause, changes, replicas, policies } = operation
+  const { service, cause, changes, replicas, policies, destructive } = operation
   const how = describePolicy(policies.update, replicas.length)
   return {
     kind: 'service',
@@ -245,6 +245,7 @@ function rolloutRow(operation: Operation & { readonly kind: 'roll-out-service' }
     cause: `${cause}, ${how}`,
     changes,
     count: replicas.length,
+    ...(destructive ? { destructive } : {}),
   }
 }
 

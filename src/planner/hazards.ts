@@ -23,6 +23,11 @@ function hazardOf(
   created: ReadonlySet<string>,
 ): Hazard | undefined {
   if (operation.kind === 'remove-volume') return 'data-loss'
+  if (operation.kind === 'roll-out-service') {
+    const old = operation.replicas.flatMap(({ containerId }) => containers.get(containerId) ?? [])
+    const stops = operation.policies.update.order === 'stop-first'
+    return stops && old.some(hasVolumes) ? 'stateful-replacement' : undefined
+  }
   if (operation.kind !== 'remove-container') return undefined
   const container = containers.get(operation.containerId)
   if (container === undefined || !hasVolumes(container)) return undefined
