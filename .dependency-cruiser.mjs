@@ -63,9 +63,15 @@ export default {
       'runs plans; of api it knows the events that it makes',
     ),
     room(
+      'gitops',
+      ['sources', 'reconciler', 'state', 'api', 'planner', 'spec', 'registry', 'engine', 'kernel'],
+      'follows git repositories: only changes what is desired',
+    ),
+    room(
       'daemon',
       [
         'api',
+        'gitops',
         'reconciler',
         'state',
         'planner',

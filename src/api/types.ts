@@ -42,6 +42,7 @@
  *   GET    /v1/networks/:name                   NetworkDetail
  *   DELETE /v1/networks/:name                   204
  *   POST   /v1/networks/prune                   PruneResult
+ *   …      /v1/gitops/…                         see gitops-types.ts
  *
  * exec and attach are HTTP upgrades (`Connection: Upgrade`, `Upgrade: tsstack`); exec's request is JSON, base64 in the
  * header `x-tsstack-exec`. After 101 both sides speak frames.

@@ -47,6 +47,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: "Write all files of a container's root into a tar archive",
     load: async () => (await import('./commands/export.ts')).command,
   },
+  gitops: {
+    summary: 'Have stacks follow git repositories',
+    load: async () => (await import('./commands/gitops.ts')).command,
+  },
   history: {
     summary: 'List the revisions of a stack, or show what differs between two',
     load: async () => (await import('./commands/history.ts')).command,

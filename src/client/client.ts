@@ -28,6 +28,7 @@ import type {
   VolumeSummary,
 } from '../api/types.ts'
 import { fileCalls, type FileClient } from './file-client.ts'
+import { gitopsCalls, type GitopsClient } from './gitops-client.ts'
 import { imageCalls, type ImageClient } from './image-client.ts'
 import { resumeStream } from './resume-stream.ts'
 import { revisionCalls, type RevisionClient } from './revision-client.ts'
@@ -49,7 +50,7 @@ type Query = Readonly<Record<string, string | number | boolean | undefined>>
  * functions throw what the daemon answered as TsstackError, UNAVAILABLE when it can't be reached, CANCELLED when the
  * signal was raised.
  */
-export interface Client extends FileClient, ImageClient, RevisionClient, WatchClient {
+export interface Client extends FileClient, ImageClient, RevisionClient, WatchClient, GitopsClient {
   version(): Promise<Version>
   doctor(): Promise<readonly DoctorCheck[]>
   stacks(): Promise<readonly StackSummary[]>
@@ -226,6 +227,7 @@ export function createClient(options: ClientOptions): Client {
     ...imageCalls({ get, post, progress, transport }),
     ...revisionCalls({ get, progress }),
     ...resourceCalls(calls),
+    ...gitopsCalls(calls),
     ...watchCalls(calls),
   }
 }

@@ -13,6 +13,7 @@ import { openSnapshotter } from '../engine/images/open-snapshotter.ts'
 import { lockFile } from '../kernel/file-lock.ts'
 import { routineAddress } from '../kernel/syscall-list.ts'
 import { forbidDumping } from '../kernel/process.ts'
+import { openGitops } from '../gitops/open-gitops.ts'
 import { adoptContainers } from '../reconciler/adopt.ts'
 import type { Context } from '../reconciler/context.ts'
 import { openEventLog } from '../reconciler/event-log.ts'
@@ -34,6 +35,7 @@ import { TRIAL } from './renewal.ts'
 import { countRequests } from './requests-in-flight.ts'
 import { notifyServiceManager } from './service-manager.ts'
 import { readSettings, type Settings } from './settings.ts'
+import { gitopsRoutes } from './routes/gitops.ts'
 import { withSettingsFile } from './settings-file.ts'
 import { createServer } from './server.ts'
 import { obeySignals } from './signals.ts'
@@ -68,6 +70,7 @@ async function serve(settings: Settings): Promise<void> {
   await adoptContainers(context)
   const leaving = new AbortController()
   const app = createServer(context, { stateDir, leaving: leaving.signal })
+  gitopsRoutes(app, openGitops(context, path.join(stateDir, 'gitops')))
   await app.ready()
   const requests = countRequests(app.server)
   listener.allow(settings.socketGroup)

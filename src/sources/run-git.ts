@@ -16,6 +16,24 @@ const OUTER =
 
 export type Environment = Readonly<Record<string, string>>
 
+export interface GitOptions {
+  /** More settings, `name=value`: in the environment, where `ps` does not show them. */
+  readonly settings?: readonly string[]
+  /** Absent: ten minutes. */
+  readonly timeoutMs?: number
+}
+
+/** Settings as git takes them from its environment (man 1 git-config, GIT_CONFIG_COUNT). */
+function environmentOfSettings(settings: readonly string[]): Environment {
+  const pairs = settings.map((setting) => /^([^=]*)=(.*)$/s.exec(setting) ?? [])
+  const variables = pairs.flatMap(([, name = '', value = ''], index) => [
+    [`GIT_CONFIG_KEY_${String(index)}`, name],
+    [`GIT_CONFIG_VALUE_${String(index)}`, value],
+  ])
+  const named: Environment = Object.fromEntries(variables) as Environment
+  return { GIT_CONFIG_COUNT: String(settings.length), ...named }
+}
+
 /** The environment of git: the caller's, with nothing that asks or leads elsewhere. */
 function environmentOf(env: Environment): Environment {
   const kept = Object.entries(env).filter(([name]) => !OUTER.test(name))
@@ -53,11 +71,12 @@ export async function runGit(
   words: readonly string[],
   reference: GitReference,
   env: Environment,
+  { settings = [], timeoutMs = TIMEOUT_MS }: GitOptions = {},
 ): Promise<string> {
   const child = spawn('git', [...settingsFor(reference), ...words], {
-    env: environmentOf(env),
+    env: { ...environmentOf(env), ...environmentOfSettings(settings) },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: TIMEOUT_MS,
+    timeout: timeoutMs,
   })
   const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []]
   let size = 0

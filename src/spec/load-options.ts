@@ -1,6 +1,8 @@
 /** What loading a stack is told: where the files are, the environment, and which phases to leave out. */
 
 import type { Fetched } from './fetched.ts'
+import type { Finding } from './finding.ts'
+import type { Stack } from './stack.ts'
 
 /** The file system as loading needs it; `spec` does no I/O of its own. */
 export interface FileAccess {
@@ -46,4 +48,6 @@ export interface LoadOptions {
   readonly readContents?: boolean
   /** True: networks, volumes, configs and secrets that no service uses stay. */
   readonly allResources?: boolean
+  /** What else is wrong with the stack, in the eyes of who loads it: told like the loader's own errors, with their places. */
+  readonly check?: (stack: Stack) => readonly Finding[]
 }

@@ -44,6 +44,9 @@ export function loadStack(options: LoadOptions): LoadedStack {
   const { root, environment, name } = loadTree(options, project, session)
   const all = completeModel({ root, name, options, session })
   const model = wantedModel(all, { root, environment, options, session })
+  const stack = toStack(model)
+  for (const { path, message, expected, suggestion } of options.check?.(stack) ?? [])
+    session.diagnostics.error(locate(root, path), message, { path, expected, suggestion })
   session.diagnostics.throwIfAny()
   const lookup = (variable: string): string | undefined => environment.get(variable)
   const contents =
@@ -52,7 +55,7 @@ export function loadStack(options: LoadOptions): LoadedStack {
       : readContents(model, { root, session, lookup })
   session.diagnostics.throwIfAny()
   return {
-    stack: toStack(model),
+    stack,
     files: project.files,
     workingDir: project.workingDir,
     contents,

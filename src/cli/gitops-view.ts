@@ -1,0 +1,62 @@
+/** Sources as people read them. Pure. */
+import type { GitSourceStatus, RevisionSummary } from '../api/gitops-types.ts'
+import { ellipsis, humanDuration } from './human.ts'
+import { formatTable, printable } from './table.ts'
+
+const SHORT_COMMIT = 12
+const MAX_MESSAGE = 60
+
+function short(commit: string | undefined): string {
+  return commit?.slice(0, SHORT_COMMIT) ?? ''
+}
+
+/** One line for each source. */
+export function sourcesTable(sources: readonly GitSourceStatus[]): string {
+  return formatTable(
+    ['NAME', 'STACK', 'READY', 'REASON', 'COMMIT', 'MESSAGE'],
+    sources.map(({ name, stack, ready, reason, applied, message }) => [
+      ...[name, stack, ready, reason, short(applied?.commit)],
+      ellipsis(message.split('\n', 1)[0] ?? '', MAX_MESSAGE),
+    ]),
+  )
+}
+
+/** All of one source. @param now - what ages are counted from */
+export function sourceDetails(source: GitSourceStatus, now: Date): string {
+  const { repo, ref, path, ready, reason, message, since, held, pending } = source
+  const age = (time: string): string => `${humanDuration(now.getTime() - Date.parse(time))} ago`
+  const revision = (one: RevisionSummary | undefined): string =>
+    one === undefined
+      ? '-'
+      : `${short(one.commit)}  ${one.subject}  (${one.author}, ${age(one.at)})`
+  const rows: readonly (readonly [string, string])[] = [
+    ['Source', source.name],
+    [
+      'Repository',
+      `${repo}${ref === undefined ? '' : ` at ${ref}`}${path === '' ? '' : `, ${path}`}`,
+    ],
+    ['Stack', source.stack],
+    ['Ready', `${ready} (${reason}), since ${age(since)}`],
+    ['', message],
+    ['Seen', `${short(source.observedCommit)}${seenAge(source, age)}`],
+    ['Applied', revision(source.applied)],
+    ['Last good', revision(source.lastGood)],
+    ...(held === undefined ? [] : [['Held', `${revision(held)}: ${held.message}`] as const]),
+    ...(pending === undefined ? [] : [['Waiting', revision(pending)] as const]),
+    ['Signatures', source.verified ? 'required' : 'not looked at'],
+    ['Next look', source.suspended ? 'suspended' : (source.nextSyncAt ?? 'now')],
+  ]
+  return rows.flatMap(([label, text]) => linesOf(label, text)).join('')
+}
+
+function seenAge({ observedAt }: GitSourceStatus, age: (time: string) => string): string {
+  return observedAt === undefined ? '' : `  ${age(observedAt)}`
+}
+
+const LABEL_WIDTH = 13
+
+function linesOf(label: string, text: string): string[] {
+  return text
+    .split('\n')
+    .map((line, index) => `${(index === 0 ? label : '').padEnd(LABEL_WIDTH)}${printable(line)}\n`)
+}

@@ -1,0 +1,47 @@
+/**
+ * When changes may be made. A window is the five fields of cron(5) that say when it opens, and a duration: `0 2 * * * 3h`,
+ * each night from two to five; in the daemon's time zone, or in one that is named before it: `TZ=Europe/Berlin 0 2 …`.
+ */
+import { Cron } from 'croner'
+import type { GitSource } from '../api/gitops-types.ts'
+import { TsstackError } from '../errors.ts'
+import { parseDurationMs } from '../spec/duration.ts'
+
+export interface Window {
+  readonly opens: Cron
+  readonly lengthMs: number
+}
+
+const FORM = /^(?:TZ=(\S+)\s+)?((?:\S+\s+){4}\S+)\s+(\S+)$/
+const MAX_LENGTH_MS = 366 * 86_400_000
+
+/** @throws {INVALID_ARGUMENT} */
+export function parseWindow(text: string): Window {
+  const [, timezone, pattern = '', duration = ''] = FORM.exec(text.trim()) ?? []
+  try {
+    const lengthMs = parseDurationMs(duration)
+    if (pattern === '' || !(lengthMs > 0) || lengthMs > MAX_LENGTH_MS) throw new Error('no window')
+    const zone = timezone === undefined ? {} : { timezone }
+    return { opens: new Cron(pattern, { paused: true, ...zone }), lengthMs }
+  } catch (error) {
+    throw new TsstackError('INVALID_ARGUMENT', `Cannot read window "${text}"`, {
+      cause: error,
+      hint: 'Write five fields of cron and a duration: "0 2 * * 1-5 3h"',
+    })
+  }
+}
+
+/** Whether a window that opened at or before this time has not closed yet. */
+export function isOpenAt(now: Date, { opens, lengthMs }: Window): boolean {
+  const next = opens.nextRun(new Date(now.getTime() - lengthMs))
+  return next !== null && next.getTime() <= now.getTime()
+}
+
+/** Within one of the windows, where there are any, and within no freeze. */
+export function mayChangeAt(
+  now: Date,
+  { windows, freezes }: Pick<GitSource, 'windows' | 'freezes'>,
+): boolean {
+  const isOpen = (text: string): boolean => isOpenAt(now, parseWindow(text))
+  return (windows.length === 0 || windows.some(isOpen)) && !freezes.some(isOpen)
+}

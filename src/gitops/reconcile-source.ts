@@ -1,0 +1,198 @@
+/**
+ * One pass over a source: which commit it is at, what that asks for, whether it may be had now, and then having it.
+ *
+ *   fetch ▶ verify ▶ load ▶ policy ▶ same as what runs? ▶ held? ▶ guards ▶ dependencies ▶ window ▶ approval ▶ settle
+ */
+import type { GitSourceReason } from '../api/gitops-types.ts'
+import { TsstackError, toTsstackError } from '../errors.ts'
+import { containersOf } from '../reconciler/observe.ts'
+import { findRevision } from '../sources/git-checkout.ts'
+import { SpecError } from '../spec/spec-error.ts'
+import { planRelease } from './apply-release.ts'
+import type { Checkout } from './checkouts.ts'
+import { progressOf, record, type GitopsEngine } from './engine.ts'
+import { mayChangeAt } from './freeze-windows.ts'
+import { gitAccess } from './git-access.ts'
+import { loadRevision } from './load-revision.ts'
+import { rollBack, settleRelease, type Settling } from './settle-release.ts'
+import type { Release } from './source-records.ts'
+
+export interface Pass extends Settling {
+  /** Also what is held, and what runs already. */
+  readonly force: boolean
+}
+
+/** Throws nothing: what became of it is in the record. */
+export async function reconcileSource(engine: GitopsEngine, pass: Pass): Promise<void> {
+  const { source } = pass
+  if (progressOf(engine, source.name).rollingBack === true) await rollBack(engine, pass)
+  const release = await lookAtSource(engine, pass)
+  if (release !== undefined) await decide(engine, release, pass)
+  else {
+    // What was begun is not left half done because its repository can't be reached.
+    const { applying } = progressOf(engine, source.name)
+    if (applying !== undefined) await settleRelease(engine, applying, pass)
+  }
+}
+
+/** The release that the source is at now; undefined when there is none to be had, which is recorded. */
+async function lookAtSource(engine: GitopsEngine, pass: Pass): Promise<Release | undefined> {
+  const { source } = pass
+  const before = progressOf(engine, source.name)
+  const checkout = await fetchCheckout(engine, pass)
+  if (checkout === undefined) return undefined
+  const { root, ...commit } = checkout
+  const at = new Date().toISOString()
+  try {
+    const { contentRoot } = engine
+    const { warnings: _, ...loaded } = loadRevision({ source, root, contentRoot })
+    const release = { ...commit, ...loaded, at }
+    refuseEmptying(engine, release, pass)
+    const seen = { observedCommit: commit.commit, observedAt: at, observedDigest: release.digest }
+    record(engine, source, {
+      ...seen,
+      failures: before.applying === undefined ? 0 : before.failures,
+    })
+    return release
+  } catch (error) {
+    const { message } = toTsstackError(error)
+    const reason = error instanceof SpecError ? 'Invalid' : 'Refused'
+    const text = message.replaceAll(`${root}/`, '')
+    refuse(engine, pass, { ...commit, digest: '', at, reason, message: text })
+    return undefined
+  }
+}
+
+async function fetchCheckout(engine: GitopsEngine, pass: Pass): Promise<Checkout | undefined> {
+  const { source, force } = pass
+  let commit = ''
+  try {
+    const access = gitAccess(source)
+    const revision = await findRevision(access.reference, access.env, access.options)
+    ;({ commit } = revision)
+    const { held } = progressOf(engine, source.name)
+    if (held?.commit === commit && held.reason === 'VerificationFailed' && !force) return undefined
+    return await engine.checkouts.get(source, access, revision)
+  } catch (error) {
+    const { code, message } = toTsstackError(error)
+    const at = new Date().toISOString()
+    if (code === 'PERMISSION_DENIED' && commit !== '') {
+      const unknown = { subject: '', author: '', digest: '' }
+      refuse(engine, pass, { ...unknown, commit, at, reason: 'VerificationFailed', message })
+    } else {
+      const { failures } = progressOf(engine, source.name)
+      const condition = { ready: 'False', reason: 'FetchFailed', message } as const
+      record(engine, source, { ...condition, failures: failures + 1 })
+    }
+    return undefined
+  }
+}
+
+interface Refusal extends Omit<Release, 'source' | 'directories'> {
+  readonly reason: GitSourceReason
+  readonly message: string
+}
+
+/** Holds a commit that can't be applied. What runs goes on. */
+function refuse(engine: GitopsEngine, { source }: Pass, refusal: Refusal): void {
+  const { commit, at, reason, message } = refusal
+  record(engine, source, {
+    observedCommit: commit,
+    observedAt: at,
+    held: refusal,
+    pending: undefined,
+    ready: 'False',
+    reason,
+    message: `${commit.slice(0, 12)}: ${message}`,
+  })
+}
+
+/** A file that has lost everything is rather a mistake than a wish. @throws {FAILED_PRECONDITION} */
+function refuseEmptying(
+  { context }: GitopsEngine,
+  release: Release,
+  { source, force }: Pass,
+): void {
+  if (!source.prune || source.allowEmpty || force) return
+  const wanted = release.source.stack.services
+  const running = containersOf(context, source.stack).filter(({ config }) => !config.oneoff)
+  if (running.length === 0 || running.some(({ config }) => Object.hasOwn(wanted, config.service)))
+    return
+  throw new TsstackError(
+    'FAILED_PRECONDITION',
+    'Cannot apply it: it would remove every service that runs',
+    { hint: 'If that is meant, add the source with --allow-empty, or run "gitops sync --force"' },
+  )
+}
+
+/** Applies what may be applied now; otherwise records why it waits. */
+async function decide(engine: GitopsEngine, release: Release, pass: Pass): Promise<void> {
+  const { source, force } = pass
+  const { applied, applying, held, approvedDigest } = progressOf(engine, source.name)
+  const begun = applying?.digest === release.digest
+  const isApplied = applied?.digest === release.digest && applying === undefined
+  if (isApplied && !force) {
+    markSynced(engine, release, pass)
+    return
+  }
+  if (held?.digest === release.digest && !force) return
+  const approved = source.approve === 'auto' || approvedDigest === release.digest || force
+  const wait = begun
+    ? undefined
+    : (waitForDependency(engine, pass) ??
+      (mayChangeAt(new Date(), source)
+        ? undefined
+        : { reason: 'OutsideWindow' as const, message: 'changes are not made at this time' }) ??
+      (approved
+        ? undefined
+        : { reason: 'AwaitingApproval' as const, message: 'a change waits for approval' }))
+  if (wait === undefined) await settleRelease(engine, release, pass)
+  else await postpone(engine, release, { ...pass, ...wait })
+}
+
+/** What runs is what is wanted, by whichever commit. */
+function markSynced(engine: GitopsEngine, release: Release, { source }: Pass): void {
+  const { lastGood, applied } = progressOf(engine, source.name)
+  const isGood = lastGood?.digest === release.digest
+  const { commit, subject, author } = release
+  const renamed = (known: Release | undefined): Release | undefined =>
+    known === undefined ? undefined : { ...known, commit, subject, author }
+  const condition = { ready: 'True', reason: 'Synced' } as const
+  record(engine, source, {
+    held: undefined,
+    pending: undefined,
+    applied: renamed(applied),
+    ...(isGood ? { lastGood: renamed(lastGood), ...condition } : {}),
+    ...(isGood ? { message: `applied ${commit.slice(0, 12)}` } : {}),
+  })
+}
+
+interface Wait {
+  readonly reason: GitSourceReason
+  readonly message: string
+}
+
+function waitForDependency(engine: GitopsEngine, { source }: Pass): Wait | undefined {
+  const missing = source.dependsOn.find(
+    (name) => engine.records.progress.get(name)?.ready !== 'True',
+  )
+  if (missing === undefined) return undefined
+  return { reason: 'DependencyNotReady', message: `source "${missing}" is not ready` }
+}
+
+async function postpone(
+  engine: GitopsEngine,
+  release: Release,
+  { source, reason, message }: Pass & Wait,
+): Promise<void> {
+  const { commit, digest, subject, author, at } = release
+  const text = await planRelease(engine.context, release, source).catch(
+    (error: unknown) => toTsstackError(error).message,
+  )
+  record(engine, source, {
+    pending: { commit, digest, subject, author, at, reason, text },
+    ready: 'False',
+    reason,
+    message: `${commit.slice(0, 12)}: ${message}`,
+  })
+}

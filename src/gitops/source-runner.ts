@@ -1,0 +1,170 @@
+/**
+ * Follows one source: a pass at each interval, and at once when somebody asks. One at a time; while a pass waits for
+ * health, the repository is still looked at, and something newer ends the wait.
+ */
+import { toTsstackError } from '../errors.ts'
+import { log } from '../log.ts'
+import { findRevision } from '../sources/git-checkout.ts'
+import { progressOf, type GitopsEngine } from './engine.ts'
+import { gitAccess } from './git-access.ts'
+import { reconcileSource } from './reconcile-source.ts'
+import type { SourceRecord } from './source-records.ts'
+
+/** After failures that may pass by themselves the interval doubles, up to this many times itself. */
+const MAX_BACK_OFF = 8
+/** Of the interval, either way: many sources of one server do not ask it all at once. */
+const JITTER = 0.1
+
+export class SourceRunner {
+  readonly #engine: GitopsEngine
+  readonly #name: string
+  readonly #onEnded: () => void
+  readonly #closing = new AbortController()
+  #timer: NodeJS.Timeout | undefined
+  #running: Promise<void> | undefined
+  #again: { force: boolean } | undefined
+  /** Somebody has asked, and nobody has looked since. */
+  #poked = false
+  #onPoke: (() => void) | undefined
+  #nextAt: number | undefined
+
+  /** @param onEnded - told when a pass has ended */
+  constructor(engine: GitopsEngine, name: string, onEnded: () => void) {
+    this.#engine = engine
+    this.#name = name
+    this.#onEnded = onEnded
+  }
+
+  get isIdle(): boolean {
+    return this.#running === undefined
+  }
+
+  /** When it looks again by itself; undefined while it does, and when it is suspended. */
+  get nextAt(): Date | undefined {
+    return this.#nextAt === undefined ? undefined : new Date(this.#nextAt)
+  }
+
+  /** Resolves when a pass that began after this call has ended. Throws nothing. */
+  async sync({ force = false }: { readonly force?: boolean } = {}): Promise<void> {
+    if (this.#closing.signal.aborted) return
+    if (this.#running === undefined) {
+      await this.#begin(force)
+      return
+    }
+    this.#again = { force: force || this.#again?.force === true }
+    this.#poked = true
+    this.#onPoke?.()
+    await this.#running
+    await this.#running
+  }
+
+  /** Ends its waits; resolves when it does nothing any more. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    clearTimeout(this.#timer)
+    await this.#running
+  }
+
+  #begin(force: boolean): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#nextAt = undefined
+    const ended = this.#pass(force)
+      .catch((error: unknown) => {
+        log.error('pass failed', { source: this.#name, error })
+      })
+      .then(() => {
+        this.#running = undefined
+        this.#onEnded()
+        this.#goOn()
+      })
+    this.#running = ended
+    return ended
+  }
+
+  #goOn(): void {
+    const again = this.#again
+    this.#again = undefined
+    this.#poked = false
+    if (this.#closing.signal.aborted) return
+    const source = this.#source()
+    if (source === undefined) return
+    if (again !== undefined) void this.#begin(again.force)
+    else this.#schedule(source)
+  }
+
+  #schedule({ intervalSeconds, suspended }: SourceRecord): void {
+    if (suspended) return
+    const { failures } = progressOf(this.#engine, this.#name)
+    const backOff = Math.min(2 ** Math.max(0, failures - 1), MAX_BACK_OFF)
+    const delay = intervalSeconds * 1000 * backOff * (1 + JITTER * (2 * Math.random() - 1))
+    this.#nextAt = Date.now() + delay
+    this.#timer = setTimeout(() => {
+      void this.sync()
+    }, delay)
+  }
+
+  async #pass(force: boolean): Promise<void> {
+    const source = this.#source()
+    if (source === undefined || (source.suspended && !force)) return
+    await reconcileSource(this.#engine, {
+      source,
+      force,
+      untilNews: (commit) => this.#untilNews(source, commit),
+    })
+  }
+
+  #source(): SourceRecord | undefined {
+    return this.#engine.records.sources.get(this.#name)
+  }
+
+  #untilNews(
+    source: SourceRecord,
+    commit: string,
+  ): { readonly signal: AbortSignal; readonly stop: () => void } {
+    const news = new AbortController()
+    const stopped = new AbortController()
+    const look = async (): Promise<void> => {
+      for (;;) {
+        await this.#pokeOrInterval(source.intervalSeconds * 1000, stopped.signal)
+        if (stopped.signal.aborted) return
+        if (await isNewer(source, commit)) news.abort()
+      }
+    }
+    void look().catch((error: unknown) => {
+      log.debug('no news', { source: this.#name, error })
+    })
+    return {
+      signal: AbortSignal.any([news.signal, this.#closing.signal]),
+      stop: () => {
+        stopped.abort()
+      },
+    }
+  }
+
+  #pokeOrInterval(delayMs: number, stopped: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer)
+        this.#poked = false
+        this.#onPoke = undefined
+        stopped.removeEventListener('abort', done)
+        resolve()
+      }
+      // What was asked for before the wait began counts, too.
+      const timer = setTimeout(done, this.#poked ? 0 : delayMs)
+      this.#poked = false
+      this.#onPoke = done
+      stopped.addEventListener('abort', done)
+    })
+  }
+}
+
+async function isNewer(source: SourceRecord, commit: string): Promise<boolean> {
+  try {
+    const { reference, env, options } = gitAccess(source)
+    return (await findRevision(reference, env, options)).commit !== commit
+  } catch (error) {
+    log.debug('cannot look for news', { source: source.name, error: toTsstackError(error) })
+    return false
+  }
+}

@@ -1,0 +1,45 @@
+/** A source as it is shown: what was declared, without its secrets, and how far it has got. */
+import type { GitSourceStatus, RevisionSummary } from '../api/gitops-types.ts'
+import { progressOf, type GitopsEngine } from './engine.ts'
+import type { Release, SourceRecord } from './source-records.ts'
+
+export function statusOf(
+  engine: GitopsEngine,
+  source: SourceRecord,
+  nextAt: Date | undefined,
+): GitSourceStatus {
+  const progress = progressOf(engine, source.name)
+  const { name, path, stack, intervalSeconds, suspended, prune, approve, dependsOn, allow } = source
+  const { message, since, observedCommit, observedAt, applied, lastGood, held, pending } = progress
+  return {
+    ...{ name, path, stack, intervalSeconds, suspended, prune, approve, dependsOn, allow },
+    repo: source.repo.replace(/\/\/[^/@\s]*@/, '//'),
+    verified: source.verifyKeys.length > 0,
+    webhook: source.webhookSecret !== undefined,
+    ready: progress.ready,
+    reason: suspended ? 'Suspended' : progress.reason,
+    ...{ message, since },
+    ...present({
+      ref: source.ref,
+      observedCommit,
+      observedAt,
+      applied: applied && summaryOf(applied),
+      lastGood: lastGood && summaryOf(lastGood),
+      held,
+      pending,
+      nextSyncAt: suspended ? undefined : nextAt?.toISOString(),
+    }),
+  }
+}
+
+function summaryOf({ commit, digest, subject, author, at }: Release): RevisionSummary {
+  return { commit, digest, subject, author, at }
+}
+
+/** Without the members that are undefined. */
+function present<T extends object>(
+  members: T,
+): { readonly [K in keyof T]?: Exclude<T[K], undefined> } {
+  const given = Object.entries(members).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(given) as { readonly [K in keyof T]?: Exclude<T[K], undefined> }
+}
