@@ -1,12 +1,12 @@
 /** Makes a release what runs: as `up` would, and for a way back with the very images that it had. */
 import type { UpRequest } from '../api/types.ts'
 import type { GitSource } from '../api/gitops-types.ts'
+import { isDigest, type Digest } from '../engine/images/image.ts'
 import type { Context } from '../reconciler/context.ts'
 import { containersOf } from '../reconciler/observe.ts'
 import { planStack, upStack } from '../reconciler/stack-operations.ts'
 import { formatPlan } from '../planner/format-plan.ts'
 import { credentialsForStack } from '../sources/registry-credentials.ts'
-import type { Stack } from '../spec/stack.ts'
 import { passHealthGate } from './health-gate.ts'
 import type { Release } from './source-records.ts'
 
@@ -21,7 +21,13 @@ export async function planRelease(
   release: Release,
   source: GitSource,
 ): Promise<string> {
-  return formatPlan(await planStack(context, await requestOf(release, source)))
+  const { plan } = await planStack(context, await requestOf(release, source))
+  return formatPlan(plan)
+}
+
+/** Who it was, in the stack's history. */
+function authorOf({ name }: GitSource): string {
+  return `gitops ${name}`
 }
 
 /** @throws {TsstackError} the first operation that failed; what it had done by then stays */
@@ -30,7 +36,8 @@ export async function applyRelease(
   release: Release,
   source: GitSource,
 ): Promise<void> {
-  await upStack(context, await requestOf(release, source), () => undefined)
+  const author = authorOf(source)
+  await upStack(context, await requestOf(release, source), () => undefined, { author })
 }
 
 /**
@@ -42,39 +49,32 @@ export async function restoreRelease(
   release: Release,
   { source, failed }: { readonly source: GitSource; readonly failed: Release | undefined },
 ): Promise<void> {
-  const stack = await withPinnedImages(context, release)
+  const { stack } = release.source
   const own = new Set(
     [stack, failed?.source.stack].flatMap((each) => Object.keys(each?.services ?? {})),
   )
   const strangers = containersOf(context, stack.name).some(({ config }) => !own.has(config.service))
   const removeOrphans = source.prune || !strangers
-  const request = { ...release.source, stack, options: { removeOrphans, pull: 'never' as const } }
-  await upStack(context, request, () => undefined)
+  const request = { ...release.source, options: { removeOrphans, pull: 'never' as const } }
+  const pins = { services: release.imageIds ?? {} }
+  await upStack(context, request, () => undefined, { author: authorOf(source), pins })
 }
 
-async function withPinnedImages(
-  context: Context,
-  { source: { stack, workingDir }, imageIds = {} }: Release,
-): Promise<Stack> {
-  const services = { ...stack.services }
-  for (const [name, service] of Object.entries(services)) {
-    const id = imageIds[name]
-    if (service.image === undefined || id === undefined) continue
-    const now = await context.images
-      .resolve(service.image, { baseDir: workingDir })
-      .catch(() => undefined)
-    if (now?.id !== id) services[name] = { ...service, image: id }
-  }
-  return { ...stack, services }
+/** Writes into the stack's history that what had been brought up was not good. */
+export function markFailed({ revisions }: Context, stack: string, message: string): void {
+  const revision = revisions.latest(stack)
+  if (revision !== undefined) revisions.settle(revision, { status: 'failed', message })
 }
 
 /** The images that the containers of a release have now, by service. */
 export function imageIdsOf(
   context: Context,
   { source: { stack } }: Release,
-): Record<string, string> {
+): Record<string, Digest> {
   return Object.fromEntries(
-    containersOf(context, stack.name).map(({ config }) => [config.service, config.image.id]),
+    containersOf(context, stack.name).flatMap(({ config: { service, image } }) =>
+      isDigest(image.id) ? [[service, image.id]] : [],
+    ),
   )
 }
 

@@ -30,6 +30,11 @@ export function gitAccess(source: GitSource): GitAccess {
   }
 }
 
+/** A URL as it may be shown. */
+export function withoutLogin(url: string): string {
+  return url.replace(/\/\/[^/@\s]*@/, '//')
+}
+
 function inherited(): Environment {
   return Object.fromEntries(
     INHERITED.flatMap((name) => {

@@ -3,7 +3,8 @@
  *
  *   fetch ▶ verify ▶ load ▶ policy ▶ same as what runs? ▶ held? ▶ guards ▶ dependencies ▶ window ▶ approval ▶ settle
  */
-import type { GitSourceReason } from '../api/gitops-types.ts'
+import type { GitSource, GitSourceReason } from '../api/gitops-types.ts'
+import type { StackOrigin } from '../api/revision-types.ts'
 import { TsstackError, toTsstackError } from '../errors.ts'
 import { containersOf } from '../reconciler/observe.ts'
 import { findRevision } from '../sources/git-checkout.ts'
@@ -12,7 +13,7 @@ import { planRelease } from './apply-release.ts'
 import type { Checkout } from './checkouts.ts'
 import { progressOf, record, type GitopsEngine } from './engine.ts'
 import { mayChangeAt } from './freeze-windows.ts'
-import { gitAccess } from './git-access.ts'
+import { gitAccess, withoutLogin } from './git-access.ts'
 import { loadRevision } from './load-revision.ts'
 import { rollBack, settleRelease, type Settling } from './settle-release.ts'
 import type { Release } from './source-records.ts'
@@ -46,7 +47,8 @@ async function lookAtSource(engine: GitopsEngine, pass: Pass): Promise<Release |
   try {
     const { contentRoot } = engine
     const { warnings: _, ...loaded } = loadRevision({ source, root, contentRoot })
-    const release = { ...commit, ...loaded, at }
+    const origin = originOf(source, commit.commit)
+    const release = { ...commit, ...loaded, source: { ...loaded.source, origin }, at }
     refuseEmptying(engine, release, pass)
     const seen = { observedCommit: commit.commit, observedAt: at, observedDigest: release.digest }
     record(engine, source, {
@@ -60,6 +62,17 @@ async function lookAtSource(engine: GitopsEngine, pass: Pass): Promise<Release |
     const text = message.replaceAll(`${root}/`, '')
     refuse(engine, pass, { ...commit, digest: '', at, reason, message: text })
     return undefined
+  }
+}
+
+/** Where it came from, for the stack's history. */
+function originOf({ repo, ref, path }: GitSource, commit: string): StackOrigin {
+  return {
+    kind: 'git',
+    repository: withoutLogin(repo),
+    commit,
+    ...(ref === undefined ? {} : { ref }),
+    ...(path === '' ? {} : { path }),
   }
 }
 

@@ -5,7 +5,13 @@
 import type { GitSourceReason } from '../api/gitops-types.ts'
 import { toTsstackError, type TsstackError } from '../errors.ts'
 import { log } from '../log.ts'
-import { applyRelease, imageIdsOf, restoreRelease, waitForRelease } from './apply-release.ts'
+import {
+  applyRelease,
+  imageIdsOf,
+  markFailed,
+  restoreRelease,
+  waitForRelease,
+} from './apply-release.ts'
 import { progressOf, record, type GitopsEngine } from './engine.ts'
 import type { Release, SourceRecord } from './source-records.ts'
 
@@ -97,6 +103,7 @@ async function fail(
     record(engine, source, { ...condition, failures: failures + 1 })
     return
   }
+  markFailed(engine.context, source.stack, message)
   const { commit, digest, subject, author, at } = release
   const hasWayBack = lastGood !== undefined && lastGood.digest !== digest
   record(engine, source, {

@@ -15,6 +15,7 @@ import type {
   RevisionSummary,
 } from '../api/gitops-types.ts'
 import type { StackSource } from '../api/types.ts'
+import type { Digest } from '../engine/images/image.ts'
 import type { Collection, StateStore } from '../state/state-store.ts'
 
 /** A revision with all that it takes to apply it again, without the repository. */
@@ -23,7 +24,7 @@ export interface Release extends RevisionSummary {
   /** Directories that its containers mount, absolute: kept as long as the release may be applied again. */
   readonly directories: readonly string[]
   /** Ids of the images that its services had when it was found good, by service. */
-  readonly imageIds?: Readonly<Record<string, string>>
+  readonly imageIds?: Readonly<Record<string, Digest>>
 }
 
 /** Key: the source's name. */

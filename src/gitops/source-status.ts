@@ -1,5 +1,6 @@
 /** A source as it is shown: what was declared, without its secrets, and how far it has got. */
 import type { GitSourceStatus, RevisionSummary } from '../api/gitops-types.ts'
+import { withoutLogin } from './git-access.ts'
 import { progressOf, type GitopsEngine } from './engine.ts'
 import type { Release, SourceRecord } from './source-records.ts'
 
@@ -13,7 +14,7 @@ export function statusOf(
   const { message, since, observedCommit, observedAt, applied, lastGood, held, pending } = progress
   return {
     ...{ name, path, stack, intervalSeconds, suspended, prune, approve, dependsOn, allow },
-    repo: source.repo.replace(/\/\/[^/@\s]*@/, '//'),
+    repo: withoutLogin(source.repo),
     verified: source.verifyKeys.length > 0,
     webhook: source.webhookSecret !== undefined,
     ready: progress.ready,
