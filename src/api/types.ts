@@ -92,7 +92,15 @@ export interface StackSource {
   readonly origin?: StackOrigin
 }
 
-export interface UpRequest extends StackSource {
+/** How what changes something is gone about. */
+export interface RequestManner {
+  /** Tell what would be done, as progress, and do nothing. */
+  readonly dryRun?: boolean
+  /** Operations at the same time; absent: the daemon's own bound. */
+  readonly parallel?: number
+}
+
+export interface UpRequest extends StackSource, RequestManner {
   readonly options: UpOptions & {
     /** Seconds of grace when containers are stopped; absent: each service's own. */
     readonly timeoutSeconds?: number
@@ -116,7 +124,7 @@ export interface PlanResponse {
   readonly text: string
 }
 
-export interface DownRequest {
+export interface DownRequest extends RequestManner {
   /** With the stack file at hand; without it the daemon's own record is used. */
   readonly source?: StackSource
   readonly options: DownOptions & { readonly timeoutSeconds?: number }
@@ -124,13 +132,18 @@ export interface DownRequest {
 
 export type LifecycleAction = 'start' | 'stop' | 'restart' | 'kill' | 'pause' | 'unpause'
 
-export interface LifecycleRequest {
+export interface LifecycleRequest extends RequestManner {
   readonly action: LifecycleAction
   /** Absent or empty: all services. */
   readonly services?: readonly string[]
+  /** For start and restart: exactly the named services. */
+  readonly noDeps?: boolean
   readonly timeoutSeconds?: number
   /** For kill: `SIGKILL` when absent. */
   readonly signal?: string
+  /** For start: answer only when the services are running or healthy. */
+  readonly wait?: boolean
+  readonly waitTimeoutSeconds?: number
 }
 
 /** One line of progress; `operation` events come in pairs with the same id. */
@@ -206,6 +219,8 @@ export interface RunRequest extends StackSource {
   readonly remove?: boolean
   readonly capAdd?: readonly string[]
   readonly capDrop?: readonly string[]
+  /** Of its image, instead of the service's own `pull_policy`. */
+  readonly pull?: 'always' | 'missing' | 'never'
   /** For pulls; not kept. */
   readonly credentials?: CredentialsByRegistry
 }

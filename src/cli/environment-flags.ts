@@ -1,4 +1,8 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { TsstackError } from '../errors.ts'
+import { DotenvError, parseDotenv } from '../spec/dotenv.ts'
+import type { CommandContext } from './command.ts'
 
 /**
  * `-e KEY=VALUE`, and `-e KEY` for our own value, which is left out when there is none.
@@ -21,4 +25,30 @@ export function parseEnvironment(
     if (value !== undefined) environment[name] = value
   }
   return environment
+}
+
+/**
+ * `--env-from-file`, in the form of `.env`; later files win.
+ * @throws {INVALID_ARGUMENT} for a file that cannot be read, with the line where it is wrong
+ */
+export function readEnvironmentFiles({
+  flags,
+  env,
+  cwd,
+}: Pick<CommandContext, 'flags' | 'env' | 'cwd'>): Readonly<Record<string, string>> {
+  const variables = new Map<string, string>()
+  for (const name of flags.list('env-from-file')) {
+    try {
+      const text = readFileSync(resolve(cwd, name), 'utf8')
+      const found = parseDotenv(text, (key) => variables.get(key) ?? env[key])
+      for (const [key, value] of found) variables.set(key, value)
+    } catch (error) {
+      const reason =
+        error instanceof DotenvError ? error.message : 'it is not there, or not readable'
+      throw new TsstackError('INVALID_ARGUMENT', `Cannot read "${name}": ${reason}`, {
+        cause: error,
+      })
+    }
+  }
+  return Object.fromEntries(variables)
 }

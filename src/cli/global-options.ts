@@ -51,7 +51,12 @@ export const GLOBAL_FLAGS: readonly Flag[] = [
     name: 'parallel',
     kind: 'integer',
     value: 'N',
-    help: 'Accepted for Docker Compose; tsstack bounds its own parallelism',
+    help: 'At most so many operations at the same time (default: 8); -1: no bound',
+  },
+  {
+    name: 'dry-run',
+    kind: 'bool',
+    help: 'Change nothing: show what would be done, and why',
   },
   {
     name: 'verbose',
@@ -73,6 +78,9 @@ export interface GlobalOptions {
   readonly progress: ProgressMode
   readonly ansi: AnsiMode
   readonly verbose: boolean
+  readonly dryRun: boolean
+  /** Operations at the same time; undefined: the daemon's own bound. */
+  readonly parallel: number | undefined
 }
 
 function commaList(text: string | undefined): readonly string[] {
@@ -93,6 +101,23 @@ function choice<T extends string>(
     )
   }
   return found
+}
+
+/** Docker Compose's -1 is no bound. */
+const UNBOUNDED = 1000
+
+/** @throws {INVALID_ARGUMENT} for a number that bounds nothing */
+function readParallel(given: number | undefined, variable: string | undefined): number | undefined {
+  const text = variable === undefined || variable === '' ? undefined : Number(variable)
+  const parallel = given ?? text
+  if (parallel === undefined) return undefined
+  if (parallel === -1) return UNBOUNDED
+  if (Number.isInteger(parallel) && parallel > 0) return parallel
+  const name = given === undefined ? 'COMPOSE_PARALLEL_LIMIT' : '--parallel'
+  throw new TsstackError(
+    'INVALID_ARGUMENT',
+    `Cannot use ${name}="${String(given ?? variable)}": expected -1, or a number above 0`,
+  )
 }
 
 /**
@@ -123,5 +148,10 @@ export function readGlobalOptions(
       choice('COMPOSE_ANSI', env['COMPOSE_ANSI'], ['auto', 'always', 'never'] as const) ??
       'auto',
     verbose: before.bool('verbose') || after.bool('verbose'),
+    dryRun: before.bool('dry-run') || after.bool('dry-run'),
+    parallel: readParallel(
+      after.number('parallel') ?? before.number('parallel'),
+      env['COMPOSE_PARALLEL_LIMIT'],
+    ),
   }
 }

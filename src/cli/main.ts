@@ -1,4 +1,5 @@
 /** The command line's entry: finds the command, reads its flags, runs it, and turns a failure into text and exit code. */
+import type { Client } from '../client/client.ts'
 import { toTsstackError, TsstackError } from '../errors.ts'
 import { parseArgs, splitAtCommand } from './args.ts'
 import type { Command, CommandContext } from './command.ts'
@@ -6,6 +7,7 @@ import { COMMANDS } from './command-table.ts'
 import { didYouMean } from './did-you-mean.ts'
 import { explainError } from './error-text.ts'
 import { GLOBAL_FLAGS, readGlobalOptions } from './global-options.ts'
+import type { GlobalOptions } from './global-options.ts'
 import { formatCommandHelp, formatRootHelp } from './help.ts'
 import { createOutput } from './output.ts'
 import type { Output } from './output.ts'
@@ -70,6 +72,7 @@ async function runCommand({ name, words, before }: Invocation, output: Output): 
   const own = new Set(command.flags.map((flag) => flag.name))
   const late = {
     ...flags,
+    bool: (key: string) => !own.has(key) && flags.bool(key),
     text: (key: string) => (own.has(key) ? undefined : flags.text(key)),
     list: (key: string) => (own.has(key) ? [] : flags.list(key)),
   }
@@ -82,10 +85,17 @@ async function runCommand({ name, words, before }: Invocation, output: Output): 
     output: createOutput(global.ansi, process.env),
     env: process.env,
     cwd: process.cwd(),
-    client: async () =>
-      (await import('../client/start-daemon.ts')).connectOrStart(process.env, output.note),
+    client: () => connect(global, output),
   }
   return command.run(context)
+}
+
+async function connect({ dryRun, parallel }: GlobalOptions, { note }: Output): Promise<Client> {
+  const { connectOrStart } = await import('../client/start-daemon.ts')
+  const client = await connectOrStart(process.env, note)
+  if (!dryRun && parallel === undefined) return client
+  const { globalClient } = await import('./global-client.ts')
+  return globalClient(client, { dryRun, ...(parallel === undefined ? {} : { parallel }) }, note)
 }
 
 async function dispatch(words: readonly string[], output: Output): Promise<number> {

@@ -4,6 +4,9 @@ import { humanSize } from './human.ts'
 
 export type OperationEvent = Extract<ProgressEvent, { type: 'operation' }>
 
+/** In front of what is only told, as Docker Compose has it. */
+export const DRY_RUN_PREFIX = 'DRY-RUN MODE - '
+
 /** Where events go. `stop` is called once, whatever happens. */
 export interface ProgressView {
   operation(event: OperationEvent): void

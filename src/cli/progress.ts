@@ -2,7 +2,7 @@
 import type { ContainerSummary, ProgressEvent } from '../api/types.ts'
 import { flatten } from '../client/flatten.ts'
 import type { CommandContext } from './command.ts'
-import { operationState, resourceLabel } from './progress-view.ts'
+import { DRY_RUN_PREFIX, operationState, resourceLabel } from './progress-view.ts'
 import type { OperationEvent, ProgressView } from './progress-view.ts'
 
 export interface ProgressResult {
@@ -11,8 +11,8 @@ export interface ProgressResult {
 }
 
 /** A line of Docker Compose's plain progress: ` Container hello-web-1  Created`. */
-export function plainLine(event: OperationEvent): string {
-  return ` ${resourceLabel(event)}  ${operationState(event)}`
+export function plainLine(event: OperationEvent, dryRun = false): string {
+  return ` ${dryRun ? DRY_RUN_PREFIX : ''}${resourceLabel(event)}  ${operationState(event)}`
 }
 
 const JSON_STATUS = {
@@ -23,8 +23,9 @@ const JSON_STATUS = {
 } as const
 
 /** A line of Docker Compose's `--progress json`. */
-export function jsonLine(event: OperationEvent): string {
+export function jsonLine(event: OperationEvent, dryRun = false): string {
   return JSON.stringify({
+    ...(dryRun ? { 'dry-run': true } : {}),
     id: resourceLabel(event),
     status: JSON_STATUS[event.status],
     text: event.action,
@@ -35,11 +36,14 @@ export function jsonLine(event: OperationEvent): string {
   })
 }
 
-function plainView(note: (line: string) => void): ProgressView {
+function plainView(note: (line: string) => void, dryRun: boolean): ProgressView {
   return {
     operation: (event) => {
-      // A line for each step; how far a transfer is would be a flood.
-      if (event.status !== 'progress' || event.current === undefined) note(plainLine(event))
+      // Of what is only told, that it begins says nothing; how far a transfer is would be a flood.
+      const isNoise = dryRun
+        ? event.status === 'started'
+        : event.status === 'progress' && event.current !== undefined
+      if (!isNoise) note(plainLine(event, dryRun))
     },
     warning: (message) => {
       note(`warning: ${message}`)
@@ -48,10 +52,10 @@ function plainView(note: (line: string) => void): ProgressView {
   }
 }
 
-function jsonView(note: (line: string) => void): ProgressView {
+function jsonView(note: (line: string) => void, dryRun: boolean): ProgressView {
   return {
     operation: (event) => {
-      note(jsonLine(event))
+      note(jsonLine(event, dryRun))
     },
     warning: (message) => {
       note(JSON.stringify({ status: 'Warning', text: message }))
@@ -77,6 +81,7 @@ type Mode = 'tty' | 'plain' | 'json' | 'quiet'
 
 function chooseMode({ global, output }: CommandContext): Mode {
   if (global.progress !== 'auto') return global.progress
+  if (global.dryRun) return 'plain'
   return output.isErrorTerminal && global.ansi !== 'never' ? 'tty' : 'plain'
 }
 
@@ -87,10 +92,11 @@ async function openView(
   context: CommandContext,
 ): Promise<ProgressView> {
   const { note } = context.output
+  const { dryRun } = context.global
   if (mode === 'tty' && operations > 0)
     return (await import('./progress-live.ts')).liveView(operations, context.output)
-  if (mode === 'json') return jsonView(note)
-  return mode === 'quiet' ? quietView(note) : plainView(note)
+  if (mode === 'json') return jsonView(note, dryRun)
+  return mode === 'quiet' ? quietView(note) : plainView(note, dryRun)
 }
 
 /** After an `up` that had nothing to do: what there is, as Docker Compose says it. */
@@ -145,4 +151,10 @@ export async function showProgress(
     await view.stop()
   }
   return result
+}
+
+/** `-q`: nothing but warnings. */
+export function withQuiet(context: CommandContext): CommandContext {
+  if (!context.flags.bool('quiet')) return context
+  return { ...context, global: { ...context.global, progress: 'quiet' } }
 }

@@ -5,6 +5,14 @@ import { TsstackError } from '../errors.ts'
 import type { Flag } from './args.ts'
 import type { CommandContext } from './command.ts'
 
+export const PULL_FLAG: Flag = {
+  name: 'pull',
+  kind: 'text',
+  value: 'POLICY',
+  choices: ['always', 'missing', 'never'],
+  help: "Images from registries: always, missing or never, instead of the services' pull_policy",
+}
+
 export const UP_FLAGS: readonly Flag[] = [
   { name: 'force-recreate', kind: 'bool', help: 'Replace containers though nothing changed' },
   { name: 'no-recreate', kind: 'bool', help: 'Leave existing containers though something changed' },
@@ -27,13 +35,7 @@ export const UP_FLAGS: readonly Flag[] = [
     kind: 'bool',
     help: 'Give replaced containers new anonymous volumes',
   },
-  {
-    name: 'pull',
-    kind: 'text',
-    value: 'POLICY',
-    choices: ['always', 'missing', 'never'],
-    help: "Images from registries: always, missing or never, instead of the services' pull_policy",
-  },
+  PULL_FLAG,
 ]
 
 const MAX_REPLICAS = 10_000
@@ -55,7 +57,8 @@ export function parseScale(pairs: readonly string[]): Readonly<Record<string, nu
   )
 }
 
-function readPull(policy: string | undefined): Pick<UpRequest['options'], 'pull'> {
+/** The wire's form of `--pull`. */
+export function readPull(policy: string | undefined): Pick<UpRequest['options'], 'pull'> {
   return policy === 'always' || policy === 'missing' || policy === 'never' ? { pull: policy } : {}
 }
 

@@ -63,6 +63,8 @@ export const credentials = z.record(
   ]),
 )
 
+const pullPolicy = z.enum(['always', 'missing', 'never'])
+
 const upOptions = z.object({
   services: texts.exactOptional(),
   forceRecreate: z.boolean().exactOptional(),
@@ -75,14 +77,21 @@ const upOptions = z.object({
   timeoutSeconds: seconds.exactOptional(),
   wait: z.boolean().exactOptional(),
   waitTimeoutSeconds: seconds.exactOptional(),
-  pull: z.enum(['always', 'missing', 'never']).exactOptional(),
+  pull: pullPolicy.exactOptional(),
 })
+
+/** Of what changes something. */
+const manner = {
+  dryRun: z.boolean().exactOptional(),
+  parallel: z.int().min(1).exactOptional(),
+}
 
 /** The stack's own type is finer than what is checked here. */
 type Typed<T> = z.ZodType<T>
 
 export const upRequest = z.strictObject({
   ...source,
+  ...manner,
   options: upOptions,
   credentials: credentials.exactOptional(),
   base: z
@@ -92,6 +101,7 @@ export const upRequest = z.strictObject({
 }) as unknown as Typed<UpRequest>
 
 export const downRequest = z.strictObject({
+  ...manner,
   source: z.strictObject(source).exactOptional(),
   options: z.strictObject({
     services: texts.exactOptional(),
@@ -102,10 +112,14 @@ export const downRequest = z.strictObject({
 }) as unknown as Typed<DownRequest>
 
 export const lifecycleRequest: Typed<LifecycleRequest> = z.strictObject({
+  ...manner,
   action: z.enum(['start', 'stop', 'restart', 'kill', 'pause', 'unpause']),
   services: texts.exactOptional(),
+  noDeps: z.boolean().exactOptional(),
   timeoutSeconds: seconds.exactOptional(),
   signal: text.exactOptional(),
+  wait: z.boolean().exactOptional(),
+  waitTimeoutSeconds: seconds.exactOptional(),
 })
 
 const revisionNumber = z.coerce.number().int().min(1).max(99_999_999)
@@ -148,6 +162,7 @@ export const runRequest = z.strictObject({
   remove: z.boolean().exactOptional(),
   capAdd: texts.exactOptional(),
   capDrop: texts.exactOptional(),
+  pull: pullPolicy.exactOptional(),
   credentials: credentials.exactOptional(),
 }) as unknown as Typed<RunRequest>
 

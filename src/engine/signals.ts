@@ -27,3 +27,9 @@ export function parseSignal(text: string): number {
     },
   )
 }
+
+/** `SIGTERM`; the number, for one that has no name. */
+export function signalName(signal: number): string {
+  const found = Object.entries(os.constants.signals).find(([, number]) => number === signal)
+  return found?.[0] ?? `signal ${String(signal)}`
+}

@@ -15,7 +15,7 @@ import { parseBytes } from '../spec/bytes.ts'
 import { parseDurationMs } from '../spec/duration.ts'
 import type { Hook as ServiceHook, Service, Stack } from '../spec/stack.ts'
 import { TsstackError } from '../errors.ts'
-import type { ConversionInput } from './conversion-input.ts'
+import type { ContainerIdentity, ConversionInput } from './conversion-input.ts'
 import { containerMounts, containerFiles } from './container-mounts.ts'
 import { deviceAccessOf } from './device-access-of.ts'
 import { healthCheckOf } from './health-check-of.ts'
@@ -79,7 +79,7 @@ export function containerConfigOf(input: ConversionInput): ContainerConfig {
       service.stop_grace_period === undefined
         ? DEFAULT_STOP_GRACE_MS
         : parseDurationMs(service.stop_grace_period),
-    endpoints: endpointsOf(stack, service, identity.serviceName),
+    endpoints: endpointsOf(stack, service, identity),
     ports: portsOf(service),
     resources: resourceLimitsOf(service),
     restart: restartPolicyOf(service),
@@ -193,14 +193,18 @@ function namespaceModeOf(
   return { kind: 'container', container: containerOf(mode) }
 }
 
-function endpointsOf(stack: Stack, service: Service, serviceName: string): Endpoint[] {
+function endpointsOf(
+  stack: Stack,
+  service: Service,
+  { serviceName, answersAsService }: ContainerIdentity,
+): Endpoint[] {
   if (service.network_mode !== undefined && service.network_mode !== 'bridge') return []
   if (builtInNetworkOf(serviceName, service, stack) !== undefined) return []
   const attachments = Object.entries(service.networks ?? {})
   const endpoints = attachments.map(([key, attachment]): Endpoint => {
     return {
       network: stack.networks[key]?.name ?? `${stack.name}_${key}`,
-      aliases: [serviceName, ...(attachment?.aliases ?? [])],
+      aliases: answersAsService ? [serviceName, ...(attachment?.aliases ?? [])] : [],
       ...(attachment?.interface_name === undefined
         ? {}
         : { interfaceName: attachment.interface_name }),

@@ -9,6 +9,8 @@ export interface ContainerIdentity {
   readonly name: string
   readonly id: string
   readonly oneoff: boolean
+  /** Whether the service's name and its aliases lead to it. */
+  readonly answersAsService: boolean
 }
 
 export interface ConversionInput {

@@ -20,6 +20,8 @@ export interface CreateRequest {
   readonly number: number
   readonly name: string
   readonly oneoff?: boolean
+  /** Of a one-off: whether the service's name and aliases lead to it, too. Default: false. */
+  readonly answersAsService?: boolean
   /** Anonymous volumes of the container whose place it takes, by target. */
   readonly inherits?: Readonly<Record<string, string>>
   readonly removeOnExit?: boolean
@@ -43,6 +45,7 @@ export async function createContainer(
     name: request.name,
     id,
     oneoff: request.oneoff ?? false,
+    answersAsService: request.oneoff !== true || request.answersAsService === true,
   }
   const input = conversionInputOf(context, request, identity)
   const anonymousVolumes = await createAnonymousVolumes(context, request, input)

@@ -139,20 +139,24 @@ async function remove(
   context: Context,
   { containerId, volumes }: Operation & { kind: 'remove-container' },
   { graceMs }: Driving,
-): Promise<undefined> {
+): Promise<string | undefined> {
   return context.locks.run(containerId, async () => {
-    if (context.live.has(containerId))
-      await stopContainer(context, containerId, graceMs === undefined ? {} : { graceMs })
+    const warning = context.live.has(containerId)
+      ? await stopContainer(context, containerId, graceMs === undefined ? {} : { graceMs })
+      : undefined
     await removeContainer(context, containerId, { volumes: volumes ?? false })
-    return undefined
+    return warning
   })
 }
 
-async function stop(context: Context, id: string, { graceMs }: Driving): Promise<undefined> {
-  return context.locks.run(id, async () => {
-    await stopContainer(context, id, graceMs === undefined ? {} : { graceMs })
-    return undefined
-  })
+async function stop(
+  context: Context,
+  id: string,
+  { graceMs }: Driving,
+): Promise<string | undefined> {
+  return context.locks.run(id, () =>
+    stopContainer(context, id, graceMs === undefined ? {} : { graceMs }),
+  )
 }
 
 async function wait(

@@ -39,7 +39,12 @@ export async function createOneOff(context: Context, request: RunRequest): Promi
   )
   if (request.noDeps !== true && dependencies.length > 0)
     await startDependencies(context, request, dependencies)
-  const pull = { services: [name], otherwise: 'missing' as const, credentials: request.credentials }
+  const pull = {
+    services: [name],
+    policy: request.pull,
+    otherwise: 'missing' as const,
+    credentials: request.credentials,
+  }
   await pullServices(context, request, pull, () => undefined)
   const resolved = await resolveStack(context, request, [name])
   await ensureResources(context, request, resolved)
@@ -50,6 +55,7 @@ export async function createOneOff(context: Context, request: RunRequest): Promi
     number: 1,
     name: request.name ?? `${stack.name}-${name}-run-${randomBytes(6).toString('hex')}`,
     oneoff: true,
+    answersAsService: request.useAliases ?? false,
     removeOnExit: request.remove ?? false,
     ...(request.size === undefined ? {} : { terminalSize: request.size }),
   })

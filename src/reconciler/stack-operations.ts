@@ -3,15 +3,15 @@ import type {
   DownRequest,
   LifecycleRequest,
   ProgressEvent,
+  RequestManner,
   StackSource,
   UpRequest,
 } from '../api/types.ts'
 import type { Digest } from '../engine/images/image.ts'
-import { parseSignal } from '../engine/signals.ts'
 import { baseStateDigest } from '../planner/base-state.ts'
 import { dependencyGraph, selectServices } from '../planner/dependency-graph.ts'
 import { planDown } from '../planner/plan-down.ts'
-import { planLifecycle } from '../planner/plan-lifecycle.ts'
+import { planLifecycle, type PlannedAction } from '../planner/plan-lifecycle.ts'
 import { planUp } from '../planner/plan-up.ts'
 import type { Plan } from '../planner/plan.ts'
 import { TsstackError } from '../errors.ts'
@@ -23,16 +23,17 @@ import { operationDriver, type DriveOptions } from './drive-operation.ts'
 import { executePlan } from './execute-plan.ts'
 import { containersOf, observe } from './observe.ts'
 import { lookUpServices, pullServices, type PullOptions } from './pull-services.ts'
-import type { ContainerRecord } from './records.ts'
 import { asRevision } from './revisions/as-revision.ts'
 import { freeIdRange } from './stack-user-namespace.ts'
-import { killContainer, pauseContainer, unpauseContainer } from './stop-container.ts'
+import { isSignalling, signalContainers } from './signal-containers.ts'
 import { waitForService } from './wait-for.ts'
 
 export type Progress = (event: ProgressEvent) => void
 
 /** Starting is bound by the kernel's locks, not by waiting: a few at once keep two cores busy. */
 const CONCURRENCY = 8
+/** What `--parallel` may ask for. */
+const MAX_CONCURRENCY = 1000
 
 /** @returns what `up` would do now; changes nothing but the image store */
 export async function planStack(
@@ -119,90 +120,82 @@ export async function upStack(
       context,
       rollbackOf === undefined ? acceptance : { ...acceptance, rollbackOf },
       async () => {
-        const options = { stack: name, resolved, ...grace(request.options.timeoutSeconds) }
+        const manner = mannerOf(request, request.options.timeoutSeconds)
+        const options = { stack: name, resolved, ...manner }
         const changed = await run(context, plan, options, progress)
-        if (request.options.wait === true) await waitForAll(context, request)
+        if (request.options.wait === true) await waitForAll(context, name, request.options)
         finish(context, { stack: name, changed }, progress)
       },
     )
   })
 }
 
+export interface DownTarget {
+  readonly stack: string
+  readonly request: DownRequest
+}
+
+/** @returns what `down` would do now */
+export function planStackDown(context: Context, { stack: name, request }: DownTarget): Plan {
+  const stack = request.source?.stack ?? context.stacks.get(name)?.stack
+  return planDown(observe(context, name), stack, request.options)
+}
+
 /** Removes containers and networks, and volumes when asked. The stack file is not needed. */
 export async function downStack(
   context: Context,
-  target: { readonly stack: string; readonly request: DownRequest },
+  target: DownTarget,
   progress: Progress,
 ): Promise<void> {
   const { stack: name, request } = target
   await context.locks.run(`stack ${name}`, async () => {
-    const stack = request.source?.stack ?? context.stacks.get(name)?.stack
-    const plan = planDown(observe(context, name), stack, request.options)
-    const changed = await run(
-      context,
-      plan,
-      { stack: name, ...grace(request.options.timeoutSeconds) },
-      progress,
-    )
+    const plan = planStackDown(context, target)
+    const options = { stack: name, ...mannerOf(request, request.options.timeoutSeconds) }
+    const changed = await run(context, plan, options, progress)
     forgetIfEmpty(context, name)
     finish(context, { stack: name, changed }, progress)
   })
 }
 
+export interface LifecycleTarget {
+  readonly stack: string
+  readonly request: LifecycleRequest
+}
+
+/** @returns what `start`, `stop` or `restart` would do now */
+export function planStackLifecycle(
+  context: Context,
+  { stack: name, request }: LifecycleTarget,
+  action: PlannedAction,
+): Plan {
+  const { services, noDeps } = request
+  const options = {
+    ...(services === undefined ? {} : { services }),
+    ...(noDeps === undefined ? {} : { noDeps }),
+  }
+  const stack = context.stacks.get(name)?.stack
+  return planLifecycle(action, { observed: observe(context, name), stack }, options)
+}
+
 export async function lifecycle(
   context: Context,
-  target: { readonly stack: string; readonly request: LifecycleRequest },
+  target: LifecycleTarget,
   progress: Progress,
 ): Promise<void> {
   const { stack: name, request } = target
   const { action } = request
-  if (action === 'kill' || action === 'pause' || action === 'unpause') {
-    await signalContainers(context, name, request)
+  if (isSignalling(action)) {
+    await signalContainers(context, target, progress)
     finish(context, { stack: name, changed: true }, progress)
     return
   }
   await context.locks.run(`stack ${name}`, async () => {
-    const options = request.services === undefined ? {} : { services: request.services }
-    const plan = planLifecycle(
-      action,
-      { observed: observe(context, name), stack: context.stacks.get(name)?.stack },
-      options,
-    )
-    const changed = await run(
-      context,
-      plan,
-      { stack: name, ...grace(request.timeoutSeconds) },
-      progress,
-    )
+    const plan = planStackLifecycle(context, target, action)
+    const options = { stack: name, ...mannerOf(request, request.timeoutSeconds) }
+    const changed = await run(context, plan, options, progress)
+    if (request.wait === true) await waitForAll(context, name, request)
     finish(context, { stack: name, changed }, progress)
   })
-}
-
-/** These need no order, and a stuck start must not hold them up. */
-async function signalContainers(
-  context: Context,
-  stack: string,
-  request: LifecycleRequest,
-): Promise<void> {
-  const wanted = request.services ?? []
-  const records = containersOf(context, stack).filter(
-    ({ config }) => wanted.length === 0 || wanted.includes(config.service),
-  )
-  const missing = wanted.find(
-    (service) => !records.some(({ config }) => config.service === service),
-  )
-  if (missing !== undefined)
-    throw new TsstackError(
-      'NOT_FOUND',
-      `Cannot ${request.action} service "${missing}": it has no container`,
-    )
-  const signal = parseSignal(request.signal ?? 'SIGKILL')
-  const act = async ({ id }: ContainerRecord): Promise<void> => {
-    if (request.action === 'kill') await killContainer(context, id, signal)
-    else if (request.action === 'pause') pauseContainer(context, id)
-    else unpauseContainer(context, id)
-  }
-  await Promise.all(records.map(act))
 }
 
 /** The services that are meant, with what they depend on. */
@@ -214,17 +207,31 @@ function scopeOf({ stack, options }: UpRequest): string[] {
 async function run(
   context: Context,
   plan: Plan,
-  options: DriveOptions,
+  options: DriveOptions & { readonly concurrency: number },
   progress: Progress,
 ): Promise<boolean> {
+  const { concurrency } = options
+  tellPlan(plan, progress)
+  const told = withoutRepeats(progress)
+  const drive = operationDriver(context, { ...options, going: removedBy(plan), progress: told })
+  await executePlan(plan, { drive, progress: told, concurrency })
+  return plan.operations.length > 0
+}
+
+/** What is to be said of a service is said once, however many replicas it has. */
+function withoutRepeats(progress: Progress): Progress {
+  const told = new Set<string>()
+  return (event) => {
+    if (event.type === 'warning' && told.has(event.message)) return
+    if (event.type === 'warning') told.add(event.message)
+    progress(event)
+  }
+}
+
+/** How many operations will come, and what to be wary of. */
+export function tellPlan(plan: Plan, progress: Progress): void {
   progress({ type: 'plan', operations: plan.operations.length })
   for (const message of plan.warnings) progress({ type: 'warning', message })
-  await executePlan(plan, {
-    drive: operationDriver(context, { ...options, going: removedBy(plan), progress }),
-    progress,
-    concurrency: CONCURRENCY,
-  })
-  return plan.operations.length > 0
 }
 
 function removedBy(plan: Plan): ReadonlySet<string> {
@@ -235,11 +242,16 @@ function removedBy(plan: Plan): ReadonlySet<string> {
   )
 }
 
-function grace(timeoutSeconds: number | undefined): { graceMs?: number } {
-  return timeoutSeconds === undefined ? {} : { graceMs: timeoutSeconds * 1000 }
+function mannerOf(
+  { parallel }: RequestManner,
+  timeoutSeconds: number | undefined,
+): { readonly concurrency: number; readonly graceMs?: number } {
+  const grace = timeoutSeconds === undefined ? {} : { graceMs: timeoutSeconds * 1000 }
+  return { concurrency: Math.min(parallel ?? CONCURRENCY, MAX_CONCURRENCY), ...grace }
 }
 
-function finish(
+/** The last word: whether anything was changed, and what there is now. */
+export function finish(
   context: Context,
   done: { readonly stack: string; readonly changed: boolean },
   progress: Progress,
@@ -273,18 +285,19 @@ function forgetIfEmpty(context: Context, name: string): void {
   context.stacks.delete(name)
 }
 
-async function waitForAll(context: Context, request: UpRequest): Promise<void> {
-  const { waitTimeoutSeconds } = request.options
+async function waitForAll(
+  context: Context,
+  stack: string,
+  { waitTimeoutSeconds }: { readonly waitTimeoutSeconds?: number },
+): Promise<void> {
   const signal =
     waitTimeoutSeconds === undefined
       ? {}
       : { signal: AbortSignal.timeout(waitTimeoutSeconds * 1000) }
-  const services = new Set(
-    containersOf(context, request.stack.name).map(({ config }) => config.service),
-  )
+  const services = new Set(containersOf(context, stack).map(({ config }) => config.service))
   await Promise.all(
     [...services].map((service) =>
-      waitForService(context, { stack: request.stack.name, service, goal: 'settled', ...signal }),
+      waitForService(context, { stack, service, goal: 'settled', ...signal }),
     ),
   )
 }

@@ -1,5 +1,6 @@
 /** Stopping, killing and pausing. The caller holds the container's lock, but for kill. */
 import { readFileSync } from 'node:fs'
+import { signalName } from '../engine/signals.ts'
 import { runPreStopHooks } from './container-hooks.ts'
 import { TsstackError } from '../errors.ts'
 import { emitContainerEvent } from './container-event.ts'
@@ -14,53 +15,75 @@ export interface StopOptions {
   readonly graceMs?: number
 }
 
-/** Sends the stop signal, waits for the grace period, kills. Nothing to do when it does not run. */
+/**
+ * Sends the stop signal, waits for the grace period, kills. Nothing to do when it does not run.
+ * @returns a warning for the user: the signal would not have been heard, and the container was killed at once
+ */
 export async function stopContainer(
   context: Context,
   id: string,
   options: StopOptions = {},
-): Promise<void> {
+): Promise<string | undefined> {
   const record = requireContainer(context, id)
   clearTimeout(context.restartTimers.get(id))
   context.restartTimers.delete(id)
   const settled = record.state === 'restarting' ? 'exited' : record.state
   context.containers.put(id, { ...record, wanted: 'stopped', state: settled })
   const live = context.live.get(id)
-  if (live === undefined) return
+  if (live === undefined) return undefined
   if (live.cgroup.isFrozen()) live.cgroup.thaw()
   const graceMs = options.graceMs ?? record.config.stopGraceMs
   const startedAt = performance.now()
   const hookFailure = await runPreStopHooks(context, record, graceMs)
   const leftMs = graceMs - (performance.now() - startedAt)
-  await endProcess(context, live, leftMs)
+  const warning = await endProcess(context, live, leftMs)
   if (hookFailure !== undefined) throw hookFailure
+  return warning
 }
 
-async function endProcess(context: Context, live: LiveContainer, graceMs: number): Promise<void> {
+async function endProcess(
+  context: Context,
+  live: LiveContainer,
+  graceMs: number,
+): Promise<string | undefined> {
   const record = requireContainer(context, live.id)
-  const { stopSignal, init } = record.config
-  if (graceMs > 0 && (init || hearsSignal(live.process.pid, stopSignal))) {
+  const { stopSignal, init, service } = record.config
+  const hears = init || hearsSignal(live.process.pid, stopSignal)
+  if (graceMs > 0 && hears) {
     emitContainerEvent(context, record, 'kill', { signal: String(stopSignal) })
     live.process.signal(stopSignal)
-    if (await exitsWithin(live, graceMs)) return
+    if (await exitsWithin(live, graceMs)) return undefined
   }
   emitContainerEvent(context, record, 'kill', { signal: String(SIGKILL) })
   live.process.signal(SIGKILL)
   await exitsWithin(live, KILL_DEADLINE_MS)
+  return graceMs > 0 && !hears ? deafWarning(service, stopSignal) : undefined
+}
+
+function deafWarning(service: string, signal: number): string {
+  const name = signalName(signal)
+  return (
+    `service "${service}" was killed without waiting: its first process has no handler for ${name}, and the kernel drops ` +
+    `such signals; set "init: true", handle ${name}, or set "stop_signal"`
+  )
 }
 
 /**
- * The kernel drops a signal to the first process of a pid namespace that has no handler for it (man 7 pid_namespaces).
- * Waiting for it would be in vain: this is why so many containers take their whole grace period to stop.
+ * The kernel drops a signal to the first process of a pid namespace that has no handler for it (man 7 pid_namespaces), and
+ * one that any process ignores. Waiting for it would be in vain: this is why so many containers take their whole grace
+ * period to stop.
  */
 function hearsSignal(pid: number, signal: number): boolean {
   try {
     const status = readFileSync(`/proc/${pid}/status`, 'latin1')
-    const isFirst = /^NSpid:.*\t1$/m.test(status)
-    const mask = (name: string): bigint =>
-      BigInt(`0x${new RegExp(`^${name}:\\t([0-9a-f]+)$`, 'm').exec(status)?.[1] ?? '0'}`)
     const bit = 1n << BigInt(signal - 1)
-    return !isFirst || ((mask('SigCgt') | mask('SigBlk')) & bit) !== 0n
+    const has = (name: string): boolean => {
+      const [, mask = '0'] = new RegExp(`^${name}:\\t([0-9a-f]+)$`, 'm').exec(status) ?? []
+      return (BigInt(`0x${mask}`) & bit) !== 0n
+    }
+    if (has('SigBlk')) return true // it may take them with sigwait(3) or signalfd(2)
+    const isFirst = /^NSpid:.*\t1$/m.test(status)
+    return isFirst ? has('SigCgt') : !has('SigIgn')
   } catch {
     return true
   }

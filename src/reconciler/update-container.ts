@@ -26,6 +26,7 @@ export function updateContainer(
     name: config.name,
     id,
     oneoff: config.oneoff,
+    answersAsService: !config.oneoff,
   }
   const input = conversionInputOf(context, { resolved, service: config.service }, identity)
   const wanted = containerConfigOf({ ...input, anonymousVolumes })

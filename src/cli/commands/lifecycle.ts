@@ -22,11 +22,15 @@ async function runAction(context: CommandContext, action: LifecycleAction): Prom
   if (positional.length > 0) await selectContainers(client, stack, positional, { all: true })
   const timeoutSeconds = flags.number('timeout')
   const signal = flags.text('signal')
+  const waitTimeoutSeconds = flags.number('wait-timeout')
   const request: LifecycleRequest = {
     action,
     ...(positional.length > 0 ? { services: positional } : {}),
     ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
     ...(signal === undefined ? {} : { signal }),
+    ...(flags.bool('no-deps') ? { noDeps: true } : {}),
+    ...(flags.bool('wait') ? { wait: true } : {}),
+    ...(waitTimeoutSeconds === undefined ? {} : { waitTimeoutSeconds }),
   }
   await showProgress(client.lifecycle(stack, request), context)
   return 0
@@ -41,7 +45,10 @@ function lifecycleCommand(
 
 export const start = lifecycleCommand('start', {
   summary: 'Start stopped containers, in the order of their dependencies',
-  flags: [],
+  flags: [
+    { name: 'wait', kind: 'bool', help: 'Return when the services are running or healthy' },
+    { name: 'wait-timeout', kind: 'seconds', value: 'SECONDS', help: 'Wait at most this long' },
+  ],
   examples: [['tsstack start db', 'Start the containers of "db"']],
 })
 
@@ -56,7 +63,11 @@ export const restart = lifecycleCommand('restart', {
     'Restart containers; changes of the stack file are not taken over ("tsstack up" does that)',
   flags: [
     TIMEOUT,
-    { name: 'no-deps', kind: 'bool', help: 'Accepted: dependents are left alone anyway' },
+    {
+      name: 'no-deps',
+      kind: 'bool',
+      help: 'Leave services alone that ask to restart with these (depends_on.restart)',
+    },
   ],
   examples: [['tsstack restart api', 'Stop and start the containers of "api"']],
 })

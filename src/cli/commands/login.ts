@@ -3,6 +3,7 @@ import { TsstackError } from '../../errors.ts'
 import { eraseCredentials, storeCredentials } from '../../registry/docker-config.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { askOnTerminal } from '../ask-on-terminal.ts'
+import { DRY_RUN_PREFIX } from '../progress-view.ts'
 
 const HUB = 'docker.io'
 
@@ -76,8 +77,12 @@ export const logout: Command = {
   flags: [],
   examples: [['tsstack logout registry.example', 'Forget what "tsstack login" has kept']],
   arguments: { min: 0, max: 1 },
-  async run({ positional, output, env }) {
+  async run({ positional, output, env, global }) {
     const registry = registryOf(positional[0])
+    if (global.dryRun) {
+      output.line(`${DRY_RUN_PREFIX}Removing login credentials for ${registry}`)
+      return 0
+    }
     const had = await eraseCredentials(env, registry)
     output.line(had ? `Removing login credentials for ${registry}` : `Not logged in to ${registry}`)
     return 0

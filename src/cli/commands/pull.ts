@@ -1,16 +1,10 @@
 import type { PullRequest } from '../../api/image-types.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { TsstackError } from '../../errors.ts'
-import { showProgress } from '../progress.ts'
+import { showProgress, withQuiet } from '../progress.ts'
 import { credentialsFor, credentialsForStack } from '../../sources/registry-credentials.ts'
 import { loadWithServices } from '../stack-source.ts'
 import { sourceOf } from '../up-options.ts'
-
-/** `-q`: nothing but warnings. */
-export function withQuiet(context: CommandContext): CommandContext {
-  if (!context.flags.bool('quiet')) return context
-  return { ...context, global: { ...context.global, progress: 'quiet' } }
-}
 
 /** Words that can be no service's name are images: they have a slash, a colon or an @. */
 function looksLikeImage(word: string): boolean {

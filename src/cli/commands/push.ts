@@ -1,9 +1,8 @@
 import type { Command, CommandContext } from '../command.ts'
-import { showProgress } from '../progress.ts'
+import { showProgress, withQuiet } from '../progress.ts'
 import { credentialsFor, credentialsForStack } from '../../sources/registry-credentials.ts'
 import { loadWithServices } from '../stack-source.ts'
 import { sourceOf } from '../up-options.ts'
-import { withQuiet } from './pull.ts'
 
 /** Pushes images by name. */
 export async function pushByName(

@@ -3,12 +3,13 @@ import type { ContainerSummary } from '../../api/types.ts'
 import { TsstackError } from '../../errors.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { isTerminal } from '../output.ts'
+import { DRY_RUN_PREFIX } from '../progress-view.ts'
 import { showProgress } from '../progress.ts'
 import { isAlive, selectContainers } from '../select-containers.ts'
 import { resolveStackName } from '../stack-name.ts'
 
 async function run(context: CommandContext): Promise<number> {
-  const { flags, positional, output } = context
+  const { flags, positional, output, global } = context
   const stack = await resolveStackName(context)
   const client = await context.client()
   const select = (): Promise<readonly ContainerSummary[]> =>
@@ -18,15 +19,19 @@ async function run(context: CommandContext): Promise<number> {
     const services = [...new Set(before.map(({ service }) => service))]
     await showProgress(client.lifecycle(stack, { action: 'stop', services }), context)
   }
-  const stopped = (await select()).filter((container) => !isAlive(container))
+  const after = await select()
+  // A rehearsal has stopped nothing, but what follows is about what it would have stopped.
+  const stopped = after.filter(
+    (container) => !isAlive(container) || (global.dryRun && flags.bool('stop')),
+  )
   if (stopped.length === 0) {
     output.note('No stopped containers')
     return 0
   }
-  if (!flags.bool('force') && !(await confirm(stopped))) return 1
+  if (!flags.bool('force') && !global.dryRun && !(await confirm(stopped))) return 1
   for (const { id, name } of stopped) {
     await client.removeContainer(id, { volumes: flags.bool('volumes') })
-    output.note(` Container ${name}  Removed`)
+    output.note(` ${global.dryRun ? DRY_RUN_PREFIX : ''}Container ${name}  Removed`)
   }
   return 0
 }

@@ -4,14 +4,14 @@ import { TsstackError } from '../../errors.ts'
 import type { LoadedStack } from '../../spec/loaded-stack.ts'
 import { splitShellWords } from '../../spec/shell-words.ts'
 import type { Command, CommandContext } from '../command.ts'
-import { parseEnvironment } from '../environment-flags.ts'
+import { parseEnvironment, readEnvironmentFiles } from '../environment-flags.ts'
 import { isTerminal } from '../output.ts'
-import { showProgress } from '../progress.ts'
+import { showProgress, withQuiet } from '../progress.ts'
 import { checkServices } from '../select-containers.ts'
 import { loadWithServices } from '../stack-source.ts'
 import { runSession, terminalSize } from '../terminal-session.ts'
 import { credentialsForStack } from '../../sources/registry-credentials.ts'
-import { sourceOf } from '../up-options.ts'
+import { PULL_FLAG, readPull, sourceOf } from '../up-options.ts'
 
 function parseLabels(pairs: readonly string[]): Readonly<Record<string, string>> {
   return Object.fromEntries(
@@ -58,9 +58,9 @@ function toRunRequest(context: CommandContext, loaded: LoadedStack, streams: Str
     ...optional('name', flags.text('name')),
     ...(program.length > 0 ? { command: program } : {}),
     ...(entrypoint === undefined ? {} : { entrypoint: splitEntrypoint(entrypoint) }),
-    environment: parseEnvironment(flags.list('env'), env),
+    environment: { ...readEnvironmentFiles(context), ...parseEnvironment(flags.list('env'), env) },
     ...optional('user', flags.text('user')),
-    ...optional('workingDir', flags.text('workdir')),
+    ...optional('workdir', flags.text('workdir')),
     labels: parseLabels(flags.list('label')),
     volumes: flags.list('volume'),
     publish: flags.list('publish'),
@@ -73,6 +73,7 @@ function toRunRequest(context: CommandContext, loaded: LoadedStack, streams: Str
     remove: flags.bool('rm'),
     capAdd: flags.list('cap-add'),
     capDrop: flags.list('cap-drop'),
+    ...readPull(flags.text('pull')),
   }
 }
 
@@ -88,12 +89,17 @@ async function startDependencies(
   const request = {
     ...sourceOf(loaded),
     ...(await credentialsForStack(context.env, loaded.stack)),
-    options: { services: needed, removeOrphans: context.flags.bool('remove-orphans') },
+    options: {
+      services: needed,
+      removeOrphans: context.flags.bool('remove-orphans'),
+      ...readPull(context.flags.text('pull')),
+    },
   }
   await showProgress(client.up(loaded.stack.name, request), context)
 }
 
-async function run(context: CommandContext): Promise<number> {
+async function run(given: CommandContext): Promise<number> {
+  const context = withQuiet(given)
   const streams = readStreams(context)
   const loaded = await loadWithServices(context, context.positional.slice(0, 1))
   checkServices(context.positional.slice(0, 1), Object.keys(loaded.stack.services))
@@ -133,6 +139,14 @@ export const command: Command = {
       value: 'KEY=VALUE',
       help: 'Set an environment variable; KEY alone takes it from here',
     },
+    {
+      name: 'env-from-file',
+      kind: 'list',
+      value: 'PATH',
+      help: 'Set environment variables of a file; -e wins',
+    },
+    PULL_FLAG,
+    { name: 'quiet', short: 'q', kind: 'bool', help: 'No progress' },
     {
       name: 'volume',
       short: 'v',

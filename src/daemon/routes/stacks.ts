@@ -12,6 +12,7 @@ import { formatPlan } from '../../planner/format-plan.ts'
 import type { Context } from '../../reconciler/context.ts'
 import { containersOf } from '../../reconciler/observe.ts'
 import { createOneOff } from '../../reconciler/one-off.ts'
+import { rehearseDown, rehearseLifecycle, rehearseUp } from '../../reconciler/rehearse.ts'
 import {
   downStack,
   lifecycle,
@@ -45,7 +46,9 @@ export function stackRoutes(app: FastifyInstance, context: Context): void {
     assertSameName(request.params.stack, body)
     await streamLines(reply, (sink) =>
       withProgress(sink.write, (progress) =>
-        upStack(context, body, progress, { signal: sink.signal, author: authorOf(request) }),
+        body.dryRun === true
+          ? rehearseUp(context, body, progress)
+          : upStack(context, body, progress, { signal: sink.signal, author: authorOf(request) }),
       ),
     )
   })
@@ -54,7 +57,9 @@ export function stackRoutes(app: FastifyInstance, context: Context): void {
     const body: DownRequest = parseBody(downRequest, request.body)
     const target = { stack: request.params.stack, request: body }
     await streamLines(reply, (sink) =>
-      withProgress(sink.write, (progress) => downStack(context, target, progress)),
+      withProgress(sink.write, (progress) =>
+        (body.dryRun === true ? rehearseDown : downStack)(context, target, progress),
+      ),
     )
   })
 
@@ -62,7 +67,9 @@ export function stackRoutes(app: FastifyInstance, context: Context): void {
     const body: LifecycleRequest = parseBody(lifecycleRequest, request.body)
     const target = { stack: request.params.stack, request: body }
     await streamLines(reply, (sink) =>
-      withProgress(sink.write, (progress) => lifecycle(context, target, progress)),
+      withProgress(sink.write, (progress) =>
+        (body.dryRun === true ? rehearseLifecycle : lifecycle)(context, target, progress),
+      ),
     )
   })
 

@@ -1,0 +1,132 @@
+/** Flags of the command line that a small stack is enough for. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
+import { commandLine, leftOf, type CommandLine } from './command-line.ts'
+
+const STACK = `
+name: flags
+services:
+  deaf:
+    image: host:sh,coreutils
+    command: sleep infinity
+    stop_grace_period: 1m
+    volumes: [data:/data]
+  polite:
+    image: host:sh,coreutils
+    init: true
+    command: sleep infinity
+    depends_on: { deaf: { condition: service_started, restart: true } }
+    networks: { default: { aliases: [nice] } }
+volumes:
+  data:
+`
+
+let daemon: DaemonFixture
+let tsstack: CommandLine
+
+beforeAll(async () => {
+  daemon = await startDaemonFixture()
+  const directory = path.join(daemon.scratch, 'flags')
+  mkdirSync(directory)
+  writeFileSync(path.join(directory, 'stack.yaml'), STACK)
+  tsstack = commandLine(daemon, directory)
+})
+
+afterAll(async () => {
+  await daemon.close()
+})
+
+/** Runs it on a stack that is up; afterwards nothing of the stack may be left. */
+function stackTest(title: string, body: () => Promise<void>): void {
+  test(title, async () => {
+    try {
+      await tsstack.ok('up -d')
+      await body()
+    } finally {
+      await tsstack.run('down -v -t 0 --remove-orphans')
+    }
+    expect(await leftOf(daemon)).toEqual([])
+  })
+}
+
+test('--dry-run of up makes nothing, and tells each operation with its cause', async () => {
+  const { exitCode, stderr } = await tsstack.run('--dry-run up -d')
+  expect(exitCode).toBe(0)
+  expect(stderr).toContain('DRY-RUN MODE - Container flags-deaf-1  Created (')
+  expect(stderr).toContain('DRY-RUN MODE - Volume flags_data  Created (volume is new)')
+  expect(await leftOf(daemon)).toEqual([])
+})
+
+stackTest('--dry-run of what changes a stack leaves it as it is', async () => {
+  const before = await tsstack.ok('ps -a --no-trunc --format {{.ID}}={{.State}}')
+  const commands = [
+    'down -v',
+    'stop',
+    'kill',
+    'rm -sf',
+    'restart deaf',
+    'up -d --force-recreate',
+    'scale polite=3',
+  ]
+  for (const command of commands) {
+    const { exitCode, stderr } = await tsstack.run(`${command} --dry-run`)
+    expect([command, exitCode]).toEqual([command, 0])
+    expect(stderr).toContain('DRY-RUN MODE - Container flags-')
+  }
+  for (const command of ['volume rm flags_data', 'run --rm polite true', 'exec polite true'])
+    await tsstack.run(`--dry-run ${command}`)
+  expect(await tsstack.ok('ps -a --no-trunc --format {{.ID}}={{.State}}')).toBe(before)
+  expect(await tsstack.ok('volumes -q')).toBe('flags_data')
+})
+
+stackTest('stop says at once that a first process does not hear the signal', async () => {
+  const startedAt = performance.now()
+  const { stderr } = await tsstack.run('stop')
+  expect(performance.now() - startedAt).toBeLessThan(30_000) // half of the grace that it would have sat out
+  expect(stderr).toContain('service "deaf" was killed without waiting')
+  expect(stderr).toContain('no handler for SIGTERM')
+  expect(stderr).not.toContain('service "polite"')
+})
+
+stackTest('restart takes along what asks for it, and --no-deps leaves it alone', async () => {
+  const started = async (): Promise<string> =>
+    (await daemon.client.containers({ all: true })).find(({ service }) => service === 'polite')
+      ?.startedAt ?? ''
+  const first = await started()
+  await tsstack.ok('restart --no-deps -t 0 deaf')
+  expect(await started()).toBe(first)
+  await tsstack.ok('restart -t 0 deaf')
+  expect(await started()).not.toBe(first)
+})
+
+stackTest(
+  'run takes a directory and files of variables, and answers to aliases only when told',
+  async () => {
+    writeFileSync(
+      path.join(tsstack.directory, 'more.env'),
+      'COLOUR=red\nSHAPE="a ${COLOUR} ball"\n',
+    )
+    const words = 'run --rm -T --env-from-file more.env -e COLOUR=blue -w /tmp -q polite sh -c'
+    const shown = await tsstack.ok([...words.split(' '), 'pwd; echo $COLOUR, $SHAPE'])
+    expect(shown).toBe('/tmp\nblue, a red ball')
+
+    const aliasesOf = async (flags: string): Promise<readonly string[]> => {
+      const name = await tsstack.ok(`run -d${flags} polite sleep infinity`)
+      const { networks } = await daemon.client.container(name)
+      return Object.values(networks).flatMap(({ aliases }) => aliases)
+    }
+    expect(await aliasesOf('')).toEqual([])
+    expect(await aliasesOf(' --use-aliases')).toEqual(['polite', 'nice'])
+  },
+)
+
+stackTest('kill and pause say what they do', async () => {
+  expect((await tsstack.run('pause polite')).stderr).toContain('Container flags-polite-1  Paused')
+  expect((await tsstack.run('unpause')).stderr).toContain('Container flags-polite-1  Unpaused')
+  expect((await tsstack.run('--parallel 1 kill')).stderr).toContain(
+    'Container flags-deaf-1  Killed',
+  )
+  expect(await tsstack.ok('ps -q')).toBe('')
+})
