@@ -42,7 +42,7 @@ const COPIED = [
   'package-lock.json',
 ]
 const ALSO_COPIED = ['vitest.config.ts', 'tsconfig.json', 'stack.schema.json', 'node_modules']
-const DEFAULT_TESTS = ['test/engine', 'test/kernel', 'test/network', 'test/volumes']
+const DEFAULT_TESTS = ['test/daemon', 'test/engine', 'test/kernel', 'test/network', 'test/volumes']
 const MEMORY = '6G'
 const DISK_SIZE = '4G'
 const LIMIT_MS = 60 * 60_000

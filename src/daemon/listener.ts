@@ -10,7 +10,7 @@
 import { chmodSync, chownSync, closeSync, rmSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { once } from 'node:events'
-import { duplicate, listenOnPath, setInheritable } from '../kernel/unix-socket.ts'
+import { duplicate, listenOnPath, widenQueue, setInheritable } from '../kernel/unix-socket.ts'
 import { TsstackError } from '../errors.ts'
 
 const FIRST_GIVEN = 3
@@ -35,6 +35,7 @@ export function openListener(path: string, environment: NodeJS.ProcessEnv): List
     async serve(server) {
       server.listen({ fd: duplicate(fd) }) // the server closes its own
       await once(server, 'listening')
+      widenQueue(fd)
     },
     allow(group) {
       if (!isOwn) return

@@ -12,6 +12,7 @@ import { findContainer } from '../reconciler/find-container.ts'
 import { listenToOutput } from '../reconciler/output-listeners.ts'
 import { ERROR_CODES, TsstackError, toTsstackError } from '../errors.ts'
 import { versionHeader, VERSION_HEADER } from '../version.ts'
+import { attachedWriter, outputFrame } from './attached-output.ts'
 import { execRequest, resize } from './request-schemas.ts'
 import { parseBody } from './validate.ts'
 
@@ -206,14 +207,11 @@ async function drained({ stdout, stderr }: ExecSession): Promise<void> {
   for (const stream of streams) stream.destroy()
 }
 
-/** Bytes that a client of attach may be behind before it is let go: the container must not wait for it. */
-const MAX_ATTACH_BACKLOG = 16 << 20
-
 function attach(context: Context, id: string, socket: Duplex): void {
   accept(socket)
+  const send = attachedWriter(socket)
   const listener: OutputListener = (stream, bytes) => {
-    socket.write(encodeFrame(stream === 'stdout' ? FrameType.Stdout : FrameType.Stderr, bytes))
-    if (socket.writableLength > MAX_ATTACH_BACKLOG) socket.destroy()
+    send(outputFrame(stream, bytes))
   }
   const finish = (): void => {
     detach()

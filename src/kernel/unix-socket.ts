@@ -5,7 +5,8 @@ import { syscall, SyscallError, trySyscall } from './libc.ts'
 const AF_UNIX = 1
 const SOCK_STREAM_CLOEXEC = 1 | 0o2000000
 const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000
-const BACKLOG = 1024
+/** The kernel takes no more than net.core.somaxconn, 4096 by default. */
+const BACKLOG = 4096
 /** sun_path, with its closing zero. */
 const MAX_PATH_BYTES = 108
 const F_SETFD = 2
@@ -26,6 +27,11 @@ export function listenOnPath(path: string): number {
   if (result >= 0) return fd
   closeSync(fd)
   throw new SyscallError(bound < 0 ? 'bind' : 'listen', -result, path)
+}
+
+/** Lets as many connections wait for a listening socket as the kernel allows; Node asks for 511. @throws {SyscallError} */
+export function widenQueue(fd: number): void {
+  syscall('listen', fd, BACKLOG)
 }
 
 /**

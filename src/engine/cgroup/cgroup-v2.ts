@@ -77,6 +77,19 @@ function assertMemoryFits(directory: string, { memoryBytes = 0 }: ResourceLimits
   )
 }
 
+/**
+ * A cpuset that holds processes can't be emptied (ENOSPC; kernel/cgroup/cpuset.c, validate_change): it is given all that
+ * the cgroup above it has.
+ */
+function liftCpusets(directory: string, limits: ResourceLimits): void {
+  const asked = { 'cpuset.cpus': limits.cpusetCpus, 'cpuset.mems': limits.cpusetMems }
+  const parent = directory.slice(0, directory.lastIndexOf('/'))
+  for (const [file, value] of Object.entries(asked)) {
+    if ((value ?? '') !== '' || (tryRead(`${directory}/${file}`) ?? '').trim() === '') continue
+    tryWrite(`${directory}/${file}`, (tryRead(`${parent}/${file}.effective`) ?? '').trim())
+  }
+}
+
 function applyLimits(directory: string, limits: ResourceLimits, update: boolean): CgroupWarning[] {
   if (update) {
     assertMemoryFits(directory, limits)
@@ -84,6 +97,7 @@ function applyLimits(directory: string, limits: ResourceLimits, update: boolean)
   }
   applyDevices(directory, limits)
   const warnings = limitWritesV2(limits, update).map((write) => applyWrite(write, directory))
+  if (update) liftCpusets(directory, limits)
   return [...unsupportedV2(limits), ...warnings.filter((warning) => warning !== undefined)]
 }
 

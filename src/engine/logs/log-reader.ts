@@ -4,7 +4,16 @@ import { StringDecoder } from 'node:string_decoder'
 import { logFiles, type LogFile } from './log-file.ts'
 import { parseLog, type LogRecord } from './log-format.ts'
 
+/** One read, and so one batch. All readers share the total: a thousand that wait for slow clients get less each. */
 const CHUNK_BYTES = 256 * 1024
+const MIN_CHUNK_BYTES = 16 * 1024
+const TOTAL_CHUNK_BYTES = 16 * 1024 * 1024
+let openReaders = 0
+
+function chunkBytes(): number {
+  return Math.max(MIN_CHUNK_BYTES, Math.min(CHUNK_BYTES, TOTAL_CHUNK_BYTES / openReaders))
+}
+
 const MAX_JOINED_LENGTH = 1 << 20
 
 export interface ReadLogOptions {
@@ -98,11 +107,11 @@ class LogCursor {
   #files: OpenFile[] = []
   #rest = ''
   readonly #decoder = new StringDecoder('utf8') // a chunk may end within a character
-  readonly #buffer = Buffer.allocUnsafe(CHUNK_BYTES)
   readonly #lines = new LineJoiner()
 
   constructor(directory: string) {
     this.#directory = directory
+    openReaders++
   }
 
   /** The next records; undefined at the end of what has been written so far. */
@@ -112,9 +121,10 @@ class LogCursor {
       const current = this.#files[0]
       if (current === undefined) return undefined
       const isLast = this.#files.length === 1
-      const { bytesRead } = await current.handle.read(this.#buffer, 0, CHUNK_BYTES)
-      if (bytesRead > 0)
-        return this.#parse(this.#decoder.write(this.#buffer.subarray(0, bytesRead)))
+      const { bytesRead, buffer } = await current.handle.read({
+        buffer: Buffer.allocUnsafe(chunkBytes()), // not kept while the caller waits
+      })
+      if (bytesRead > 0) return this.#parse(this.#decoder.write(buffer.subarray(0, bytesRead)))
       if (isLast) {
         const newer = await this.#openNewer(current.inode)
         if (newer.length === 0) return undefined
@@ -132,6 +142,7 @@ class LogCursor {
   }
 
   async close(): Promise<void> {
+    openReaders--
     for (const { handle } of this.#files.splice(0)) await handle.close()
   }
 
