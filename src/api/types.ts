@@ -317,6 +317,10 @@ export interface StatsSample {
   readonly blockReadBytes: number
   readonly blockWrittenBytes: number
   readonly pids: number
+  /** How long tasks have waited for a resource since the start, in microseconds; where the kernel accounts it. */
+  readonly pressure?: Readonly<
+    Record<'cpu' | 'memory' | 'io', { readonly someMicros: number; readonly fullMicros: number }>
+  >
 }
 
 export interface EngineEvent {

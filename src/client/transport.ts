@@ -126,6 +126,12 @@ function parseJson(text: string): unknown {
   }
 }
 
+/** The trace that the caller belongs to, as build servers pass it on (W3C Trace Context). */
+function traceHeaders(): Record<string, string> {
+  const traceparent = process.env['TRACEPARENT'] ?? ''
+  return /^[0-9a-f-]{55,}$/.test(traceparent) ? { traceparent } : {}
+}
+
 function send(options: TransportOptions, call: Call): ClientRequest {
   const body = call.body === undefined ? undefined : JSON.stringify(call.body)
   const request = httpRequest({
@@ -139,6 +145,7 @@ function send(options: TransportOptions, call: Call): ClientRequest {
         ? {}
         : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
       ...(call.source === undefined ? {} : { 'content-type': 'application/x-tar' }),
+      ...traceHeaders(),
       ...call.headers,
     },
     ...(call.signal === undefined ? {} : { signal: call.signal }),

@@ -23,6 +23,7 @@ import { createLocks } from '../reconciler/locks.ts'
 import type { StackRecord, ContainerRecord, VolumeRecord } from '../reconciler/records.ts'
 import { openRevisionStore } from '../reconciler/revisions/revision-store.ts'
 import { securityProfile } from '../reconciler/security-profile.ts'
+import type { Telemetry } from '../reconciler/telemetry.ts'
 import { openStackNetworks } from '../reconciler/stack-networks.ts'
 import { createSyncJournal } from '../reconciler/sync-journal.ts'
 import { createVolumeMounts } from '../reconciler/volume-mounts.ts'
@@ -30,6 +31,9 @@ import { openStateStore } from '../state/state-store.ts'
 import { openVolumeStore } from '../volumes/volume-store.ts'
 import { log, setLogLevel } from '../log.ts'
 import { openDaemonLog } from './daemon-log.ts'
+import { listenForMetrics } from './routes/metrics.ts'
+import { createReconcileMetrics } from './telemetry/reconcile-metrics.ts'
+import { createTelemetry, openTracer } from './telemetry/telemetry.ts'
 import { openListener } from './listener.ts'
 import { TRIAL } from './renewal.ts'
 import { countRequests } from './requests-in-flight.ts'
@@ -47,7 +51,8 @@ if (process.argv.includes(TRIAL)) process.exit(0)
 forbidDumping() // before anything else: see kernel/process.ts
 process.umask(0o077)
 
-await serve(readSettings(withSettingsFile(process.env)))
+const environment = withSettingsFile(process.env)
+await serve(readSettings(environment))
 
 async function serve(settings: Settings): Promise<void> {
   const { stateDir, runDir, socket } = settings
@@ -66,15 +71,22 @@ async function serve(settings: Settings): Promise<void> {
     return
   }
   const listener = openListener(socket, process.env)
-  const context = buildContext(settings)
+  const reconcile = createReconcileMetrics()
+  const context = buildContext(settings, createTelemetry(reconcile, openTracer(environment)))
+  context.events.subscribe((event) => {
+    reconcile.event(event)
+  })
+  const metrics = { context, reconcile }
   await adoptContainers(context)
   const leaving = new AbortController()
-  const app = createServer(context, { stateDir, leaving: leaving.signal })
+  const app = createServer(context, { stateDir, metrics, leaving: leaving.signal })
   gitopsRoutes(app, openGitops(context, path.join(stateDir, 'gitops')))
   await app.ready()
   const requests = countRequests(app.server)
   listener.allow(settings.socketGroup)
   await listener.serve(app.server)
+  if (settings.metricsAddress !== undefined)
+    await listenForMetrics(metrics, settings.metricsAddress)
   setImmediate(prepareFirstStart)
   setTimeout(() => {
     pruneImages(context)
@@ -84,7 +96,10 @@ async function serve(settings: Settings): Promise<void> {
   obeySignals({ context, listener, requests, leaving, daemonLog })
 }
 
-function buildContext({ stateDir, storageDriver, cgroupParent }: Settings): Context {
+function buildContext(
+  { stateDir, storageDriver, cgroupParent }: Settings,
+  telemetry: Telemetry,
+): Context {
   const directory = (name: string, mode = 0o711): string => {
     const made = path.join(stateDir, name)
     mkdirSync(made, { recursive: true, mode })
@@ -113,6 +128,7 @@ function buildContext({ stateDir, storageDriver, cgroupParent }: Settings): Cont
     cgroups: openCgroupDriver(cgroupParent),
     networks,
     events,
+    telemetry,
     kept,
     locks: createLocks(),
     live: new Map(),

@@ -8,12 +8,14 @@ import { containerFileRoutes } from './routes/container-files.ts'
 import { containerRoutes } from './routes/containers.ts'
 import { engineRoutes } from './routes/engine.ts'
 import { imageRoutes } from './routes/images.ts'
+import { metricsRoutes, type MetricsSource } from './routes/metrics.ts'
 import { networkRoutes } from './routes/networks.ts'
 import { revisionRoutes } from './routes/revisions.ts'
 import { stackRoutes } from './routes/stacks.ts'
 import { transferRoutes } from './routes/transfers.ts'
 import { volumeRoutes } from './routes/volumes.ts'
 import { watchRoutes } from './routes/watch.ts'
+import { parseTraceparent, withTraceContext } from './telemetry/trace-context.ts'
 import { acceptSessions } from './sessions.ts'
 
 /** A stack of thousands of services with its configs and secrets. */
@@ -21,18 +23,19 @@ const MAX_BODY_BYTES = 64 << 20
 
 export interface ServerOptions {
   readonly stateDir: string
+  readonly metrics: MetricsSource
   readonly leaving: AbortSignal
 }
 
 export function createServer(
   context: Context,
-  { stateDir, leaving }: ServerOptions,
+  { stateDir, metrics, leaving }: ServerOptions,
 ): FastifyInstance {
   const app = Fastify({ logger: false, bodyLimit: MAX_BODY_BYTES, forceCloseConnections: true })
   app.decorate('leaving', leaving)
-  app.addHook('onRequest', (_request, reply, done) => {
+  app.addHook('onRequest', (request, reply, done) => {
     reply.header(VERSION_HEADER, versionHeader())
-    done()
+    withTraceContext(parseTraceparent(singleHeader(request.headers['traceparent'])), done)
   })
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const failure = toFailure(error)
@@ -49,6 +52,7 @@ export function createServer(
     const failure = new TsstackError('NOT_FOUND', `Cannot find ${request.method} ${request.url}`)
     return reply.code(404).send(failure.toBody())
   })
+  metricsRoutes(app, metrics)
   engineRoutes(app, context, stateDir)
   networkRoutes(app, context)
   volumeRoutes(app, context)
@@ -61,6 +65,10 @@ export function createServer(
   watchRoutes(app, context)
   acceptSessions(app.server, context)
   return app
+}
+
+function singleHeader(value: string | string[] | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined
 }
 
 /** What fastify itself refuses (body too large, no JSON) is the client's mistake. */

@@ -22,6 +22,8 @@ export interface Settings {
   readonly logFile: string | undefined
   /** `TSSTACK_LOG_MAX_SIZE`: at which size a new log file is begun; three older ones are kept. Default: 10m. */
   readonly logMaxBytes: number
+  /** `TSSTACK_METRICS_ADDRESS`: `PORT`, on loopback, or `HOST:PORT`: where `/metrics` is served beside the socket. Default: nowhere. */
+  readonly metricsAddress: { readonly host: string; readonly port: number } | undefined
   /** `TSSTACK_STORAGE_DRIVER`: `overlay` or `vfs`. Default: `overlay`. */
   readonly storageDriver: 'overlay' | 'vfs'
 }
@@ -55,6 +57,7 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     cgroupParent: value('TSSTACK_CGROUP_PARENT', 'tsstack'),
     logLevel: logLevel(value('TSSTACK_LOG_LEVEL', 'info')),
     logFile: absolutePath(environment['TSSTACK_LOG_FILE']),
+    metricsAddress: metricsAddress(value('TSSTACK_METRICS_ADDRESS', '')),
     logMaxBytes: parseBytes(value('TSSTACK_LOG_MAX_SIZE', '10m')),
     storageDriver,
   }
@@ -66,6 +69,17 @@ function absolutePath(file: string | undefined): string | undefined {
   throw new TsstackError(
     'INVALID_ARGUMENT',
     `Cannot use TSSTACK_LOG_FILE="${file}": expected an absolute path`,
+  )
+}
+
+function metricsAddress(text: string): Settings['metricsAddress'] {
+  if (text === '') return undefined
+  const [, bracketed, plain, digits] = /^(?:(?:\[(.+)\]|([^:]+)):)?(\d{1,5})$/.exec(text) ?? []
+  const port = Number(digits)
+  if (port >= 1 && port <= 65_535) return { host: bracketed ?? plain ?? '127.0.0.1', port }
+  throw new TsstackError(
+    'INVALID_ARGUMENT',
+    `Cannot use TSSTACK_METRICS_ADDRESS="${text}": expected PORT or HOST:PORT`,
   )
 }
 

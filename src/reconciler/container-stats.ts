@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { StatsSample } from '../api/types.ts'
 import type { Context, LiveContainer } from './context.ts'
+import { readInterfaces } from './interface-counters.ts'
 
 /** The counters of one container at one moment. */
 interface Reading {
@@ -44,9 +45,11 @@ interface SampleOf {
 }
 
 function sampleOf(live: LiveContainer, { name, service, before }: SampleOf): StatsSample {
-  const { cpu, memory, pids, blkio } = live.cgroup.stats()
+  const { cpu, memory, pids, blkio, pressure } = live.cgroup.stats()
   const elapsedNanos = before === undefined ? 0 : (performance.now() - before.atMs) * 1e6
-  const network = networkTraffic(live.process.pid)
+  const interfaces = readInterfaces(live.process.pid)
+  const sum = (key: 'receive_bytes' | 'transmit_bytes'): number =>
+    interfaces.reduce((total, { counters }) => total + counters[key], 0)
   return {
     id: live.id,
     name,
@@ -58,32 +61,16 @@ function sampleOf(live: LiveContainer, { name, service, before }: SampleOf): Sta
     cpuTotalNanos: cpu.totalNanos,
     memoryBytes: memory.workingSetBytes,
     memoryLimitBytes: memory.limitBytes ?? hostMemoryBytes(),
-    networkReceivedBytes: network.received,
-    networkSentBytes: network.sent,
+    networkReceivedBytes: sum('receive_bytes'),
+    networkSentBytes: sum('transmit_bytes'),
     blockReadBytes: blkio.readBytes,
     blockWrittenBytes: blkio.writeBytes,
     pids: pids.current,
+    ...(pressure === undefined ? {} : { pressure }),
   }
 }
 
 function hostMemoryBytes(): number {
   const kilobytes = /^MemTotal:\s+(\d+)/m.exec(readFileSync('/proc/meminfo', 'latin1'))?.[1]
   return Number(kilobytes ?? 0) * 1024
-}
-
-/** Sums of all interfaces but loopback, as the process's own network namespace counts them (man 5 proc). */
-function networkTraffic(pid: number): { received: number; sent: number } {
-  let received = 0
-  let sent = 0
-  try {
-    for (const line of readFileSync(`/proc/${pid}/net/dev`, 'latin1').split('\n').slice(2)) {
-      const [name = '', ...counters] = line.trim().split(/[:\s]+/)
-      if (name === '' || name === 'lo') continue
-      received += Number(counters[0])
-      sent += Number(counters[8])
-    }
-  } catch {
-    // it has just ended
-  }
-  return { received, sent }
 }

@@ -15,6 +15,7 @@ import type { RevisionStore } from './revisions/revision-store.ts'
 import type { ContainerRecord, StackRecord, VolumeRecord } from './records.ts'
 import type { StackNetworks } from './stack-networks.ts'
 import type { SyncJournal } from './sync-journal.ts'
+import type { Telemetry } from './telemetry.ts'
 import type { VolumeMounts } from './volume-mounts.ts'
 
 /** A container whose first process runs. */
@@ -49,6 +50,7 @@ export interface Context {
   readonly cgroups: CgroupDriver
   readonly networks: StackNetworks
   readonly events: EventLog
+  readonly telemetry: Telemetry
   readonly kept: KeptDescriptors
   /** By container id: one change of a container at a time. */
   readonly locks: Locks

@@ -214,7 +214,9 @@ async function run(
   tellPlan(plan, progress)
   const told = withoutRepeats(progress)
   const drive = operationDriver(context, { ...options, going: removedBy(plan), progress: told })
-  await executePlan(plan, { drive, progress: told, concurrency })
+  await context.telemetry.plan({ plan, drive }, (measured) =>
+    executePlan(plan, { drive: measured, progress: told, concurrency }),
+  )
   return plan.operations.length > 0
 }
 

@@ -56,12 +56,26 @@ export interface BlkioStats {
   readonly writeOperations: number
 }
 
+/** How long tasks have waited for a resource (kernel: accounting/psi.rst), in microseconds since creation. */
+export interface Pressure {
+  /** While at least one waited. */
+  readonly someMicros: number
+  /** While all waited, and nothing was done. */
+  readonly fullMicros: number
+}
+
 /** Counters of one container; a controller that the host lacks counts zero. */
 export interface CgroupStats {
   readonly cpu: CpuStats
   readonly memory: MemoryStats
   readonly pids: PidsStats
   readonly blkio: BlkioStats
+  /** Only where the kernel accounts it: v2, CONFIG_PSI. */
+  readonly pressure?: {
+    readonly cpu: Pressure
+    readonly memory: Pressure
+    readonly io: Pressure
+  }
 }
 
 export interface CgroupHandle {

@@ -1,5 +1,5 @@
 /** Counters of a container from the files of cgroup v2. */
-import type { BlkioStats, CgroupStats } from './cgroup.ts'
+import type { BlkioStats, CgroupStats, Pressure } from './cgroup.ts'
 import { parseFlatKeyed, readNumber, tryRead } from './cgroup-file.ts'
 
 /** Sums the lines of io.stat, `8:0 rbytes=4096 wbytes=0 rios=1 wios=0 …`, over all devices. */
@@ -14,6 +14,27 @@ export function parseIoStat(text: string): BlkioStats {
     writeBytes: sums.get('wbytes') ?? 0,
     readOperations: sums.get('rios') ?? 0,
     writeOperations: sums.get('wios') ?? 0,
+  }
+}
+
+/** `some avg10=0.00 avg60=0.00 avg300=0.00 total=1234`, and a line of the same form for `full`. */
+export function parsePressure(text: string): Pressure {
+  const total = (kind: string): number =>
+    Number(new RegExp(`^${kind} .*total=(\\d+)`, 'm').exec(text)?.[1] ?? 0)
+  return { someMicros: total('some'), fullMicros: total('full') }
+}
+
+function readPressure(directory: string): Pick<CgroupStats, 'pressure'> {
+  const cpu = tryRead(`${directory}/cpu.pressure`)
+  const memory = tryRead(`${directory}/memory.pressure`)
+  const io = tryRead(`${directory}/io.pressure`)
+  if (cpu === undefined || memory === undefined || io === undefined) return {}
+  return {
+    pressure: {
+      cpu: parsePressure(cpu),
+      memory: parsePressure(memory),
+      io: parsePressure(io),
+    },
   }
 }
 
@@ -52,5 +73,6 @@ export function readStatsV2(directory: string): CgroupStats {
       limit: readNumber(`${directory}/pids.max`),
     },
     blkio: parseIoStat(tryRead(`${directory}/io.stat`) ?? ''),
+    ...readPressure(directory),
   }
 }
