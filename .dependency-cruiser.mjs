@@ -87,6 +87,11 @@ export default {
     room('client', ['api', 'planner', 'spec'], 'the other end of the socket'),
     room('sources', ['spec', 'registry'], 'brings in what the pure loader lacks, for its user'),
     room(
+      'watch',
+      ['client', 'api', 'spec'],
+      'follows the files of a project; the daemon puts them into containers',
+    ),
+    room(
       'library',
       ['client', 'api', 'planner', 'spec', 'sources', 'registry'],
       'what src/index.ts gives to programs',
@@ -100,7 +105,7 @@ export default {
     },
     room(
       'cli',
-      ['client', 'api', 'spec', 'planner', 'sources', 'registry'],
+      ['client', 'api', 'spec', 'planner', 'sources', 'registry', 'watch'],
       'reaches the engine through the socket alone',
     ),
     {

@@ -165,6 +165,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'Wait until a container of these services has ended',
     load: async () => (await import('./commands/wait.ts')).command,
   },
+  watch: {
+    summary: 'Follow the files of a project into its running containers',
+    load: async () => (await import('./commands/watch.ts')).command,
+  },
   volume: {
     summary: 'List, make, remove, back up and restore volumes',
     load: async () => (await import('./commands/volume.ts')).command,

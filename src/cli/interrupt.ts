@@ -5,6 +5,8 @@ export const INTERRUPTED_EXIT = 130
 export interface Interrupt {
   /** Aborted by the first of them. */
   readonly signal: AbortSignal
+  /** Resolves then. */
+  readonly raised: Promise<void>
   /** Called at each further one. */
   onAgain(listener: () => void): void
   /** Gives the signals back to their default. */
@@ -23,6 +25,11 @@ export function onInterrupt(): Interrupt {
   process.on('SIGTERM', handle)
   return {
     signal: controller.signal,
+    raised: new Promise((resolve) => {
+      controller.signal.addEventListener('abort', () => {
+        resolve()
+      })
+    }),
     onAgain: (listener) => {
       again = listener
     },

@@ -20,7 +20,7 @@ const TURN_MS = 10
 /**
  * Brings paths up to date in all running replicas of a service. What fails for one path is told of that path; the others
  * are done nevertheless.
- * @throws {NOT_FOUND} when the stack has no such service
+ * @throws {NOT_FOUND} when the service has no container, and nobody watches who would want it in a later one
  */
 export async function syncFiles(
   context: Context,
@@ -30,7 +30,7 @@ export async function syncFiles(
   const records = containersOf(context, stack).filter(
     ({ config }) => config.service === service && !config.oneoff,
   )
-  if (records.length === 0)
+  if (records.length === 0 && !context.syncJournal.isOpen(stack))
     throw new TsstackError('NOT_FOUND', `Cannot sync to service "${service}": it has no container`)
   const entries = wanted.map(({ root, path, target }) => ({ source: { root, path }, target }))
   context.syncJournal.add({ stack, service }, entries)

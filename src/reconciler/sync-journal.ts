@@ -8,6 +8,8 @@ import type { SyncEntry } from '../engine/sync/sync-entry.ts'
 export interface SyncJournal {
   /** Until `close`, entries of the stack are kept. Safe to close twice. */
   open(stack: string): { close(): void }
+  /** Whether somebody watches. */
+  isOpen(stack: string): boolean
   /** Keeps entries, where somebody watches. */
   add(service: ServiceKey, entries: readonly SyncEntry[]): void
   /** Those of a service that were added after `since` (a position; 0: all), sorted by target. */
@@ -52,6 +54,7 @@ export function createSyncJournal(): SyncJournal {
         },
       }
     },
+    isOpen: (stack) => watchers.has(stack),
     add({ stack, service }, entries) {
       if (!watchers.has(stack)) return
       const services = getOrMake(stacks, stack, () => new Map<string, Map<string, Kept>>())

@@ -5,7 +5,7 @@
 import { TsstackError } from '../errors.ts'
 import type { Fetched, ModuleValue, RemoteCopy } from '../spec/fetched.ts'
 import { NotFetched } from '../spec/fetched.ts'
-import type { LoadOptions } from '../spec/load-options.ts'
+import type { FileAccess, LoadOptions } from '../spec/load-options.ts'
 import type { LoadedStack } from '../spec/loaded-stack.ts'
 import { nodeFiles } from './file-access.ts'
 
@@ -13,6 +13,8 @@ import { nodeFiles } from './file-access.ts'
 export type SourceOptions = Omit<LoadOptions, 'fs' | 'fetched'> & {
   /** Stacks that are values already, by the path that stands for them. */
   readonly values?: ReadonlyMap<string, unknown>
+  /** Told each file that is read, or looked for. */
+  readonly onLook?: (path: string) => void
 }
 
 /** Remote files may name further ones; deeper than this is a circle. */
@@ -23,7 +25,7 @@ const MAX_ROUNDS = 50
  * @throws {INVALID_ARGUMENT} what the reader throws; {FAILED_PRECONDITION} when remote files name ever more
  */
 export async function withSources<T>(
-  { values, ...options }: SourceOptions,
+  { values, onLook, ...options }: SourceOptions,
   read: (options: LoadOptions) => T,
 ): Promise<T> {
   const remotes = new Map<string, RemoteCopy>()
@@ -31,9 +33,10 @@ export async function withSources<T>(
     [...(values ?? [])].map(([file, value]) => [file, { value }]),
   )
   const fetched: Fetched = { remotes, modules }
+  const fs = onLook === undefined ? nodeFiles : told(nodeFiles, onLook)
   for (let round = 0; round < MAX_ROUNDS; round++) {
     try {
-      return read({ ...options, fs: nodeFiles, fetched })
+      return read({ ...options, fs, fetched })
     } catch (error) {
       if (!(error instanceof NotFetched)) throw error
       await fetchAll(error, { remotes, modules, env: options.env })
@@ -44,6 +47,20 @@ export async function withSources<T>(
     `Cannot load the stack: remote files include each other more than ${String(MAX_ROUNDS)} deep`,
     { hint: 'Look for a repository that includes itself.' },
   )
+}
+
+function told(files: FileAccess, onLook: (path: string) => void): FileAccess {
+  return {
+    ...files,
+    readFile: (path) => {
+      onLook(path)
+      return files.readFile(path)
+    },
+    exists: (path) => {
+      onLook(path)
+      return files.exists(path)
+    },
+  }
 }
 
 interface Fetching {

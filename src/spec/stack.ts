@@ -136,6 +136,20 @@ export interface Hook {
   readonly per_replica?: boolean
 }
 
+/** What `watch` does when files change. */
+export interface WatchTrigger extends Extensions {
+  /** Absolute; symlinks followed. */
+  readonly path: string
+  readonly action: 'sync' | 'rebuild' | 'restart' | 'sync+restart' | 'sync+exec'
+  /** Absolute path in the container; of the sync kinds. */
+  readonly target?: string
+  readonly exec?: Hook
+  /** Patterns as in .dockerignore, relative to `path`. */
+  readonly ignore?: readonly string[]
+  readonly include?: readonly string[]
+  readonly initial_sync?: boolean
+}
+
 export interface BlkioRate {
   readonly path: string
   readonly rate: number | string
@@ -195,7 +209,7 @@ export interface Service extends Extensions {
   readonly credential_spec?: unknown
   readonly depends_on?: Dictionary<Dependency>
   readonly deploy?: Deploy
-  readonly develop?: unknown
+  readonly develop?: { readonly watch?: readonly WatchTrigger[] } & Extensions
   readonly device_cgroup_rules?: readonly string[]
   readonly devices?: readonly {
     readonly source: string

@@ -1,0 +1,74 @@
+/** What `watch` and `up --watch` give to src/watch: how a stack is loaded, brought up and shown on this terminal. */
+import type { UpRequest } from '../api/types.ts'
+import type { Client } from '../client/client.ts'
+import { TsstackError } from '../errors.ts'
+import { loadWithServices } from '../sources/load-sources.ts'
+import { credentialsForStack } from '../sources/registry-credentials.ts'
+import type { LoadedStack } from '../spec/loaded-stack.ts'
+import { createStackWatch, type StackWatch } from '../watch/stack-watch.ts'
+import type { CommandContext } from './command.ts'
+import { explainError } from './error-text.ts'
+import { paintPlan } from './paint-plan.ts'
+import { showProgress } from './progress.ts'
+import { toSourceOptions } from './stack-source.ts'
+import { createStyle } from './style.ts'
+import { sourceOf } from './up-options.ts'
+
+export interface WatchStack {
+  readonly context: CommandContext
+  readonly client: Client
+  readonly loaded: LoadedStack
+  readonly services: readonly string[]
+  /** As `up` was asked for; services and --force-recreate count for the first time only. */
+  readonly upOptions: UpRequest['options']
+}
+
+/** An object to start and stop: nothing is followed yet. Lines go to standard error. */
+export function watchStack(watching: WatchStack): StackWatch {
+  const { context, client, loaded, services } = watching
+  const { output } = context
+  const style = createStyle(output.errorColor)
+  const say = (line: string): void => {
+    output.note(`${style.cyan('watch')} ${line}`)
+  }
+  // Read once: standard input has nothing more to give.
+  const source = toSourceOptions(context)
+  return createStackWatch({
+    client,
+    loaded,
+    services,
+    say,
+    explain: (error) => explainError(error, style),
+    load: (onLook) => loadWithServices({ ...source, onLook }, services),
+    apply: (next) => apply(watching, next, say),
+    rebuild: () =>
+      Promise.reject(
+        new TsstackError('UNIMPLEMENTED', 'images cannot be built by this version', {
+          hint: 'choose sync, restart or sync+restart',
+        }),
+      ),
+  })
+}
+
+/** Shows the plan of an edit, then carries it out. */
+async function apply(
+  { context, client, services, upOptions }: WatchStack,
+  next: LoadedStack,
+  say: (line: string) => void,
+): Promise<void> {
+  const { forceRecreate, wait, waitTimeoutSeconds, ...options } = upOptions
+  const request: UpRequest = {
+    ...sourceOf(next),
+    options: { ...options, ...(services.length > 0 ? { services } : {}) },
+    ...(await credentialsForStack(context.env, next.stack)),
+  }
+  const { plan, text } = await client.plan(next.stack.name, request)
+  if (plan.operations.length === 0) {
+    say('the stack file has changed; nothing is to be done')
+    return
+  }
+  say(
+    `the stack file has changed:\n${paintPlan(text.trimEnd(), createStyle(context.output.errorColor))}`,
+  )
+  await showProgress(client.up(next.stack.name, request), context)
+}
