@@ -37,6 +37,9 @@
  *   POST   /v1/volumes/prune?all=               PruneResult   (all: those with a name, too)
  *   GET    /v1/volumes/:name/archive            a tar archive (application/x-tar)
  *   POST   /v1/volumes/:name/archive            a tar archive -> 204
+ *   GET    /v1/stacks/:stack/jobs               JobSummary[]  (job-types.ts)
+ *   GET    /v1/stacks/:stack/jobs/history?service= JobRun[], newest first
+ *   POST   /v1/stacks/:stack/jobs/:service/run  JobRun
  *   GET    /v1/networks?stack=                  NetworkSummary[]
  *   POST   /v1/networks                         NetworkRequest -> 204
  *   GET    /v1/networks/:name                   NetworkDetail

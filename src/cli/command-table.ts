@@ -63,6 +63,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'List the images that the containers use',
     load: async () => (await import('./commands/images.ts')).command,
   },
+  jobs: {
+    summary: 'List scheduled services and their runs, or run one now',
+    load: async () => (await import('./commands/jobs.ts')).command,
+  },
   kill: {
     summary: 'Kill containers, or send them a signal',
     load: async () => (await import('./commands/lifecycle.ts')).kill,

@@ -30,6 +30,7 @@ import type {
 import { fileCalls, type FileClient } from './file-client.ts'
 import { gitopsCalls, type GitopsClient } from './gitops-client.ts'
 import { imageCalls, type ImageClient } from './image-client.ts'
+import { jobCalls, type JobClient } from './job-client.ts'
 import { resumeStream } from './resume-stream.ts'
 import { revisionCalls, type RevisionClient } from './revision-client.ts'
 import { createSession } from './session.ts'
@@ -50,7 +51,8 @@ type Query = Readonly<Record<string, string | number | boolean | undefined>>
  * functions throw what the daemon answered as TsstackError, UNAVAILABLE when it can't be reached, CANCELLED when the
  * signal was raised.
  */
-export interface Client extends FileClient, ImageClient, RevisionClient, WatchClient, GitopsClient {
+export interface Client
+  extends FileClient, ImageClient, JobClient, RevisionClient, WatchClient, GitopsClient {
   version(): Promise<Version>
   doctor(): Promise<readonly DoctorCheck[]>
   stacks(): Promise<readonly StackSummary[]>
@@ -226,6 +228,7 @@ export function createClient(options: ClientOptions): Client {
     ...fileCalls({ get, transport }),
     ...imageCalls({ get, post, progress, transport }),
     ...revisionCalls({ get, progress }),
+    ...jobCalls({ get, post }),
     ...resourceCalls(calls),
     ...gitopsCalls(calls),
     ...watchCalls(calls),

@@ -18,6 +18,7 @@ import { adoptContainers } from '../reconciler/adopt.ts'
 import type { Context } from '../reconciler/context.ts'
 import { openEventLog } from '../reconciler/event-log.ts'
 import { imagesToKeep } from '../reconciler/images-in-use.ts'
+import { openJobScheduler } from '../reconciler/jobs/scheduler.ts'
 import { openKeptDescriptors } from '../reconciler/kept-descriptors.ts'
 import { createLocks } from '../reconciler/locks.ts'
 import type { StackRecord, ContainerRecord, VolumeRecord } from '../reconciler/records.ts'
@@ -40,6 +41,7 @@ import { countRequests } from './requests-in-flight.ts'
 import { notifyServiceManager } from './service-manager.ts'
 import { readSettings, type Settings } from './settings.ts'
 import { gitopsRoutes } from './routes/gitops.ts'
+import { jobRoutes } from './routes/jobs.ts'
 import { withSettingsFile } from './settings-file.ts'
 import { createServer } from './server.ts'
 import { obeySignals } from './signals.ts'
@@ -80,6 +82,7 @@ async function serve(settings: Settings): Promise<void> {
   await adoptContainers(context)
   const leaving = new AbortController()
   const app = createServer(context, { stateDir, metrics, leaving: leaving.signal })
+  jobRoutes(app, openJobScheduler(context))
   gitopsRoutes(app, openGitops(context, path.join(stateDir, 'gitops')))
   await app.ready()
   const requests = countRequests(app.server)

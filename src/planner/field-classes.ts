@@ -131,6 +131,7 @@ export const EXTENSION_FIELDS = {
   drain: 'ignored',
   owner: 'replace',
   probe: 'update',
+  schedule: 'ignored',
 } as const satisfies Record<keyof ServiceExtension, FieldClass>
 
 const CLASSES: ReadonlyMap<string, FieldClass> = new Map<string, FieldClass>([

@@ -14,6 +14,7 @@ type Scale = Readonly<Record<string, number>> | undefined
  */
 export function replicaCount(name: string, service: Service, scale: Scale): number {
   if (service.provider !== undefined && service.provider !== null) return 0
+  if (service['x-tsstack']?.schedule !== undefined) return 0 // each run is a container of its own
   const count = ownValue(scale ?? {}, name) ?? service.scale ?? service.deploy?.replicas ?? 1
   if (!Number.isInteger(count) || count < 0 || count > MAX_REPLICAS) {
     throw new TsstackError(

@@ -99,5 +99,7 @@ export interface StackRecord {
   readonly files: readonly string[]
   readonly workingDir: string
   readonly contents: StackContents
+  /** The whole stack was stopped by request: its schedules rest until it is started or brought up. */
+  readonly stopped?: true
   readonly origin?: StackOrigin
 }

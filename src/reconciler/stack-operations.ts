@@ -193,9 +193,17 @@ export async function lifecycle(
     const plan = planStackLifecycle(context, target, action)
     const options = { stack: name, ...mannerOf(request, request.timeoutSeconds) }
     const changed = await run(context, plan, options, progress)
+    if ((request.services ?? []).length === 0) markStopped(context, name, action === 'stop')
     if (request.wait === true) await waitForAll(context, name, request)
     finish(context, { stack: name, changed }, progress)
   })
+}
+
+function markStopped(context: Context, name: string, isStopped: boolean): void {
+  const record = context.stacks.get(name)
+  if (record === undefined || (record.stopped ?? false) === isStopped) return
+  const { stopped, ...rest } = record
+  context.stacks.put(name, isStopped ? { ...rest, stopped: true } : rest)
 }
 
 /** The services that are meant, with what they depend on. */

@@ -104,6 +104,16 @@ const SERVICE: Readonly<Record<string, string>> = {
   'x-tsstack.probe.tcp': 'A TCP port that must accept a connection.',
   'x-tsstack.probe.unix': 'A unix socket in the container that must accept a connection.',
   'x-tsstack.probe.file': 'A path in the container that must exist.',
+  'x-tsstack.schedule': 'When the service runs, each time in a container of its own.',
+  'x-tsstack.schedule.cron':
+    'A cron expression: 5 fields, 6 with seconds, or a name such as @daily.',
+  'x-tsstack.schedule.time_zone': 'Of the IANA database, such as Europe/Vienna.',
+  'x-tsstack.schedule.concurrency':
+    'When its time comes while it runs: allow, forbid (the default) or replace.',
+  'x-tsstack.schedule.missed':
+    'When its time came without a daemon: skip (the default) or run once.',
+  'x-tsstack.schedule.history':
+    'How many runs that have ended are kept, with their logs; 5 by default.',
   'healthcheck.test': 'Text for a shell, or a list that begins with CMD, CMD-SHELL or NONE.',
   'healthcheck.interval': 'Time between two checks; 30s by default.',
   'healthcheck.timeout': 'Longest time of one check; 30s by default.',

@@ -1,4 +1,5 @@
 /** Canonical form of a service: one converter for each attribute whose form is not the one in which it is written. */
+import { checkExtension } from './extension-checks.ts'
 import {
   asArguments,
   asBytes,
@@ -31,7 +32,7 @@ import { asDevices, asFileReferences, asHosts, asPorts, asVolumes } from './cano
 import type { FileAccess } from './load-options.ts'
 import { asDependencies, asPairs } from './merge.ts'
 import type { MapNode, Node } from './node.ts'
-import { child, scalarText } from './node.ts'
+import { scalarText } from './node.ts'
 
 type Plain = Record<string, unknown>
 
@@ -396,26 +397,6 @@ const SERVICE: Fields = {
 export const asService: Convert = (node, at) => {
   if (node.kind !== 'map') return undefined
   const service = recordFrom(node, SERVICE, at)
-  checkProbe(node, at)
-  checkDrain(node, at)
+  checkExtension(node, at)
   return service
-}
-
-function checkDrain(node: MapNode, at: At): void {
-  const drain = child(child(node, 'x-tsstack'), 'drain')
-  if (drain) asDuration(drain, { ...at, path: [...at.path, 'x-tsstack', 'drain'] })
-}
-
-/** A probe has exactly one kind. */
-function checkProbe(node: MapNode, at: At): void {
-  const probe = child(child(node, 'x-tsstack'), 'probe')
-  if (probe?.kind !== 'map' || probe.entries.size === 1) return
-  const kinds = [...probe.entries.keys()].join(', ')
-  const inner = { ...at, path: [...at.path, 'x-tsstack', 'probe'] }
-  reject(
-    probe,
-    inner,
-    kinds === '' ? 'the probe is empty' : `the probe has several kinds: ${kinds}`,
-    { expected: 'exactly one of http, tcp, unix, file', suggestion: 'keep one of them' },
-  )
 }

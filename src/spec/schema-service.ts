@@ -232,6 +232,15 @@ const tsstack = z.strictObject({
       unix: z.optional(text),
     }),
   ),
+  schedule: z.optional(
+    z.strictObject({
+      concurrency: z.optional(z.enum(['allow', 'forbid', 'replace'])),
+      cron: text,
+      history: z.optional(integer),
+      missed: z.optional(z.enum(['run', 'skip'])),
+      time_zone: z.optional(text),
+    }),
+  ),
 })
 
 export const service = z.strictObject({

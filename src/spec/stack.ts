@@ -176,12 +176,25 @@ export interface Probe {
   readonly file?: string
 }
 
+/** When a service runs, instead of all the time: each run is a container of its own. */
+export interface Schedule {
+  readonly cron: string
+  readonly time_zone?: string
+  /** What becomes of a run whose time comes while the one before goes on. Default: forbid. */
+  readonly concurrency?: 'allow' | 'forbid' | 'replace'
+  /** What becomes of runs whose time came while there was no daemon: `run` makes one up for all of them. Default: skip. */
+  readonly missed?: 'run' | 'skip'
+  /** How many runs that have ended are kept, with their containers and logs. Default: 5. */
+  readonly history?: number
+}
+
 export interface ServiceExtension {
   /** Who on the disk is the container's root in bind mounts: `folder` (its owner), `UID` or `UID:GID`. */
   readonly owner?: string
   readonly probe?: Probe
   /** For how long connections of a replaced container may go on before it is asked to stop. */
   readonly drain?: string
+  readonly schedule?: Schedule
 }
 
 export interface Service extends Extensions {

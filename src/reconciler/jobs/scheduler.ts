@@ -1,0 +1,281 @@
+/**
+ * Runs services when their time has come (`x-tsstack.schedule`). What is due is calculated from the records of the
+ * stacks; from when on instants count is kept for each service, so that a daemon that was away knows what it has missed.
+ *
+ *   due ─┬─ the stack is stopped ─────────── nothing
+ *        ├─ the run before goes on ─ forbid ─ skipped
+ *        │                         ─ replace ─ the old one is stopped
+ *        └─ a container of its own, started; its end is in the history
+ */
+import type { JobRun, JobSummary } from '../../api/job-types.ts'
+import type { StackSource } from '../../api/types.ts'
+import { toTsstackError, TsstackError } from '../../errors.ts'
+import { log } from '../../log.ts'
+import { nextRun } from '../../spec/cron.ts'
+import type { Schedule } from '../../spec/stack.ts'
+import type { Collection } from '../../state/state-store.ts'
+import type { Context } from '../context.ts'
+import { createOneOff } from '../one-off.ts'
+import type { StackRecord } from '../records.ts'
+import { removeContainer } from '../remove-container.ts'
+import { startOnRequest } from '../request-start.ts'
+import { stopContainer } from '../stop-container.ts'
+import { openJobRuns, type JobRuns } from './job-runs.ts'
+
+/** Timers hold 31 bits of milliseconds; a clock may be set meanwhile. */
+const LONGEST_TIMER_MS = 3_600_000
+const DEFAULT_HISTORY = 5
+
+export interface JobScheduler {
+  list(stack: string): JobSummary[]
+  /** Newest first. */
+  history(stack: string, service?: string): JobRun[]
+  /** @throws {NOT_FOUND} when the service has no schedule @throws what kept it from being started */
+  runNow(stack: string, service: string): Promise<JobRun>
+  close(): void
+}
+
+interface Job {
+  readonly record: StackRecord
+  readonly service: string
+  readonly schedule: Schedule
+}
+
+/** Call once, when containers are adopted. */
+export function openJobScheduler(context: Context): JobScheduler {
+  return new Scheduler(context)
+}
+
+class Scheduler implements JobScheduler {
+  readonly #context: Context
+  readonly #runs: JobRuns
+  /** From when on instants of a service count, RFC 3339. Key: `<stack>/<service>`. */
+  readonly #since: Collection<string>
+  readonly #unsubscribe: () => void
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(context: Context) {
+    this.#context = context
+    this.#runs = openJobRuns(context.state)
+    this.#since = context.state.collection('job-since')
+    this.#unsubscribe = context.events.subscribe((event) => {
+      // A revision may have brought a schedule or taken one away.
+      if (event.type === 'stack')
+        queueMicrotask(() => {
+          this.#look()
+        })
+      if (event.action === 'die')
+        queueMicrotask(() => {
+          this.#settle()
+        })
+    })
+    this.#settle()
+    for (const job of this.#jobs()) this.#makeUp(job)
+    this.#look()
+  }
+
+  list(stack: string): JobSummary[] {
+    return this.#jobs()
+      .filter(({ record }) => record.name === stack)
+      .map((job) => this.#summary(job))
+  }
+
+  #summary({ record, service, schedule }: Job): JobSummary {
+    const next = record.stopped === true ? undefined : nextRun(schedule, new Date())
+    const last = this.#runs.of(record.name, service).findLast(({ state }) => state !== 'skipped')
+    return {
+      stack: record.name,
+      service,
+      cron: schedule.cron,
+      ...(schedule.time_zone === undefined ? {} : { timeZone: schedule.time_zone }),
+      ...(next === undefined ? {} : { next: next.toISOString() }),
+      ...(last === undefined ? {} : { last }),
+    }
+  }
+
+  history(stack: string, service?: string): JobRun[] {
+    return this.#runs.of(stack, service).reverse()
+  }
+
+  async runNow(stack: string, service: string): Promise<JobRun> {
+    const job = this.#jobs().find(
+      ({ record, service: name }) => record.name === stack && name === service,
+    )
+    if (job === undefined) {
+      throw new TsstackError(
+        'NOT_FOUND',
+        `Cannot run job "${service}" of stack "${stack}": it has no schedule`,
+        {
+          hint: 'Write x-tsstack.schedule, or use "tsstack run"',
+        },
+      )
+    }
+    const run = await this.#run(job, 'request')
+    if (run.state === 'running' || run.container !== undefined) return run
+    throw new TsstackError(
+      'FAILED_PRECONDITION',
+      `Cannot run job "${service}": ${run.reason ?? run.state}`,
+    )
+  }
+
+  close(): void {
+    this.#unsubscribe()
+    clearTimeout(this.#timer)
+  }
+
+  #jobs(): Job[] {
+    return this.#context.stacks.values().flatMap((record) =>
+      Object.entries(record.stack.services).flatMap(([service, definition]) => {
+        const schedule = definition['x-tsstack']?.schedule
+        return schedule === undefined ? [] : [{ record, service, schedule }]
+      }),
+    )
+  }
+
+  /** Starts what is due, and comes back when the next one is. */
+  #look(): void {
+    clearTimeout(this.#timer)
+    const now = Date.now()
+    let waitMs = LONGEST_TIMER_MS
+    for (const job of this.#jobs()) {
+      const due = this.#due(job)
+      if (due !== undefined && due <= now) {
+        this.#count(job)
+        void this.#run(job, 'schedule')
+      }
+      const next = this.#due(job)
+      if (next !== undefined) waitMs = Math.min(waitMs, Math.max(0, next - now))
+    }
+    this.#timer = setTimeout(() => {
+      this.#look()
+    }, waitMs)
+    this.#timer.unref()
+  }
+
+  /** Its next instant, in milliseconds; one may be in the past. */
+  #due(job: Job): number | undefined {
+    const key = keyOf(job)
+    if (this.#since.get(key) === undefined) this.#count(job)
+    return nextRun(job.schedule, new Date(this.#since.get(key) ?? Date.now()))?.getTime()
+  }
+
+  /** What lies before now does not count any more. */
+  #count(job: Job): void {
+    this.#since.put(keyOf(job), new Date().toISOString())
+  }
+
+  /** Instants that passed while there was no daemon. */
+  #makeUp(job: Job): void {
+    const due = this.#due(job)
+    if (due === undefined || due > Date.now()) return
+    this.#count(job)
+    if (job.schedule.missed === 'run') void this.#run(job, 'missed')
+  }
+
+  async #run(job: Job, trigger: JobRun['trigger']): Promise<JobRun> {
+    const { record, service, schedule } = job
+    const base = { stack: record.name, service, trigger }
+    const others = this.#runs
+      .running()
+      .filter((run) => run.stack === record.name && run.service === service)
+    if (trigger !== 'request' && record.stopped === true)
+      return {
+        ...base,
+        id: '',
+        startedAt: new Date().toISOString(),
+        state: 'skipped',
+        reason: 'the stack is stopped',
+      }
+    const { concurrency = 'forbid' } = schedule
+    if (others.length > 0 && concurrency === 'forbid') {
+      const skipped = this.#runs.begin({
+        ...base,
+        state: 'skipped',
+        reason: 'the run before goes on',
+      })
+      this.#trim(job)
+      return skipped
+    }
+    if (concurrency === 'replace') await Promise.all(others.map((run) => this.#stop(run)))
+    return this.#start(job, this.#runs.begin({ ...base, state: 'running' }))
+  }
+
+  async #start({ record, service }: Job, begun: JobRun): Promise<JobRun> {
+    let run = begun
+    try {
+      const name = `${record.name}-${service}-job-${begun.id}`
+      const source = sourceOf(record)
+      const request = { ...source, service, name, tty: false, stdin: false, noDeps: true }
+      const container = await createOneOff(this.#context, request)
+      run = this.#runs.change(run, { container })
+      await startOnRequest(this.#context, container)
+      this.#settle() // it may have ended already
+      return this.#runs.of(record.name, service).find(({ id }) => id === run.id) ?? run
+    } catch (error) {
+      const reason = toTsstackError(error).message
+      log.warn('scheduled run could not be started', { stack: record.name, service, error })
+      return this.#runs.change(run, {
+        state: 'failed',
+        reason,
+        finishedAt: new Date().toISOString(),
+      })
+    }
+  }
+
+  async #stop({ container, service }: JobRun): Promise<void> {
+    if (container === undefined) return
+    try {
+      await this.#context.locks.run(container, () => stopContainer(this.#context, container))
+    } catch (error) {
+      log.warn('run could not be stopped', { service, error })
+    }
+  }
+
+  /** Writes down the ends of runs. */
+  #settle(): void {
+    for (const run of this.#runs.running()) {
+      const container =
+        run.container === undefined ? undefined : this.#context.containers.get(run.container)
+      if (run.container !== undefined && this.#context.live.has(run.container)) continue
+      if (container?.state === 'created' || (container === undefined && this.#isBeginning(run)))
+        continue
+      const { exitCode = 255, finishedAt = new Date().toISOString() } = container ?? {}
+      const state = exitCode === 0 ? 'succeeded' : 'failed'
+      this.#runs.change(run, { state, exitCode, finishedAt })
+      const job = this.#jobs().find(
+        ({ record, service }) => record.name === run.stack && service === run.service,
+      )
+      if (job !== undefined) this.#trim(job)
+    }
+  }
+
+  /** It has no container yet: another turn is making one. */
+  readonly #openedAt = new Date().toISOString()
+  #isBeginning({ container, startedAt }: JobRun): boolean {
+    return container === undefined && startedAt >= this.#openedAt
+  }
+
+  /** Forgets the oldest runs that have ended, with their containers. */
+  #trim({ record, service, schedule }: Job): void {
+    const ended = this.#runs.of(record.name, service).filter(({ state }) => state !== 'running')
+    const surplus = ended.length - (schedule.history ?? DEFAULT_HISTORY)
+    for (const run of ended.slice(0, Math.max(0, surplus))) {
+      this.#runs.forget(run)
+      const { container } = run
+      if (container === undefined) continue
+      void this.#context.locks
+        .run(container, () => removeContainer(this.#context, container, { volumes: true }))
+        .catch((error: unknown) => {
+          log.warn('container of a run could not be removed', { service, error })
+        })
+    }
+  }
+}
+
+function keyOf({ record, service }: Job): string {
+  return `${record.name}/${service}`
+}
+
+function sourceOf({ stack, files, workingDir, contents, origin }: StackRecord): StackSource {
+  return { stack, files, workingDir, contents, ...(origin === undefined ? {} : { origin }) }
+}
