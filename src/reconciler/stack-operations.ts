@@ -293,6 +293,7 @@ function forgetIfEmpty(context: Context, name: string): void {
   context.userNamespaces.get(name)?.close()
   context.userNamespaces.delete(name)
   context.stacks.delete(name)
+  context.events.emit({ type: 'stack', action: 'destroy', stack: name, id: name, attributes: {} })
 }
 
 async function waitForAll(

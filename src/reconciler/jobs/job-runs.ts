@@ -4,6 +4,7 @@ import type { JobRun } from '../../api/job-types.ts'
 import type { Collection, StateStore } from '../../state/state-store.ts'
 
 export interface JobRuns {
+  all(): JobRun[]
   /** Oldest first. */
   of(stack: string, service?: string): JobRun[]
   /** Those whose container runs, as far as is known. */
@@ -16,6 +17,7 @@ export interface JobRuns {
 export function openJobRuns(state: StateStore): JobRuns {
   const runs: Collection<JobRun> = state.collection('job-run')
   return {
+    all: () => runs.values(),
     of: (stack, service) =>
       runs
         .values()

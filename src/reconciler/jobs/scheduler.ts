@@ -62,6 +62,7 @@ class Scheduler implements JobScheduler {
       // A revision may have brought a schedule or taken one away.
       if (event.type === 'stack')
         queueMicrotask(() => {
+          this.#forget()
           this.#look()
         })
       if (event.action === 'die')
@@ -69,6 +70,7 @@ class Scheduler implements JobScheduler {
           this.#settle()
         })
     })
+    this.#forget()
     this.#settle()
     for (const job of this.#jobs()) this.#makeUp(job)
     this.#look()
@@ -150,6 +152,15 @@ class Scheduler implements JobScheduler {
       this.#look()
     }, waitMs)
     this.#timer.unref()
+  }
+
+  /** Nothing is remembered of a stack that is gone, nor from when on a schedule counted that is gone. */
+  #forget(): void {
+    const { stacks } = this.#context
+    const known = new Set(this.#jobs().map(keyOf))
+    for (const [key] of this.#since.entries()) if (!known.has(key)) this.#since.delete(key)
+    for (const run of this.#runs.all())
+      if (stacks.get(run.stack) === undefined) this.#runs.forget(run)
   }
 
   /** Its next instant, in milliseconds; one may be in the past. */
