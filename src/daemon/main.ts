@@ -14,6 +14,7 @@ import { lockFile } from '../kernel/file-lock.ts'
 import { routineAddress } from '../kernel/syscall-list.ts'
 import { forbidDumping } from '../kernel/process.ts'
 import { openGitops } from '../gitops/open-gitops.ts'
+import { openWebhooks } from '../gitops/webhook-server.ts'
 import { adoptContainers } from '../reconciler/adopt.ts'
 import type { Context } from '../reconciler/context.ts'
 import { openEventLog } from '../reconciler/event-log.ts'
@@ -83,13 +84,15 @@ async function serve(settings: Settings): Promise<void> {
   const leaving = new AbortController()
   const app = createServer(context, { stateDir, metrics, leaving: leaving.signal })
   jobRoutes(app, openJobScheduler(context))
-  gitopsRoutes(app, openGitops(context, path.join(stateDir, 'gitops')))
+  const gitops = openGitops(context, path.join(stateDir, 'gitops'))
+  gitopsRoutes(app, gitops)
   await app.ready()
   const requests = countRequests(app.server)
   listener.allow(settings.socketGroup)
   await listener.serve(app.server)
   if (settings.metricsAddress !== undefined)
     await listenForMetrics(metrics, settings.metricsAddress)
+  if (settings.webhookListen !== undefined) openWebhooks(settings.webhookListen, gitops)
   setImmediate(prepareFirstStart)
   setTimeout(() => {
     pruneImages(context)

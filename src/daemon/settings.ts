@@ -26,6 +26,8 @@ export interface Settings {
   readonly metricsAddress: { readonly host: string; readonly port: number } | undefined
   /** `TSSTACK_STORAGE_DRIVER`: `overlay` or `vfs`. Default: `overlay`. */
   readonly storageDriver: 'overlay' | 'vfs'
+  /** `TSSTACK_WEBHOOK_LISTEN`: `HOST:PORT` to take webhooks of git servers on. Default: none. */
+  readonly webhookListen: string | undefined
 }
 
 /** @throws {INVALID_ARGUMENT} {NOT_FOUND} for an unknown group */
@@ -60,6 +62,7 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     metricsAddress: metricsAddress(value('TSSTACK_METRICS_ADDRESS', '')),
     logMaxBytes: parseBytes(value('TSSTACK_LOG_MAX_SIZE', '10m')),
     storageDriver,
+    webhookListen: environment['TSSTACK_WEBHOOK_LISTEN'] || undefined,
   }
 }
 

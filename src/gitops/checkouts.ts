@@ -5,8 +5,8 @@
  *   <root>/<source>/<repository>/<commit>/commit.json what of the commit is shown
  *   <root>/.drafts/                                   being made; emptied when the daemon starts
  *
- * A commit is there only if its signature was good for the keys that the source had then, so the keys are part of
- * `<repository>`, a digest of where it comes from.
+ * A commit is there only if its signature, or that of the tag that was asked for, was good for the keys that the source
+ * had then: these and the name are part of `<repository>`, a digest of where it comes from.
  */
 import {
   existsSync,
@@ -85,8 +85,8 @@ interface Making {
   readonly revision: Revision
 }
 
-function keyOf({ repo, verifyKeys }: GitSource): string {
-  return sha256(canonicalJson({ repo, verifyKeys })).slice(0, KEY_LENGTH)
+function keyOf({ repo, ref, verifyKeys }: GitSource): string {
+  return sha256(canonicalJson({ repo, ref, verifyKeys })).slice(0, KEY_LENGTH)
 }
 
 async function make(

@@ -22,7 +22,9 @@ export function parseWindow(text: string): Window {
     const lengthMs = parseDurationMs(duration)
     if (pattern === '' || !(lengthMs > 0) || lengthMs > MAX_LENGTH_MS) throw new Error('no window')
     const zone = timezone === undefined ? {} : { timezone }
-    return { opens: new Cron(pattern, { paused: true, ...zone }), lengthMs }
+    const opens = new Cron(pattern, { paused: true, ...zone })
+    opens.nextRun() // only now is the zone looked up
+    return { opens, lengthMs }
   } catch (error) {
     throw new TsstackError('INVALID_ARGUMENT', `Cannot read window "${text}"`, {
       cause: error,

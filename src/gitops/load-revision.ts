@@ -12,6 +12,7 @@ import { STACK_FILES } from '../spec/project-environment.ts'
 import type { Service, Stack } from '../spec/stack.ts'
 import { confinedFiles, isWithin, realOrSame } from './confined-files.ts'
 import { digestOfTree, storeContent } from './content-store.ts'
+import { decryptedFiles } from './decrypt-files.ts'
 import { imagePathOf } from './image-path.ts'
 import { policyFindings } from './policy.ts'
 
@@ -23,8 +24,6 @@ export interface LoadRequest {
   readonly root: string
   /** Where content-store.ts keeps what containers mount. */
   readonly contentRoot: string
-  /** Makes plain text of files that are encrypted. */
-  readonly decrypted?: (files: FileAccess) => FileAccess
 }
 
 export interface LoadedRevision {
@@ -42,13 +41,12 @@ export interface LoadedRevision {
  *   {NOT_FOUND} when there is no stack file
  */
 export function loadRevision(request: LoadRequest): LoadedRevision {
-  const { source, decrypted = (files: FileAccess) => files } = request
+  const { source } = request
   const root = realOrSame(request.root)
   const { directory, files } = findStack(root, source.path)
-  const allowed = [...source.allow.hostPaths, ...source.envFiles]
   const context = { root, directory, allow: source.allow, realpath: realOrSame }
   const loaded = loadStack({
-    fs: decrypted(confinedFiles(root, allowed)),
+    fs: filesOf(source, root),
     cwd: directory,
     projectDirectory: directory,
     env: {},
@@ -66,6 +64,11 @@ export function loadRevision(request: LoadRequest): LoadedRevision {
     directories,
     warnings: loaded.warnings.map(({ message }) => message),
   }
+}
+
+function filesOf({ allow, envFiles, ageIdentityFile }: GitSource, root: string): FileAccess {
+  const files = confinedFiles(root, [...allow.hostPaths, ...envFiles])
+  return ageIdentityFile === undefined ? files : decryptedFiles(files, ageIdentityFile)
 }
 
 /** The directory to look in, or the file; a program is never one. @throws {NOT_FOUND} */

@@ -14,12 +14,14 @@ import { collectGarbage } from './collect-garbage.ts'
 import { progressOf, record, type GitopsEngine } from './engine.ts'
 import { parseWindow } from './freeze-windows.ts'
 import { gitAccess } from './git-access.ts'
+import { notify } from './notify.ts'
 import { openSourceRecords, type SourceRecord } from './source-records.ts'
 import { SourceRunner } from './source-runner.ts'
 import { statusOf } from './source-status.ts'
 import { allowedSigners } from './verify-signature.ts'
+import type { WebhookTargets } from './webhook-server.ts'
 
-export interface Gitops {
+export interface Gitops extends WebhookTargets {
   list(): readonly GitSourceStatus[]
   /** @throws {NOT_FOUND} */
   status(name: string): GitSourceStatus
@@ -35,7 +37,6 @@ export interface Gitops {
   approve(name: string, digest?: string): Promise<GitSourceStatus>
   /** What waits, with its plan. @throws {NOT_FOUND} */
   pending(name: string): PendingChange | undefined
-  close(): Promise<void>
 }
 
 const OPEN_MODE = 0o711
@@ -52,7 +53,7 @@ export function openGitops(context: Context, directory: string): Gitops {
     contentRoot,
     records: openSourceRecords(context.state),
     checkouts: openCheckouts(join(directory, 'checkouts')),
-    tell: () => undefined,
+    tell: notify,
   }
   return new FollowedSources(engine)
 }
@@ -133,8 +134,12 @@ class FollowedSources implements Gitops {
     return progressOf(this.#engine, name).pending
   }
 
-  async close(): Promise<void> {
-    await Promise.all([...this.#runners.values()].map((runner) => runner.close()))
+  secretOf(name: string): string | undefined {
+    return this.#engine.records.sources.get(name)?.webhookSecret
+  }
+
+  trigger(name: string): void {
+    void this.#runners.get(name)?.sync()
   }
 
   #follow(name: string): void {

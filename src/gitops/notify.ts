@@ -1,0 +1,55 @@
+/** Tells others what became of a source: one JSON object by POST, once for each change, tried a few times. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { log } from '../log.ts'
+import type { ProgressRecord, SourceRecord } from './source-records.ts'
+
+const ATTEMPTS = 3
+const TIMEOUT_MS = 10_000
+const PAUSE_MS = 2000
+
+/** What a receiver gets. `text` is what chat programs show. */
+interface Notification {
+  readonly source: string
+  readonly stack: string
+  readonly ready: ProgressRecord['ready']
+  readonly reason: ProgressRecord['reason']
+  readonly message: string
+  readonly commit: string
+  readonly time: string
+  readonly text: string
+}
+
+/** Returns at once; failures are logged. That it is on its way is no news. */
+export function notify(source: SourceRecord, progress: ProgressRecord): void {
+  const { ready, reason, message, since, observedCommit = '' } = progress
+  if (source.notify.length === 0 || ready === 'Unknown') return
+  const { name, stack } = source
+  const text = `${name}: ${reason}: ${message}`
+  const about = { source: name, stack, ready, reason, message, commit: observedCommit }
+  const body: Notification = { ...about, time: since, text }
+  for (const url of source.notify) {
+    post(url, JSON.stringify(body)).catch((error: unknown) => {
+      log.warn('notification failed', { source: name, host: new URL(url).host, error })
+    })
+  }
+}
+
+async function post(url: string, body: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const response = await fetch(url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'user-agent': 'tsstack' },
+        body,
+        redirect: 'error',
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+      })
+      await response.body?.cancel()
+      if (response.ok) return
+      throw new Error(`status ${String(response.status)}`)
+    } catch (error) {
+      if (attempt === ATTEMPTS) throw error
+      await sleep(PAUSE_MS * attempt, undefined, { ref: false })
+    }
+  }
+}
