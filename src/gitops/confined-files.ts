@@ -40,7 +40,7 @@ export function confinedFiles(root: string, allowed: readonly string[] = []): Fi
     // Of a file outside it is said, when it is read, that it may not be read.
     exists: (path) => {
       const real = within(path)
-      if (real === undefined) return !isAbove(path)
+      if (real === undefined) return !isAbove(realOrSame(path))
       return statSync(real, { throwIfNoEntry: false }) !== undefined
     },
     isDirectory: (path) => {

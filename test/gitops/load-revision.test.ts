@@ -1,0 +1,124 @@
+/** What a checkout becomes: confined, with its files by content, and what age encrypted in plain. */
+import { spawnSync } from 'node:child_process'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { GitSource } from '../../src/api/gitops-types.ts'
+import { loadRevision, type LoadedRevision } from '../../src/gitops/load-revision.ts'
+import { gitSource, NOTHING_ALLOWED } from './git-source.ts'
+
+const hasAge = spawnSync('age-keygen', ['--version']).error === undefined
+
+describe('loadRevision()', () => {
+  let directory = ''
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'tsstack-revision-'))
+    mkdirSync(join(directory, 'content'))
+  })
+  afterEach(() => {
+    rmSync(directory, { recursive: true, force: true })
+  })
+
+  const put = (name: string, text: string | Buffer): string => {
+    const file = join(directory, name)
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, text)
+    return file
+  }
+  const load = (root = 'one', parts: Partial<GitSource> = {}): LoadedRevision =>
+    loadRevision({
+      source: gitSource('file:///x.git', parts),
+      root: join(directory, root),
+      contentRoot: join(directory, 'content'),
+    })
+  const web = (more: string): string => `services:\n  web:\n    image: web:1\n    ${more}\n`
+
+  test('two commits with the same content are the same, wherever they lie', () => {
+    for (const root of ['one', 'two']) {
+      put(`${root}/stack.yaml`, web('volumes: ["./conf:/conf"]\n    env_file: a.env'))
+      put(`${root}/conf/x`, 'x')
+      put(`${root}/a.env`, 'A=1')
+    }
+    put('two/README', 'more')
+    const [one, two] = [load('one'), load('two')]
+    expect(two.digest).toBe(one.digest)
+    expect(two.source.stack.services['web']?.volumes).toEqual(
+      one.source.stack.services['web']?.volumes,
+    )
+    put('two/a.env', 'A=2')
+    expect(load('two').digest).not.toBe(one.digest)
+    put('two/a.env', 'A=1')
+    put('two/conf/x', 'y')
+    expect(load('two').digest).not.toBe(one.digest)
+  })
+
+  test('what is mounted is read-only, and readable whatever the umask was', () => {
+    put('one/stack.yaml', web('volumes: ["./conf:/conf"]'))
+    put('one/conf/x', 'x')
+    const [mount] = load().source.stack.services['web']?.volumes ?? []
+    expect(mount).toMatchObject({ type: 'bind', read_only: true })
+    expect(mount?.source).toContain(join(directory, 'content'))
+    expect(statSync(join(mount?.source ?? '', 'x')).mode & 0o777).toBe(0o644)
+    expect(readFileSync(join(mount?.source ?? '', 'x'), 'utf8')).toBe('x')
+  })
+
+  test.each([
+    ['an env file of the host', 'env_file: /etc/hostname', 'it is outside the repository'],
+    ['a link to one', 'env_file: link', 'it is outside the repository'],
+    [
+      'a folder that is not in git',
+      'volumes: ["./data:/data"]',
+      'mounts "data", which is not in the',
+    ],
+    ['a folder above', 'volumes: ["../:/up"]', 'which this source may not have'],
+    ['a program', 'extends: { file: ./base.ts, service: x }', 'it is a program'],
+    [
+      'a remote file',
+      'extends: { file: "https://example.com/a.git", service: x }',
+      'not fetched here',
+    ],
+  ])('refuses %s', (_, more, message) => {
+    put('one/stack.yaml', web(more))
+    symlinkSync('/etc/hostname', join(directory, 'one/link'))
+    expect(() => load()).toThrow(message)
+  })
+
+  test('sees no variable of the daemon, and those of its env files', () => {
+    put('one/stack.yaml', web('command: ["${HOME-none}", "${TOKEN-none}"]'))
+    expect(load().source.stack.services['web']?.command).toEqual(['none', 'none'])
+    const envFiles = [put('host.env', 'TOKEN=1')]
+    expect(load('one', { envFiles }).source.stack.services['web']?.command).toEqual(['none', '1'])
+  })
+
+  test('refuses a source without a stack file, and a path that leaves it', () => {
+    put('one/README', '')
+    put('stack.yaml', web('tty: true'))
+    expect(() => load()).toThrow('Cannot find a stack file in the root of the repository')
+    symlinkSync('..', join(directory, 'one/up'))
+    expect(() => load('one', { path: 'up' })).toThrow('Cannot find a stack file')
+  })
+
+  test.skipIf(!hasAge)('decrypts what age encrypted, for its identity alone', () => {
+    const identity = join(directory, 'key')
+    spawnSync('age-keygen', ['-o', identity])
+    const recipient = /public key: (\S+)/.exec(readFileSync(identity, 'utf8'))?.[1] ?? ''
+    const encrypted = spawnSync('age', ['-r', recipient], { input: 'hunter2' }).stdout
+    put('one/db.age', encrypted)
+    put('one/stack.yaml', `${web('secrets: [db]')}secrets:\n  db: { file: ./db.age }\n`)
+    const parts = { ageIdentityFile: identity, allow: NOTHING_ALLOWED }
+    const { contents } = load('one', parts).source
+    expect(Buffer.from(contents.secrets['db'] ?? '', 'base64').toString()).toBe('hunter2')
+    const other = join(directory, 'other')
+    spawnSync('age-keygen', ['-o', other])
+    expect(() => load('one', { ageIdentityFile: other })).toThrow('Cannot decrypt')
+  })
+})
