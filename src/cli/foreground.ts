@@ -3,6 +3,7 @@ import type { ContainerSummary, EngineEvent, UpRequest } from '../api/types.ts'
 import type { Client } from '../client/client.ts'
 import { flatten } from '../client/flatten.ts'
 import { TsstackError } from '../errors.ts'
+import type { StackWatch } from '../watch/stack-watch.ts'
 import type { CommandContext } from './command.ts'
 import { INTERRUPTED_EXIT, onInterrupt } from './interrupt.ts'
 import type { Interrupt } from './interrupt.ts'
@@ -18,6 +19,8 @@ interface Foreground {
   readonly client: Client
   readonly stack: string
   readonly request: UpRequest
+  /** Follows files meanwhile: then it goes on until it is interrupted, whatever ends. */
+  readonly watch?: StackWatch
 }
 
 /** Ends that the user asked for with flags. */
@@ -144,6 +147,7 @@ async function handleEnd(watch: Watch, event: EngineEvent): Promise<End | undefi
   if (container !== undefined && isAlive(container)) return undefined
   const { rule, ids } = watch
   if (rule.onExit || (rule.onFailure && exitCode !== 0)) return { exitCode, abort: true }
+  if (watch.foreground.watch !== undefined) return undefined
   const others = containers.some((other) => ids.has(other.id) && isAwaited(watch, other))
   return others ? undefined : { exitCode: 0, abort: false }
 }
@@ -224,7 +228,10 @@ async function attach(foreground: Foreground, attachment: Attachment): Promise<n
   const told = new Set<string>()
   const watch = { foreground, since, ids, printer, signal: interrupt.signal, rule, told }
   const alive =
-    containers.some((container) => isAwaited(watch, container)) || rule.onExit || rule.onFailure
+    containers.some((container) => isAwaited(watch, container)) ||
+    rule.onExit ||
+    rule.onFailure ||
+    foreground.watch !== undefined
   const end = alive ? await watchEnds(watch) : { exitCode: 0, abort: false }
   if (interrupt.signal.aborted) await stopGracefully(foreground, interrupt)
   else if (end.abort) {
@@ -257,6 +264,8 @@ export async function runInForeground(foreground: Foreground): Promise<number> {
   const since = new Date().toISOString()
   const interrupt = onInterrupt()
   try {
+    // First, so that new containers have what is synced initially before their programs start.
+    await foreground.watch?.start()
     const { containers } = await showProgress(client.up(stack, request, interrupt.signal), context)
     return await attach(foreground, { interrupt, since, containers })
   } catch (error) {
@@ -264,6 +273,7 @@ export async function runInForeground(foreground: Foreground): Promise<number> {
     await stopGracefully(foreground, interrupt)
     return INTERRUPTED_EXIT
   } finally {
+    await foreground.watch?.stop()
     interrupt.close()
   }
 }

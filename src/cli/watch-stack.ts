@@ -17,29 +17,28 @@ import { sourceOf } from './up-options.ts'
 export interface WatchStack {
   readonly context: CommandContext
   readonly client: Client
-  readonly loaded: LoadedStack
-  readonly services: readonly string[]
-  /** As `up` was asked for; services and --force-recreate count for the first time only. */
-  readonly upOptions: UpRequest['options']
+  /** As the stack is brought up at first; the services that it names are followed, without names all. */
+  readonly request: UpRequest
 }
 
 /** An object to start and stop: nothing is followed yet. Lines go to standard error. */
 export function watchStack(watching: WatchStack): StackWatch {
-  const { context, client, loaded, services } = watching
+  const { context, client, request } = watching
+  const services = request.options.services ?? []
   const { output } = context
   const style = createStyle(output.errorColor)
   const say = (line: string): void => {
     output.note(`${style.cyan('watch')} ${line}`)
   }
   // Read once: standard input has nothing more to give.
-  const source = toSourceOptions(context)
+  const sources = toSourceOptions(context)
   return createStackWatch({
     client,
-    loaded,
+    source: request,
     services,
     say,
     explain: (error) => explainError(error, style),
-    load: (onLook) => loadWithServices({ ...source, onLook }, services),
+    load: (onLook) => loadWithServices({ ...sources, onLook }, services),
     apply: (next) => apply(watching, next, say),
     rebuild: () =>
       Promise.reject(
@@ -52,14 +51,14 @@ export function watchStack(watching: WatchStack): StackWatch {
 
 /** Shows the plan of an edit, then carries it out. */
 async function apply(
-  { context, client, services, upOptions }: WatchStack,
+  { context, client, request: first }: WatchStack,
   next: LoadedStack,
   say: (line: string) => void,
 ): Promise<void> {
-  const { forceRecreate, wait, waitTimeoutSeconds, ...options } = upOptions
+  const { forceRecreate, ...options } = first.options
   const request: UpRequest = {
     ...sourceOf(next),
-    options: { ...options, ...(services.length > 0 ? { services } : {}) },
+    options,
     ...(await credentialsForStack(context.env, next.stack)),
   }
   const { plan, text } = await client.plan(next.stack.name, request)

@@ -8,6 +8,7 @@
  * An edit that can't be loaded is told, and everything stays as it is.
  */
 import path from 'node:path'
+import type { StackSource } from '../api/types.ts'
 import type { Client } from '../client/client.ts'
 import type { LoadedStack } from '../spec/loaded-stack.ts'
 import { activeRules } from './active-rules.ts'
@@ -21,7 +22,7 @@ import { isWithin, watchRules } from './watch-rules.ts'
 export interface StackWatchOptions {
   readonly client: Client
   /** As it runs now. */
-  readonly loaded: LoadedStack
+  readonly source: StackSource
   /** Whose rules are followed; empty: all. */
   readonly services: readonly string[]
   readonly say: (line: string) => void
@@ -29,7 +30,7 @@ export interface StackWatchOptions {
   readonly load: (onLook: (file: string) => void) => Promise<LoadedStack>
   /** Brings what runs in line with an edited stack, and says what it does. */
   readonly apply: (loaded: LoadedStack) => Promise<void>
-  readonly rebuild: (loaded: LoadedStack, service: string) => Promise<void>
+  readonly rebuild: (source: StackSource, service: string) => Promise<void>
   /** A failure as text of several lines. */
   readonly explain: (error: unknown) => Promise<string>
 }
@@ -43,7 +44,7 @@ export interface StackWatch {
 }
 
 export function createStackWatch(options: StackWatchOptions): StackWatch {
-  let loaded = options.loaded
+  let source = options.source
   let running: Running | undefined
   let last: Promise<void> = Promise.resolve()
   const inOrder = (work: () => Promise<void>): Promise<void> => {
@@ -58,7 +59,7 @@ export function createStackWatch(options: StackWatchOptions): StackWatch {
     start: () =>
       inOrder(async () => {
         if (running !== undefined) return
-        const next = new Running(options, loaded)
+        const next = new Running(options, source)
         try {
           await next.open()
         } catch (error) {
@@ -71,7 +72,7 @@ export function createStackWatch(options: StackWatchOptions): StackWatch {
     stop: () =>
       inOrder(async () => {
         if (running === undefined) return
-        loaded = running.loaded
+        source = running.source
         await running.close()
         running = undefined
         options.say('Watch disabled')
@@ -81,7 +82,7 @@ export function createStackWatch(options: StackWatchOptions): StackWatch {
 
 /** One time of watching, from start to stop. */
 class Running {
-  loaded: LoadedStack
+  source: StackSource
   readonly #options: StackWatchOptions
   readonly #sender: SyncSender
   readonly #sources: SourceWatch
@@ -90,13 +91,13 @@ class Running {
   #fingerprint = ''
   #ignoreFiles: readonly string[] = []
 
-  constructor(options: StackWatchOptions, loaded: LoadedStack) {
+  constructor(options: StackWatchOptions, source: StackSource) {
     const { client, say } = options
     this.#options = options
-    this.loaded = loaded
+    this.source = source
     this.#sender = createSyncSender({
       client,
-      stack: loaded.stack.name,
+      stack: source.stack.name,
       say,
       shorten: (file) => this.#shorten(file),
     })
@@ -112,7 +113,7 @@ class Running {
     const { client, say } = this.#options
     this.#link = await openDaemonLink({
       client,
-      stack: this.loaded.stack.name,
+      stack: this.source.stack.name,
       say,
       onReturn: () => this.#sender.sendAgain(),
     })
@@ -132,7 +133,7 @@ class Running {
   /** Opens the new watch before the old one is closed: no change may fall between them. */
   async #followRules(): Promise<void> {
     const { services, say } = this.#options
-    const { rules, warnings } = watchRules(this.loaded.stack, services)
+    const { rules, warnings } = watchRules(this.source.stack, services)
     const active = activeRules(rules)
     this.#ignoreFiles = active.ignoreFiles
     if (active.fingerprint === this.#fingerprint) return
@@ -148,9 +149,9 @@ class Running {
       runFollowUps: (work) =>
         runFollowUps(work, {
           ...this.#options,
-          stack: this.loaded.stack.name,
+          stack: this.source.stack.name,
           shorten: (file) => this.#shorten(file),
-          rebuild: (service) => this.#options.rebuild(this.loaded, service),
+          rebuild: (service) => this.#options.rebuild(this.source, service),
         }),
     })
     this.#fingerprint = active.fingerprint
@@ -158,7 +159,7 @@ class Running {
   }
 
   async #followSources(looked: Iterable<string>): Promise<void> {
-    const files = filesToFollow(looked, this.loaded.workingDir)
+    const files = filesToFollow(looked, this.source.workingDir)
     await this.#sources.follow([...new Set([...files, ...this.#ignoreFiles])].sort())
   }
 
@@ -167,15 +168,15 @@ class Running {
     const looked = new Set<string>()
     try {
       const next = await load((file) => looked.add(file))
-      if (next.stack.name !== this.loaded.stack.name) {
+      if (next.stack.name !== this.source.stack.name) {
         say(`the stack is called "${next.stack.name}" now: start watch again to follow it`)
         return
       }
-      const isSame = contentOf(next) === contentOf(this.loaded)
+      const isSame = contentOf(next) === contentOf(this.source)
       // Rules first: one that can't be followed is a mistake as any other.
       watchRules(next.stack, this.#options.services)
       if (!isSame) await apply(next)
-      this.loaded = next
+      this.source = next
       await this.#followRules()
       await this.#followSources(looked)
     } catch (error) {
@@ -184,11 +185,11 @@ class Running {
   }
 
   #shorten(file: string): string {
-    const { workingDir } = this.loaded
+    const { workingDir } = this.source
     return isWithin(file, workingDir) ? path.relative(workingDir, file) : file
   }
 }
 
-function contentOf({ stack, contents }: LoadedStack): string {
+function contentOf({ stack, contents }: StackSource): string {
   return JSON.stringify([stack, contents])
 }

@@ -136,3 +136,19 @@ test('goes on when the daemon has been killed', async () => {
     await page(tsstack, 'page of after')
   })
 })
+
+test('up --watch shows output and saves, and Ctrl-C ends both', async () => {
+  await watching('up --watch', async (tsstack, watch) => {
+    await watch.untilOutput('| version 1 listens')
+    tsstack.edit('app/server.mjs', 'version 1', 'version 2')
+    await page(tsstack, 'page one of version 2')
+    await watch.untilOutput('| version 2 listens')
+    tsstack.edit('stack.yaml', '1000:1000', '1000:1000\n    environment: { MODE: two }')
+    await watch.untilOutput('the stack file has changed')
+    await page(tsstack, 'page one of version 2')
+    watch.signal('SIGINT')
+    expect(await watch.exitCode).toBe(130)
+    expect(watch.output()).toContain('Watch disabled')
+    expect((await daemon.container('dev', 'web')).state).toBe('exited')
+  })
+})

@@ -13,6 +13,7 @@ function checkFlags({ flags }: CommandContext): void {
     'abort-on-container-exit',
     'abort-on-container-failure',
     'exit-code-from',
+    'watch',
   ].filter((name) => flags.has(name))
   const [first] = attached
   if (first !== undefined && (flags.bool('detach') || flags.bool('wait'))) {
@@ -59,7 +60,10 @@ async function run(context: CommandContext): Promise<number> {
     return 0
   }
   const { runInForeground } = await import('../foreground.ts')
-  return runInForeground({ context, client, stack, request })
+  if (!flags.bool('watch')) return runInForeground({ context, client, stack, request })
+  const { watchStack } = await import('../watch-stack.ts')
+  const watch = watchStack({ context, client, request })
+  return runInForeground({ context, client, stack, request, watch })
 }
 
 export const command: Command = {
@@ -123,6 +127,12 @@ export const command: Command = {
       kind: 'text',
       value: 'SERVICE',
       help: 'Return the exit code of this service; implies --abort-on-container-exit',
+    },
+    {
+      name: 'watch',
+      short: 'w',
+      kind: 'bool',
+      help: 'Follow the files of the project ("develop.watch"), and the stack file',
     },
     { name: 'timestamps', kind: 'bool', help: 'Time in front of each line' },
     { name: 'no-log-prefix', kind: 'bool', help: 'No name in front of the lines' },

@@ -1,3 +1,4 @@
+import type { UpRequest } from '../../api/types.ts'
 import { credentialsForStack } from '../../sources/registry-credentials.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { onInterrupt } from '../interrupt.ts'
@@ -14,20 +15,18 @@ async function run(context: CommandContext): Promise<number> {
   const loaded = await loadWithServices(context, positional)
   checkServices(positional, Object.keys(loaded.stack.services))
   const client = await context.client()
-  const upOptions = positional.length > 0 ? { services: positional } : {}
-  const watch = watchStack({ context, client, loaded, services: positional, upOptions })
+  const request: UpRequest = {
+    ...sourceOf(loaded),
+    options: positional.length > 0 ? { services: positional } : {},
+    ...(await credentialsForStack(env, loaded.stack)),
+  }
+  const watch = watchStack({ context, client, request })
   const interrupt = onInterrupt()
   try {
     // First, so that new containers have what is synced initially before their programs start.
     await watch.start()
-    if (!flags.bool('no-up')) {
-      const request = {
-        ...sourceOf(loaded),
-        options: upOptions,
-        ...(await credentialsForStack(env, loaded.stack)),
-      }
+    if (!flags.bool('no-up'))
       await showProgress(client.up(loaded.stack.name, request, interrupt.signal), context)
-    }
     await interrupt.raised
   } finally {
     await watch.stop()
