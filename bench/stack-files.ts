@@ -7,6 +7,7 @@ export interface BenchService {
   readonly ports?: readonly string[]
   readonly mem_limit?: string
   readonly cpus?: number
+  readonly deploy?: { readonly update_config: { readonly order: string } }
   readonly pids_limit?: number
   readonly healthcheck?: { readonly test: readonly string[]; readonly interval: string }
   readonly logging?: { readonly driver: string; readonly options: Readonly<Record<string, string>> }

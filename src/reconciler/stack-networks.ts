@@ -4,6 +4,7 @@
  */
 import type { PublishedPort } from '../api/types.ts'
 import type { Endpoint } from '../engine/container-config.ts'
+import { forgetConnectionsTo } from '../network/firewall/connection-tracking.ts'
 import { vethName } from '../network/interface-names.ts'
 import { openNetworkDriver, type NetworkDriver, type Sandbox } from '../network/network-driver.ts'
 import type { NetworkDefinition } from '../spec/stack.ts'
@@ -44,6 +45,8 @@ export interface StackNetworks {
   unpublish(containerId: string): void
   /** Publishes the container's ports in the place of another's, which leads to nothing then. @throws {ALREADY_EXISTS} */
   handOver(from: string, to: ContainerRecord): readonly PublishedPort[]
+  /** The kernel forgets the connections that it led to the container, which is gone: none may be led there again. */
+  forgetConnections(containerId: string): void
   /** After a restart of the daemon: makes the kernel what the documents say. */
   restore(recovered: RecoveredDescriptors): Promise<void>
   /** After a restart of the daemon: a container that goes on. */
@@ -276,6 +279,14 @@ class Networks implements StackNetworks {
 
   handOver(from: string, to: ContainerRecord): readonly PublishedPort[] {
     return this.#ports.handOver(from, to)
+  }
+
+  forgetConnections(containerId: string): void {
+    const addresses = this.leasesOf(containerId).flatMap(({ ipv4, ipv6 }) => [
+      ipv4 ?? [],
+      ipv6 ?? [],
+    ])
+    forgetConnectionsTo(addresses.flat())
   }
 
   async restore(recovered: RecoveredDescriptors): Promise<void> {

@@ -1,15 +1,10 @@
 /** A load of HTTP requests by wrk, beside the daemon, and what became of them. */
 import { execa } from 'execa'
+import { parseWrk, type LoadResult } from '../../bench/wrk-report.ts'
 import type { DaemonFixture } from '../daemon-fixture.ts'
 
 export const WRK = { wrk: '/usr/bin/wrk' }
 const CONNECTIONS = 50
-
-export interface LoadResult {
-  readonly requests: number
-  /** Connections that were refused or cut, requests without an answer, answers that say that something went wrong. */
-  readonly failures: number
-}
 
 export interface LoadOptions {
   readonly url: string
@@ -43,17 +38,6 @@ export async function underLoad(
   await pause(1000)
   child.kill('SIGINT') // it tells what it has counted until then
   return parseWrk((await child).stdout)
-}
-
-/** `1234 requests in 5.00s`; the lines about errors are there only when there are some. */
-export function parseWrk(text: string): LoadResult {
-  const [, requests] = /(\d+) requests in/.exec(text) ?? []
-  if (requests === undefined) throw new Error(`wrk has not counted: ${text}`)
-  const [, ...errors] =
-    /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(text) ?? []
-  const [, bad = '0'] = /Non-2xx or 3xx responses: (\d+)/.exec(text) ?? []
-  const failures = [...errors, bad].reduce((sum, count) => sum + Number(count), 0)
-  return { requests: Number(requests), failures }
 }
 
 async function pause(ms: number): Promise<void> {

@@ -2,7 +2,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { JobRun } from '../../src/api/job-types.ts'
 import type { Schedule } from '../../src/spec/stack.ts'
-import { startDaemonFixture, type DaemonFixture, type StackParts } from '../daemon-fixture.ts'
+import {
+  collect,
+  startDaemonFixture,
+  type DaemonFixture,
+  type StackParts,
+} from '../daemon-fixture.ts'
 import { eventually } from '../eventually.ts'
 
 const EACH_SECOND = '* * * * * *'
@@ -83,12 +88,12 @@ test('a run is skipped, or takes the place of the one before', async () => {
 test('schedules rest while the stack is stopped, and outlive the daemon', async () => {
   await withStack(stackOf('true', { cron: EACH_SECOND, history: 1000 }), async (history) => {
     await eventually('a run', async () => (await history()).length > 0)
-    for await (const batch of daemon.client.lifecycle('cron', { action: 'stop' })) void batch
+    await collect(daemon.client.lifecycle('cron', { action: 'stop' }))
     expect((await daemon.client.jobs('cron'))[0]?.next).toBeUndefined()
     const count = (await history()).length
     await new Promise((resolve) => setTimeout(resolve, 2500))
     expect((await history()).length).toBeLessThanOrEqual(count + 1)
-    for await (const batch of daemon.client.lifecycle('cron', { action: 'start' })) void batch
+    await collect(daemon.client.lifecycle('cron', { action: 'start' }))
     await daemon.kill()
     await daemon.start()
     const before = (await history()).length

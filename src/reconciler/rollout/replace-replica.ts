@@ -32,6 +32,7 @@ export async function replaceReplica(context: Context, replacement: Replacement)
   const { from, to, policy } = replacement
   if (policy.order === 'start-first') return startFirst(context, replacement)
   const warning = await stopReplica(context, from, replacement)
+  context.networks.forgetConnections(from)
   handOver(context, replacement)
   return (await startReplica(context, to, policy)) ?? warning
 }
@@ -47,7 +48,9 @@ async function startFirst(context: Context, replacement: Replacement): Promise<W
     handOver(context, { from: to, to: from, suffix: 'failed' })
     throw new TsstackError('FAILED_PRECONDITION', why)
   }
-  return (await stopReplica(context, from, replacement)) ?? warning
+  const failure = await stopReplica(context, from, replacement)
+  context.networks.forgetConnections(from)
+  return failure ?? warning
 }
 
 async function startReplica(context: Context, id: string, policy: RolloutPolicy): Promise<Warning> {
