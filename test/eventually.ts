@@ -1,4 +1,6 @@
 const PAUSE_MS = 5
+/** How many times longer everything takes: on an emulated machine (scripts/test-vm.ts). */
+const SLOWNESS = Number(process.env['TSSTACK_TEST_SLOWNESS'] ?? 1)
 
 /**
  * Looks again and again until there is a value (not undefined, not false).
@@ -9,7 +11,7 @@ export async function eventually<T>(
   look: () => T | undefined | false | Promise<T | undefined | false>,
   timeoutMs = 15_000,
 ): Promise<T> {
-  const deadline = performance.now() + timeoutMs
+  const deadline = performance.now() + timeoutMs * SLOWNESS
   for (;;) {
     const found = await look()
     if (found !== undefined && found !== false) return found

@@ -10,7 +10,13 @@
 import { chmodSync, chownSync, closeSync, rmSync } from 'node:fs'
 import type { Server } from 'node:http'
 import { once } from 'node:events'
-import { duplicate, listenOnPath, widenQueue, setInheritable } from '../kernel/unix-socket.ts'
+import {
+  duplicate,
+  isListeningSocket,
+  listenOnPath,
+  widenQueue,
+  setInheritable,
+} from '../kernel/unix-socket.ts'
 import { TsstackError } from '../errors.ts'
 
 const FIRST_GIVEN = 3
@@ -68,7 +74,16 @@ function takeGiven(environment: NodeJS.ProcessEnv): Given | undefined {
     return { fd: Number(fd), isOwn: origin === 'own' }
   }
   if (count === undefined || Number(pid) !== process.pid || Number(count) === 0) return undefined
-  if (Number(count) === 1) return { fd: FIRST_GIVEN, isOwn: false }
+  if (Number(count) === 1 && isListeningSocket(FIRST_GIVEN))
+    return { fd: FIRST_GIVEN, isOwn: false }
+  if (Number(count) === 1)
+    throw new TsstackError(
+      'FAILED_PRECONDITION',
+      'Cannot take the socket of LISTEN_FDS: descriptor 3 is none',
+      {
+        hint: 'Start the daemon as "tsstack daemon run", without options',
+      },
+    )
   throw new TsstackError('INVALID_ARGUMENT', `Cannot listen on ${count} sockets: expected one`, {
     hint: 'Write one ListenStream= in the socket unit',
   })

@@ -24,6 +24,7 @@ import { openKeptDescriptors } from '../reconciler/kept-descriptors.ts'
 import { createLocks } from '../reconciler/locks.ts'
 import type { StackRecord, ContainerRecord, VolumeRecord } from '../reconciler/records.ts'
 import { openRevisionStore } from '../reconciler/revisions/revision-store.ts'
+import { restartUnhealthyContainers } from '../reconciler/restart-unhealthy.ts'
 import { securityProfile } from '../reconciler/security-profile.ts'
 import type { Telemetry } from '../reconciler/telemetry.ts'
 import { openStackNetworks } from '../reconciler/stack-networks.ts'
@@ -80,6 +81,7 @@ async function serve(settings: Settings): Promise<void> {
     reconcile.event(event)
   })
   const metrics = { context, reconcile }
+  restartUnhealthyContainers(context)
   await adoptContainers(context)
   const leaving = new AbortController()
   const app = createServer(context, { stateDir, metrics, leaving: leaving.signal })

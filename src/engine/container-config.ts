@@ -87,6 +87,8 @@ export interface RestartPolicy {
   readonly delayMs?: number
   /** A run of this length counts as a success, after which retries and pauses begin anew. */
   readonly windowMs?: number
+  /** A container that has become unhealthy is stopped and started again, whatever the condition. */
+  readonly onUnhealthy?: true
 }
 
 export type NetworkMode =

@@ -9,6 +9,8 @@ const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000
 const BACKLOG = 4096
 /** sun_path, with its closing zero. */
 const MAX_PATH_BYTES = 108
+const SOL_SOCKET = 1
+const SO_ACCEPTCONN = 30
 const F_SETFD = 2
 const F_DUPFD_CLOEXEC = 1030
 const FD_CLOEXEC = 1
@@ -47,6 +49,14 @@ export function sendToPath(path: string, text: string): void {
   } finally {
     closeSync(fd)
   }
+}
+
+/** Whether a descriptor is a socket that listens (man 7 socket, SO_ACCEPTCONN). */
+export function isListeningSocket(fd: number): boolean {
+  const accepts = Buffer.alloc(4)
+  const length = Buffer.from([4, 0, 0, 0])
+  const result = trySyscall('getsockopt', fd, SOL_SOCKET, SO_ACCEPTCONN, accepts, length)
+  return result === 0 && accepts.readInt32LE(0) !== 0
 }
 
 /** A second descriptor of the same open file, close-on-exec. @throws {SyscallError} */

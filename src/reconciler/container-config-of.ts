@@ -82,7 +82,7 @@ export function containerConfigOf(input: ConversionInput): ContainerConfig {
     endpoints: endpointsOf(stack, service, identity),
     ports: portsOf(service),
     resources: resourceLimitsOf(service),
-    restart: restartPolicyOf(service),
+    restart: { ...restartPolicyOf(service), ...unhealthyPolicyOf(service) },
     ...(health === undefined ? {} : { health }),
     labels: labelsOf(input),
     annotations: service.annotations ?? {},
@@ -235,6 +235,10 @@ function portsOf(service: Service): PortMapping[] {
       protocol: port.protocol,
     }
   })
+}
+
+function unhealthyPolicyOf(service: Service): Pick<RestartPolicy, 'onUnhealthy'> {
+  return service['x-tsstack']?.restart_on === 'unhealthy' ? { onUnhealthy: true } : {}
 }
 
 /** `deploy.restart_policy` wins over `restart` (Compose: deploy). */

@@ -41,7 +41,8 @@ export async function stopContainer(
   return warning
 }
 
-async function endProcess(
+/** Ends it as `stop` does, but for the wish that it be stopped. @param graceMs less than 0: none is left */
+export async function endProcess(
   context: Context,
   live: LiveContainer,
   graceMs: number,

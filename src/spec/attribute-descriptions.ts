@@ -114,6 +114,8 @@ const SERVICE: Readonly<Record<string, string>> = {
     'When its time came without a daemon: skip (the default) or run once.',
   'x-tsstack.schedule.history':
     'How many runs that have ended are kept, with their logs; 5 by default.',
+  'x-tsstack.restart_on':
+    'unhealthy: a container whose health check fails is restarted, too; exit by default.',
   'healthcheck.test': 'Text for a shell, or a list that begins with CMD, CMD-SHELL or NONE.',
   'healthcheck.interval': 'Time between two checks; 30s by default.',
   'healthcheck.timeout': 'Longest time of one check; 30s by default.',

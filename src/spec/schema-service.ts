@@ -232,6 +232,7 @@ const tsstack = z.strictObject({
       unix: z.optional(text),
     }),
   ),
+  restart_on: z.optional(z.enum(['exit', 'unhealthy'])),
   schedule: z.optional(
     z.strictObject({
       concurrency: z.optional(z.enum(['allow', 'forbid', 'replace'])),

@@ -192,6 +192,8 @@ export interface ServiceExtension {
   /** Who on the disk is the container's root in bind mounts: `folder` (its owner), `UID` or `UID:GID`. */
   readonly owner?: string
   readonly probe?: Probe
+  /** `unhealthy`: a container whose health check fails is restarted, too. Default: `exit`. */
+  readonly restart_on?: 'exit' | 'unhealthy'
   /** For how long connections of a replaced container may go on before it is asked to stop. */
   readonly drain?: string
   readonly schedule?: Schedule

@@ -11,7 +11,7 @@ import { syscall, trySyscall } from '../../src/kernel/libc.ts'
 import { listenOnPath, setInheritable } from '../../src/kernel/unix-socket.ts'
 import { eventually } from '../eventually.ts'
 
-const MAIN = path.join(import.meta.dirname, '../../src/daemon/main.ts')
+const PROGRAM = path.join(import.meta.dirname, '../../tsstack')
 const LOOPBACK = path.join(import.meta.dirname, '../fixtures/loopback-up.ts')
 const AF_UNIX = 1
 const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000
@@ -60,20 +60,25 @@ async function notification(): Promise<Record<string, string>> {
 
 /** As systemd starts a service: the socket is descriptor 3, LISTEN_PID the pid of the program. */
 function startService(): void {
-  const node = `${process.execPath} --disable-warning=ExperimentalWarning --import ${LOOPBACK} ${MAIN}`
-  daemon = spawn('unshare', ['--net', '--mount', 'sh', '-c', `LISTEN_PID=$$ exec ${node}`], {
-    stdio: ['ignore', 'ignore', 'inherit', socketFd],
-    env: {
-      PATH: process.env['PATH'],
-      LISTEN_FDS: '1',
-      NOTIFY_SOCKET: path.join(home, 'notify'),
-      TSSTACK_HOST: `unix://${path.join(home, 'tsstack.sock')}`,
-      TSSTACK_STATE_DIR: path.join(home, 'state'),
-      TSSTACK_RUN_DIR: path.join(home, 'run'),
-      TSSTACK_CGROUP_PARENT: `tsstack-test-service-${process.pid}`,
-      TSSTACK_LOG_LEVEL: 'warn',
+  daemon = spawn(
+    'unshare',
+    ['--net', '--mount', 'sh', '-c', `LISTEN_PID=$$ exec ${PROGRAM} daemon run`],
+    {
+      stdio: ['ignore', 'ignore', 'inherit', socketFd],
+      env: {
+        PATH: process.env['PATH'],
+        LISTEN_FDS: '1',
+        TSSTACK_NO_BUNDLE: '1',
+        NODE_OPTIONS: `--import ${LOOPBACK}`,
+        NOTIFY_SOCKET: path.join(home, 'notify'),
+        TSSTACK_HOST: `unix://${path.join(home, 'tsstack.sock')}`,
+        TSSTACK_STATE_DIR: path.join(home, 'state'),
+        TSSTACK_RUN_DIR: path.join(home, 'run'),
+        TSSTACK_CGROUP_PARENT: `tsstack-test-service-${process.pid}`,
+        TSSTACK_LOG_LEVEL: 'warn',
+      },
     },
-  })
+  )
 }
 
 test('takes the socket that it is given, tells of each state, leaves the socket', async () => {
