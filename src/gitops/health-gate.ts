@@ -5,6 +5,9 @@ import type { Context } from '../reconciler/context.ts'
 import { containersOf } from '../reconciler/observe.ts'
 import { waitForService } from '../reconciler/wait-for.ts'
 
+/** More starts by its restart policy, and a container is in a loop. */
+const MAX_RESTARTS = 3
+
 export interface HealthGate {
   readonly stack: string
   readonly services: readonly string[]
@@ -19,21 +22,33 @@ export interface HealthGate {
  * @throws {FAILED_PRECONDITION} with what is not ready, or did not stay so; {CANCELLED} when the signal is raised
  */
 export async function passHealthGate(context: Context, gate: HealthGate): Promise<void> {
-  const { timeoutMs, monitorMs, signal } = gate
-  const late = AbortSignal.timeout(timeoutMs)
-  await allReady(context, gate, AbortSignal.any([signal, late])).catch((error: unknown) => {
-    if (signal.aborted) throw superseded(gate.stack)
+  const late = AbortSignal.timeout(gate.timeoutMs)
+  const loop = watchForLoop(context, gate)
+  const ended = AbortSignal.any([gate.signal, late, loop.signal])
+  try {
+    for (;;) {
+      await allReady(context, gate, ended)
+      const before = restarts(context, gate)
+      await sleep(gate.monitorMs, undefined, { signal: ended })
+      const isQuiet = [...restarts(context, gate)].every(([id, count]) => count === before.get(id))
+      if (isQuiet && areUp(context, gate)) break
+    }
+    await allReady(context, gate, ended)
+  } catch (error) {
+    if (gate.signal.aborted) throw superseded(gate.stack)
+    if (loop.signal.aborted) throw loop.signal.reason as TsstackError
     if (late.aborted) throw tooLate(context, gate)
     throw error
-  })
-  const before = restarts(context, gate)
-  await sleep(monitorMs, undefined, { signal }).catch(() => {
-    throw superseded(gate.stack)
-  })
-  const again = [...restarts(context, gate)].find(([id, count]) => count > (before.get(id) ?? 0))
-  if (again !== undefined)
-    throw notStable(context.containers.get(again[0])?.config.name ?? again[0])
-  await allReady(context, gate, AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]))
+  } finally {
+    loop.stop()
+  }
+}
+
+/** None waits for its next start. */
+function areUp(context: Context, { stack, services }: HealthGate): boolean {
+  return containersOf(context, stack)
+    .filter(({ config }) => services.includes(config.service))
+    .every(({ state, exitCode }) => state === 'running' || exitCode === 0)
 }
 
 async function allReady(context: Context, gate: HealthGate, signal: AbortSignal): Promise<void> {
@@ -42,6 +57,27 @@ async function allReady(context: Context, gate: HealthGate, signal: AbortSignal)
   await Promise.all(
     services.map((service) => waitForService(context, { stack, service, goal: 'settled', signal })),
   )
+}
+
+/** Raised when a container is started again and again: no use in waiting until it is too late. */
+function watchForLoop(
+  context: Context,
+  gate: HealthGate,
+): { readonly signal: AbortSignal; readonly stop: () => void } {
+  const loop = new AbortController()
+  const before = restarts(context, gate)
+  const stop = context.events.subscribe(({ stack }) => {
+    if (stack !== gate.stack) return
+    const again = [...restarts(context, gate)].find(
+      ([id, count]) => count - (before.get(id) ?? 0) >= MAX_RESTARTS,
+    )
+    if (again !== undefined) loop.abort(notStable(nameOf(context, again[0])))
+  })
+  return { signal: loop.signal, stop }
+}
+
+function nameOf(context: Context, id: string): string {
+  return context.containers.get(id)?.config.name ?? id
 }
 
 function restarts(context: Context, { stack, services }: HealthGate): Map<string, number> {

@@ -67,6 +67,15 @@ describe.skipIf(!canRun)('gitops survives', { timeout: 300_000 }, () => {
     }
   })
 
+  test('what is started again and again is rolled back long before the time is over', async () => {
+    await follow({ healthTimeoutSeconds: 600, monitorSeconds: 1 })
+    repository.commit({ 'stack.yaml': `${stackOf('exit 3')}    restart: always\n` })
+    const back = await daemon.client.syncGitSource('shop')
+    expect(back).toMatchObject({ reason: 'RolledBack', held: { reason: 'HealthCheckFailed' } })
+    expect(back.message).toContain('was started again by its restart policy')
+    expect((await daemon.container('shop', 'web')).state).toBe('running')
+  })
+
   test('a signed webhook has the repository looked at now, another one does not', async () => {
     const webhookSecret = 'not told to anybody'
     await follow({ webhookSecret })
