@@ -224,9 +224,10 @@ async function makeRoot(
 }
 
 /** What programs look at to learn their limits. */
-const CGROUP_V1_VIEW = ['memory', 'cpu', 'cpuacct', 'cpuset', 'pids', 'blkio']
+export const CGROUP_V1_VIEW = ['memory', 'cpu', 'cpuacct', 'cpuset', 'pids', 'blkio']
 
-function identityOf(config: ContainerConfig): { hostname?: string; domainname?: string } {
+/** Names of the container's own UTS namespace. */
+export function identityOf(config: ContainerConfig): { hostname?: string; domainname?: string } {
   if (config.uts.kind !== 'private') return {}
   return {
     hostname: config.hostname,

@@ -3,7 +3,7 @@ import type { ContainerRecord, Lease, NetworkDocument } from './records.ts'
 
 /** What names and ports may know of the networks. */
 export interface NetworkView {
-  readonly containers: Collection<ContainerRecord>
+  readonly containers: Pick<Collection<ContainerRecord>, 'get' | 'values'>
   readonly documents: () => NetworkDocument[]
   readonly leases: () => Lease[]
   readonly leasesOf: (containerId: string) => Lease[]

@@ -78,13 +78,18 @@ class Networks implements StackNetworks {
   readonly #names: NameService
   readonly #ports: PortPublisher
   readonly #detachTimers = new Set<NodeJS.Timeout>()
+  /** What is on a network and has no record: steps of builds. */
+  readonly #guests = new Map<string, ContainerRecord>()
 
   constructor(options: StackNetworksOptions) {
     this.#options = options
     this.#documents = options.state.collection('network')
     this.#leases = new NetworkLeases(options.state.collection('lease'))
     const view = {
-      containers: options.containers,
+      containers: {
+        get: (id: string) => options.containers.get(id) ?? this.#guests.get(id),
+        values: () => options.containers.values(),
+      },
       documents: () => this.#documents.values(),
       leases: () => this.#leases.all(),
       leasesOf: (id: string) => this.leasesOf(id),
@@ -175,6 +180,7 @@ class Networks implements StackNetworks {
   }
 
   reserve(record: ContainerRecord): void {
+    if (this.#options.containers.get(record.id) === undefined) this.#guests.set(record.id, record)
     for (const endpoint of record.config.endpoints)
       this.#leases.take(this.#require(endpoint.network), record, endpoint)
   }
@@ -229,6 +235,7 @@ class Networks implements StackNetworks {
   }
 
   release(containerId: string): void {
+    this.#guests.delete(containerId)
     this.unpublish(containerId)
     const leases = this.leasesOf(containerId)
     this.#detachLater(leases.map(({ network }) => vethName(containerId, network)))

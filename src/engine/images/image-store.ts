@@ -6,6 +6,7 @@
  *   <root>/images/ …     what is known by name                    image-records.ts
  *   <root>/pulls/ …      pulls that are not finished              pull-leases.ts
  *   <root>/pulled/       when what was pulled                     pull-records.ts
+ *   <root>/build-cache/ … drafts/ …  what the builder has made  image-builds.ts
  *   <root>/unsynced/     what a power failure may damage          durability.ts
  *   <root>/tmp/          being made; swept when the store opens
  *
@@ -24,6 +25,7 @@ import { createHostAssembler, type HostAssembler } from './host-image.ts'
 import { resolveHostImage } from './host-resolve.ts'
 import { isDigest, type Digest, type Image } from './image.ts'
 import { createImageArchives, type ImageArchives } from './image-archives.ts'
+import { createImageBuilds, type ImageBuilds } from './image-builds.ts'
 import { ImageRecords } from './image-records.ts'
 import { pruneImages, removeImage, type Removal, type RemovedImages } from './image-removal.ts'
 import { measureImages, type ImageUsage } from './image-usage.ts'
@@ -64,6 +66,7 @@ export interface RemoveOptions {
 export interface ImageStore {
   readonly remote: RemoteImages
   readonly archives: ImageArchives
+  readonly builds: ImageBuilds
   /**
    * Makes an image available locally: assembles `host:`, imports archives and directories, finds names and ids in the
    * store. Cached: unchanged sources cost one lstat(2) for each of their files.
@@ -164,6 +167,7 @@ class Store implements ImageStore {
 
   readonly remote: RemoteImages
   readonly archives: ImageArchives
+  readonly builds: ImageBuilds
 
   constructor(parts: OpenedParts, assembler: HostAssembler, registries: RegistrySettings) {
     this.#parts = parts
@@ -177,6 +181,7 @@ class Store implements ImageStore {
     const find = (reference: string): Image => this.inspect(reference)
     this.remote = createRemoteImages(context, registries, find)
     this.archives = createImageArchives({ ...context, find })
+    this.builds = createImageBuilds({ ...context, root: path.dirname(parts.tmpDir) })
   }
 
   async resolve(reference: string, { baseDir }: ResolveOptions = {}): Promise<Image> {
@@ -317,7 +322,8 @@ class Store implements ImageStore {
     const keptLayers = new Set(images.flatMap((image) => image.layers))
     const keptBlobs = new Set(images.flatMap((image) => referencedBlobs(this.#parts, image)))
     for (const diffId of layers.list())
-      if (!keptLayers.has(diffId) && !leases.holdsLayer(diffId)) await layers.remove(diffId)
+      if (!keptLayers.has(diffId) && !leases.holdsLayer(diffId) && !this.builds.holdsLayer(diffId))
+        await layers.remove(diffId)
     for (const digest of content.list())
       if (!keptBlobs.has(digest) && !leases.holdsBlob(digest)) content.remove(digest)
     records.prune((diffId) => keptLayers.has(diffId))

@@ -36,6 +36,18 @@ export interface ImageConfig {
   readonly healthcheck?: ImageHealthcheck
   /** The shell that the shell form of commands uses. */
   readonly shell?: readonly string[]
+  /** Instructions of a Dockerfile that run first in what is built on the image. */
+  readonly onBuild?: readonly string[]
+}
+
+/** One step of an image's making, as the configuration tells it; the lowest first. */
+export interface HistoryStep {
+  /** RFC 3339. */
+  readonly created?: string
+  readonly createdBy?: string
+  readonly comment?: string
+  /** The step made no layer. */
+  readonly isEmpty?: boolean
 }
 
 export interface Image {
@@ -187,6 +199,7 @@ export function parseImageConfig(bytes: Uint8Array): ParsedConfig {
       stopSignal: text(config.StopSignal, 'StopSignal'),
       healthcheck: parseHealthcheck(config.Healthcheck),
       shell: texts(config.Shell, 'Shell'),
+      onBuild: texts(config.OnBuild, 'OnBuild'),
     }),
   }
 }
@@ -207,11 +220,25 @@ function keys(names: readonly string[]): Json | undefined {
   return names.length === 0 ? undefined : Object.fromEntries(names.map((name) => [name, {}]))
 }
 
+function formatStep({ created, createdBy, comment, isEmpty }: HistoryStep): Json {
+  return defined({ created, created_by: createdBy, comment, empty_layer: isEmpty })
+}
+
+/** How an image came to be; nothing of it changes what a container sees. */
+export interface ImageOrigin {
+  readonly author?: string
+  readonly history?: readonly HistoryStep[]
+}
+
 /** Writes an OCI image configuration; the same input gives the same bytes. */
-export function formatImageConfig(image: ParsedConfig): string {
+export function formatImageConfig(
+  image: ParsedConfig,
+  { author, history }: ImageOrigin = {},
+): string {
   const { config } = image
   return JSON.stringify({
     created: image.created,
+    ...(author === undefined ? {} : { author }),
     architecture: image.architecture,
     os: image.os,
     config: defined({
@@ -226,7 +253,9 @@ export function formatImageConfig(image: ParsedConfig): string {
       StopSignal: config.stopSignal,
       Healthcheck: formatHealthcheck(config.healthcheck),
       Shell: config.shell,
+      OnBuild: config.onBuild,
     }),
     rootfs: { type: 'layers', diff_ids: image.layers },
+    ...(history === undefined ? {} : { history: history.map(formatStep) }),
   })
 }

@@ -11,8 +11,8 @@ import path from 'node:path'
 import { TsstackError } from '../../errors.ts'
 import { readJsonIfThere } from './atomic-file.ts'
 import { createPacer } from './pacer.ts'
-import { checkSnapshotKey, type SnapshotOptions } from './snapshotter.ts'
-import type { Digest, Image } from './image.ts'
+import { checkSnapshotKey, type SnapshotImage, type SnapshotOptions } from './snapshotter.ts'
+import type { Digest } from './image.ts'
 
 export interface SnapshotRecord extends SnapshotOptions {
   readonly image: Digest
@@ -38,7 +38,7 @@ export interface SnapshotDirectory {
 
 const TMP = '.tmp'
 
-export function recordOf(image: Image, { uid, gid }: SnapshotOptions): SnapshotRecord {
+export function recordOf(image: SnapshotImage, { uid, gid }: SnapshotOptions): SnapshotRecord {
   return { image: image.id, layers: image.layers, uid, gid }
 }
 

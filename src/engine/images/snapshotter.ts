@@ -26,6 +26,9 @@ export interface SnapshotContent {
   readonly wholeSince?: number
 }
 
+/** What of an image a snapshot is made of. */
+export type SnapshotImage = Pick<Image, 'id' | 'layers'>
+
 export interface Snapshotter {
   readonly driver: string
   /**
@@ -34,7 +37,7 @@ export interface Snapshotter {
    * @throws {ALREADY_EXISTS} the key belongs to a snapshot of another image
    * @throws {INVALID_ARGUMENT} the key is not `[A-Za-z0-9][A-Za-z0-9_.-]*` of at most 128 characters
    */
-  readonly prepare: (key: string, image: Image, options: SnapshotOptions) => Promise<Mount>
+  readonly prepare: (key: string, image: SnapshotImage, options: SnapshotOptions) => Promise<Mount>
   /** The mount of a snapshot that was prepared before. @throws {NOT_FOUND} */
   readonly mount: (key: string) => Mount
   /** @throws {NOT_FOUND} */

@@ -2,7 +2,14 @@
 import type { ContentStore } from './content-store.ts'
 import type { ImageRecords } from './image-records.ts'
 import type { LayerRecord, LayerStore } from './layer-store.ts'
-import { formatImageConfig, isDigest, type Digest, type Image, type ParsedConfig } from './image.ts'
+import {
+  formatImageConfig,
+  isDigest,
+  type Digest,
+  type Image,
+  type ImageOrigin,
+  type ParsedConfig,
+} from './image.ts'
 import type { PullLeases } from './pull-leases.ts'
 import type { PullRecords } from './pull-records.ts'
 import { formatManifest, MEDIA_TYPES, type Descriptor } from './manifest.ts'
@@ -18,25 +25,28 @@ export interface StoreParts {
   readonly tmpDir: string
 }
 
+/** A layer of an image that is recorded; `packed` where it came from elsewhere and was kept as it came. */
+export type ImageLayer = LayerRecord & { readonly packed?: Descriptor }
+
 /**
- * Records an image whose layers are in the store but were never packed: writes its configuration and its manifest,
- * whose layer descriptors are those of the uncompressed tar files.
+ * Records an image whose layers are in the store: writes its configuration and its manifest. The descriptors of layers
+ * that were never packed are those of the uncompressed tar files.
  */
 export function addBuiltImage(
   { content, records }: StoreParts,
   config: Omit<ParsedConfig, 'layers'>,
-  layers: readonly LayerRecord[],
+  layers: readonly ImageLayer[],
+  origin: ImageOrigin = {},
 ): Image {
   const diffIds = layers.map(({ diffId }) => diffId)
-  const configText = formatImageConfig({ ...config, layers: diffIds })
+  const configText = formatImageConfig({ ...config, layers: diffIds }, origin)
   const id = content.put(configText)
   const manifest = formatManifest(
     { mediaType: MEDIA_TYPES.config, digest: id, size: Buffer.byteLength(configText) },
-    layers.map(({ diffId, tarBytes }) => ({
-      mediaType: MEDIA_TYPES.layer,
-      digest: diffId,
-      size: tarBytes,
-    })),
+    layers.map(
+      ({ diffId, tarBytes, packed }) =>
+        packed ?? { mediaType: MEDIA_TYPES.layer, digest: diffId, size: tarBytes },
+    ),
   )
   const image: Image = {
     ...config,

@@ -1,0 +1,175 @@
+/**
+ * The whole way from a Dockerfile to an image. Stages that the target does not need are not built; those that do not
+ * need each other are built side by side. Until the end nothing is visible but layers of the cache.
+ */
+import fs from 'node:fs'
+import { HOST_ARCHITECTURE, type Image } from '../engine/images/image.ts'
+import { O_PATH } from '../kernel/file-calls.ts'
+import { TsstackError } from '../errors.ts'
+import type { BuildHost, BuildInput } from './build-input.ts'
+import { readDockerfile, stagesFor, targetStage, type Stage } from './dockerfile/stages.ts'
+import { dockerfileError } from './dockerfile/place.ts'
+import { readIgnorePatterns } from './ignore-patterns.ts'
+import type { Build } from './layer-step.ts'
+import { platformArguments } from './platform-arguments.ts'
+import { addLabels, buildStage } from './stage-builder.ts'
+import { emptyState, stateFromImage, stateFromStage, type StageState } from './stage-state.ts'
+import { createStepLog } from './step-log.ts'
+
+const PLATFORM = `linux/${HOST_ARCHITECTURE}`
+
+/** Names without one: `amd64`; what it says beyond the architecture does not matter here. */
+function isPlatformOfHost(platform: string): boolean {
+  return (
+    platform === PLATFORM || platform.startsWith(`${PLATFORM}/`) || platform === HOST_ARCHITECTURE
+  )
+}
+
+function checkPlatforms(stages: readonly Stage[], { platform }: BuildInput): void {
+  if (platform !== undefined && !isPlatformOfHost(platform))
+    throw new TsstackError(
+      'UNIMPLEMENTED',
+      `Cannot build for platform "${platform}": this host is "${PLATFORM}"`,
+    )
+  for (const stage of stages) {
+    if (stage.platform === undefined || isPlatformOfHost(stage.platform)) continue
+    throw dockerfileError(
+      stage.place,
+      `platform "${stage.platform}" can't be built: this host is "${PLATFORM}"`,
+    )
+  }
+}
+
+async function imageState({ host, lease }: Build, reference: string): Promise<StageState> {
+  const image = await host.baseImage(reference)
+  lease.add(image.layers)
+  return stateFromImage(image, host.originOf(image))
+}
+
+async function baseState(build: Build, { base, place }: Stage): Promise<StageState> {
+  if (typeof base === 'number') return stateFromStage(await build.stageOf(base))
+  if (base.toLowerCase() === 'scratch') return emptyState()
+  const given = build.input.additionalContexts[base]
+  if (given?.kind === 'directory')
+    throw dockerfileError(place, `context "${base}" is a directory, no image`)
+  try {
+    return await imageState(build, given?.reference ?? base)
+  } catch (error) {
+    if (!(error instanceof TsstackError) || error.code === 'CANCELLED') throw error
+    const at = `${place.file}:${String(place.line)}:${String(place.column)}`
+    const hint = error.hint === undefined ? {} : { hint: error.hint }
+    throw new TsstackError(error.code, `${at}: ${error.message}`, { cause: error, ...hint })
+  }
+}
+
+/** Each stage once, when first needed; the first failure stops the others. */
+function createStages(
+  build: () => Build,
+  stages: readonly Stage[],
+  stop: AbortController,
+): (index: number) => Promise<StageState> {
+  const started = new Map<number, Promise<StageState>>()
+  return (index) => {
+    const known = started.get(index)
+    if (known !== undefined) return known
+    const stage = stages[index]
+    if (stage === undefined)
+      throw new TsstackError('INTERNAL', 'Cannot build a stage that there is not')
+    const work = async (): Promise<StageState> => {
+      try {
+        return await buildStage(build(), stage, await baseState(build(), stage))
+      } catch (error) {
+        stop.abort(error)
+        throw error
+      }
+    }
+    const result = work()
+    result.catch(() => undefined) // who needs it hears of it
+    started.set(index, result)
+    return result
+  }
+}
+
+function epochOf({ args }: BuildInput): number | undefined {
+  const text = args['SOURCE_DATE_EPOCH']
+  if (text === undefined || text === '') return undefined
+  if (/^\d{1,11}$/.test(text)) return Number(text)
+  throw new TsstackError(
+    'INVALID_ARGUMENT',
+    `Cannot use SOURCE_DATE_EPOCH "${text}": it is no count of seconds`,
+  )
+}
+
+function openContext({ context }: BuildInput): number | undefined {
+  if (context === undefined) return undefined
+  try {
+    return fs.openSync(context, O_PATH | fs.constants.O_DIRECTORY)
+  } catch (cause) {
+    throw new TsstackError(
+      'NOT_FOUND',
+      `Cannot open build context "${context}": it is no directory`,
+      { cause },
+    )
+  }
+}
+
+/** With SOURCE_DATE_EPOCH the image says that time, whenever its layers were made. */
+function finish(build: Build, state: StageState): Promise<Image> {
+  const { epoch, host, input } = build
+  addLabels(state, input.labels)
+  const fixed =
+    epoch === undefined ? undefined : new Date(epoch * 1000).toISOString().replace('.000Z', 'Z')
+  const config = {
+    architecture: HOST_ARCHITECTURE,
+    os: 'linux',
+    created: fixed ?? state.created,
+    config: state.config,
+    layers: state.layers,
+  }
+  const { author, history, bases } = state
+  const origin = { history, ...(author === undefined ? {} : { author }) }
+  return host.builds.addImage(config, { bases, origin })
+}
+
+/**
+ * Builds an image. It has no name yet.
+ * @throws {INVALID_ARGUMENT} the Dockerfile is wrong; with file, line and column
+ * @throws {FAILED_PRECONDITION} a RUN failed; {NOT_FOUND} a file or an image is missing; {CANCELLED}
+ */
+export async function buildImage(input: BuildInput, host: BuildHost): Promise<Image> {
+  const platform = platformArguments(input.target)
+  const args = { given: input.args, platform }
+  const dockerfile = readDockerfile(input.dockerfile.text, input.dockerfile.file, args)
+  const target = targetStage(dockerfile, input.target)
+  const wanted = stagesFor(dockerfile.stages, target)
+  checkPlatforms(wanted, input)
+  const stop = new AbortController()
+  const lease = host.builds.lease()
+  const epoch = epochOf(input)
+  const ignore = readIgnorePatterns(input.dockerfile.ignore)
+  const contextFd = openContext(input)
+  const stageOf = createStages(() => build, dockerfile.stages, stop)
+  const signal = AbortSignal.any([host.signal, stop.signal])
+  const log = createStepLog(host, platform)
+  const build: Build = {
+    input,
+    host,
+    dockerfile,
+    lease,
+    log,
+    signal,
+    epoch,
+    ignore,
+    contextFd,
+    stageOf,
+  }
+  const running = wanted.map(({ index }) => stageOf(index))
+  try {
+    await Promise.all(running)
+    return await finish(build, await stageOf(target.index))
+  } finally {
+    await Promise.allSettled(running) // none may go on without the context
+    if (contextFd !== undefined) fs.closeSync(contextFd)
+    lease.release()
+  }
+}

@@ -1,0 +1,37 @@
+/** A part of another stage or image, mounted into a RUN: its layers with the ids of the step's user namespace. */
+import type { StepMount } from '../builder/build-input.ts'
+import type { ContainerMount } from '../engine/container-config.ts'
+import type { MountSource } from '../engine/host-mount.ts'
+import { openRoot } from '../engine/root-file-system.ts'
+import type { StackUserNamespace } from '../engine/user-namespace.ts'
+import { Open } from '../kernel/constants.ts'
+import { tryCloneMount } from '../kernel/detached-mount.ts'
+import type { FdScope } from '../kernel/fd-scope.ts'
+import { RESOLVE, tryOpenConfined } from '../kernel/file-calls.ts'
+import { TsstackError } from '../errors.ts'
+
+/** @throws {NOT_FOUND} there is nothing at the source */
+export function layersSource(
+  { source, draft }: StepMount & { readonly kind: 'layers' },
+  mount: ContainerMount,
+  { userns, scope }: { readonly userns: StackUserNamespace | undefined; readonly scope: FdScope },
+): MountSource {
+  const { fd } = openRoot(draft.mount, userns, scope)
+  if (source === '/') return { mount, detached: { fd, isMapped: true } }
+  const place = tryOpenConfined(fd, source, { flags: Open.PATH, resolve: RESOLVE.IN_ROOT })
+  if (place < 0)
+    throw new TsstackError(
+      'NOT_FOUND',
+      `can't mount "${source}" at "${mount.target}": it is not there`,
+    )
+  const part = tryCloneMount(scope.add(place))
+  if (part === undefined)
+    throw new TsstackError(
+      'FAILED_PRECONDITION',
+      `can't mount "${source}": the kernel is too old`,
+      {
+        hint: 'Linux 6.15 can; mount the whole stage instead',
+      },
+    )
+  return { mount, detached: { fd: scope.add(part), isMapped: true } }
+}
