@@ -16,6 +16,7 @@
  *   …      /v1/stacks/:stack/revisions, …/rollback   see revision-types.ts
  *   POST   /v1/stacks/:stack/run                RunRequest -> { id } (a created, not started one-off container)
  *   POST   /v1/stacks/:stack/watch, /sync       see watch-types.ts
+ *   POST   /v1/stacks/:stack/build              BuildRequest -> stream of ProgressEvent   (build-types.ts)
  *   GET    /v1/containers?stack=&all=           ContainerSummary[]
  *   GET    /v1/containers/:id                   ContainerDetail   (:id is an id, a unique prefix of it, or a name)
  *   DELETE /v1/containers/:id?force=            204
@@ -112,6 +113,10 @@ export interface UpRequest extends StackSource, RequestManner {
     readonly waitTimeoutSeconds?: number
     /** Of images from registries, instead of the services' own `pull_policy`. */
     readonly pull?: 'always' | 'missing' | 'never'
+    /** Images of services with a `build`; absent: those that are missing. */
+    readonly build?: 'always' | 'never'
+    /** For builds, by id: the socket of an ssh agent. */
+    readonly ssh?: Readonly<Record<string, string>>
   }
   /** For pulls; not kept. */
   readonly credentials?: CredentialsByRegistry
@@ -155,13 +160,13 @@ export type ProgressEvent =
   | {
       readonly type: 'operation'
       readonly id: number
-      readonly resource: 'network' | 'volume' | 'image' | 'layer' | 'container' | 'service'
+      readonly resource: 'network' | 'volume' | 'image' | 'layer' | 'step' | 'container' | 'service'
       readonly name: string
       /** What is being done, as a participle pair: `Creating`/`Created`, `Waiting`/`Healthy`. */
       readonly action: string
       readonly status: 'started' | 'progress' | 'done' | 'failed'
       readonly detail?: string
-      /** Of a layer: its image. */
+      /** Of a layer or a step of a build: its image. */
       readonly parent?: string
       /** Bytes of a transfer. */
       readonly current?: number

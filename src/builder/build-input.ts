@@ -116,6 +116,5 @@ export interface BuildHost {
   /** A directory that is kept for `--mount=type=cache`. */
   readonly cacheDirectory: (id: string) => Promise<string>
   readonly onStep: (event: StepEvent) => void
-  readonly warn: (message: string) => void
   readonly signal: AbortSignal
 }

@@ -52,6 +52,16 @@ export function stateFromStage(state: StageState): StageState {
   }
 }
 
+/** A step for each layer, also of an image that does not tell: what follows must not be taken for its layers. */
+function completeHistory(
+  { layers, created }: Image,
+  history: readonly HistoryStep[],
+): HistoryStep[] {
+  const told = history.filter(({ isEmpty }) => isEmpty !== true).length
+  if (told === layers.length) return [...history]
+  return layers.map(() => ({ created, comment: 'layer of the base image' }))
+}
+
 /** FROM an image. */
 export function stateFromImage(
   image: Image,
@@ -61,7 +71,7 @@ export function stateFromImage(
     layers: [...image.layers],
     config: { ...image.config, env: { PATH: DEFAULT_PATH, ...image.config.env } },
     args: {},
-    history: [...origin.history],
+    history: completeHistory(image, origin.history),
     author: origin.author,
     created: image.created,
     bases: [image],

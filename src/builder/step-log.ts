@@ -24,6 +24,16 @@ const TAIL_LINES = 20
 const MAX_LINE = 2000
 const MAX_TITLE = 120
 
+/** The others are done at once, and nobody wants to hear of them. */
+const MAKES_LAYERS: ReadonlySet<Instruction['kind']> = new Set(['run', 'copy', 'workdir'])
+
+const SILENT: Step = {
+  output: () => undefined,
+  tail: () => [],
+  done: () => undefined,
+  failed: () => undefined,
+}
+
 /** Splits what a program writes into lines. */
 function createLines(take: (line: string) => void): (bytes: Buffer) => void {
   let partial = ''
@@ -47,9 +57,10 @@ export function createStepLog(
   let next = 0
 
   function begin(stage: Stage, instruction: Instruction): Step {
+    if (!MAKES_LAYERS.has(instruction.kind)) return SILENT
     const id = next++
-    const position = stage.instructions.indexOf(instruction) + 1
-    const count = `${String(position)}/${String(stage.instructions.length)}`
+    const shown = stage.instructions.filter(({ kind }) => MAKES_LAYERS.has(kind))
+    const count = `${String(shown.indexOf(instruction) + 1)}/${String(shown.length)}`
     const stageName = stage.name ?? `stage-${String(stage.index)}`
     const name = `[${stageName} ${count}] ${titleOf(instruction)}`
     const startedAt = performance.now()

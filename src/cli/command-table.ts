@@ -11,6 +11,14 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'Join the standard streams of a running container',
     load: async () => (await import('./commands/attach.ts')).command,
   },
+  build: {
+    summary: 'Build the images of services from their Dockerfiles',
+    load: async () => (await import('./commands/build.ts')).command,
+  },
+  builder: {
+    summary: 'Empty the cache of builds',
+    load: async () => (await import('./commands/builder.ts')).command,
+  },
   config: {
     summary: 'Check the stack file and print it in canonical form',
     load: async () => (await import('./commands/config.ts')).command,

@@ -98,7 +98,7 @@ export function liveView(operations: number, output: Output): ProgressView {
   return {
     operation: (event) => {
       running ??= listr.run()
-      const indent = event.resource === 'layer' ? '  ' : ''
+      const indent = event.resource === 'layer' || event.resource === 'step' ? '  ' : ''
       const title = `${indent}${resourceLabel(event)}  ${operationState(event)}`
       const slot = slotFor(event)
       if (event.status === 'started' || event.status === 'progress') slot?.begin(title)

@@ -16,7 +16,7 @@ export interface ProgressView {
 
 /** `Container hello-web-1`; a layer goes by its digest alone, as with Docker. */
 export function resourceLabel(event: OperationEvent): string {
-  if (event.resource === 'layer') return event.name
+  if (event.resource === 'layer' || event.resource === 'step') return event.name
   return `${event.resource.charAt(0).toUpperCase()}${event.resource.slice(1)} ${event.name}`
 }
 

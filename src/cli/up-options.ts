@@ -3,6 +3,7 @@ import type { UpRequest } from '../api/types.ts'
 import type { LoadedStack } from '../spec/loaded-stack.ts'
 import { TsstackError } from '../errors.ts'
 import type { Flag } from './args.ts'
+import { sshAgentOf } from './build-options.ts'
 import type { CommandContext } from './command.ts'
 
 export const PULL_FLAG: Flag = {
@@ -35,6 +36,8 @@ export const UP_FLAGS: readonly Flag[] = [
     kind: 'bool',
     help: 'Give replaced containers new anonymous volumes',
   },
+  { name: 'build', kind: 'bool', help: 'Build images before containers are started' },
+  { name: 'no-build', kind: 'bool', help: 'Build nothing, though an image is missing' },
   PULL_FLAG,
 ]
 
@@ -60,6 +63,13 @@ export function parseScale(pairs: readonly string[]): Readonly<Record<string, nu
 /** The wire's form of `--pull`. */
 export function readPull(policy: string | undefined): Pick<UpRequest['options'], 'pull'> {
   return policy === 'always' || policy === 'missing' || policy === 'never' ? { pull: policy } : {}
+}
+
+function readBuild(flags: CommandContext['flags']): Pick<UpRequest['options'], 'build'> {
+  if (flags.bool('build') && flags.bool('no-build'))
+    throw new TsstackError('INVALID_ARGUMENT', '--build and --no-build are incompatible')
+  if (flags.bool('build')) return { build: 'always' }
+  return flags.bool('no-build') ? { build: 'never' } : {}
 }
 
 /** What travels to the daemon of a loaded stack file. */
@@ -95,6 +105,8 @@ export function readUpOptions({ flags, positional, env }: CommandContext): UpReq
     noStart: flags.bool('no-start'),
     renewAnonVolumes: flags.bool('renew-anon-volumes'),
     ...readPull(flags.text('pull')),
+    ...readBuild(flags),
+    ...sshAgentOf(env),
     ...(Object.keys(scale).length > 0 ? { scale } : {}),
     ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
     ...(flags.bool('wait') ? { wait: true } : {}),

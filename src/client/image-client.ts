@@ -14,6 +14,7 @@ import type {
   TransferRequest,
   UsageRow,
 } from '../api/image-types.ts'
+import type { BuildPruneRequest, BuildPruneResponse, BuildRequest } from '../api/build-types.ts'
 import type { ProgressEvent } from '../api/types.ts'
 import type { Transport } from './transport.ts'
 
@@ -22,6 +23,8 @@ type ProgressStream = AsyncGenerator<readonly ProgressEvent[], void>
 export interface ImageClient {
   pull(stack: string, request: PullRequest, signal?: AbortSignal): ProgressStream
   push(stack: string, request: PushRequest, signal?: AbortSignal): ProgressStream
+  build(stack: string, request: BuildRequest, signal?: AbortSignal): ProgressStream
+  pruneBuilds(request: BuildPruneRequest): Promise<BuildPruneResponse>
   pullImages(request: TransferRequest, signal?: AbortSignal): ProgressStream
   pushImages(request: TransferRequest, signal?: AbortSignal): ProgressStream
   /** @throws {PERMISSION_DENIED} the registry does not accept them */
@@ -56,7 +59,10 @@ interface Calls {
   readonly transport: Transport
 }
 
-type StoreCall = Exclude<keyof ImageClient, 'pull' | 'push' | 'pullImages' | 'pushImages' | 'login'>
+type StoreCall = Exclude<
+  keyof ImageClient,
+  'pull' | 'push' | 'build' | 'pullImages' | 'pushImages' | 'login'
+>
 
 function withNames(path: string, query: Readonly<Record<string, string>>): string {
   return `${path}?${new URLSearchParams(query).toString()}`
@@ -93,6 +99,8 @@ function storeCalls({ get, post, transport }: Calls): Pick<ImageClient, StoreCal
         path: withNames('/v1/images/import', name === undefined ? {} : { name }),
         source,
       })) as { id: string },
+    pruneBuilds: async (request) =>
+      (await post('/v1/builder/prune', request)) as BuildPruneResponse,
     diskUsage: async () => (await get('/v1/system/df')) as readonly UsageRow[],
     pruneSystem: async (request) =>
       (await post('/v1/system/prune', request)) as SystemPruneResponse,
@@ -107,6 +115,7 @@ export function imageCalls(calls: Calls): ImageClient {
     ...storeCalls(calls),
     pull: (stack, request, signal) => progress(stackPath(stack, 'pull'), request, signal),
     push: (stack, request, signal) => progress(stackPath(stack, 'push'), request, signal),
+    build: (stack, request, signal) => progress(stackPath(stack, 'build'), request, signal),
     pullImages: (request, signal) => progress('/v1/images/pull', request, signal),
     pushImages: (request, signal) => progress('/v1/images/push', request, signal),
     login: async (request) => {

@@ -78,6 +78,8 @@ const upOptions = z.object({
   wait: z.boolean().exactOptional(),
   waitTimeoutSeconds: seconds.exactOptional(),
   pull: pullPolicy.exactOptional(),
+  build: z.enum(['always', 'never']).exactOptional(),
+  ssh: dictionary.exactOptional(),
 })
 
 /** Of what changes something. */

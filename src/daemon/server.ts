@@ -12,6 +12,7 @@ import { metricsRoutes, type MetricsSource } from './routes/metrics.ts'
 import { networkRoutes } from './routes/networks.ts'
 import { revisionRoutes } from './routes/revisions.ts'
 import { stackRoutes } from './routes/stacks.ts'
+import { buildRoutes } from './routes/builds.ts'
 import { transferRoutes } from './routes/transfers.ts'
 import { volumeRoutes } from './routes/volumes.ts'
 import { watchRoutes } from './routes/watch.ts'
@@ -62,6 +63,7 @@ export function createServer(
   containerFileRoutes(app, context)
   imageRoutes(app, context)
   transferRoutes(app, context)
+  buildRoutes(app, context)
   watchRoutes(app, context)
   acceptSessions(app.server, context)
   return app

@@ -61,7 +61,9 @@ const SERVICE: Readonly<Record<string, Support>> = {
   annotations: done('kept with the container'),
   attach: DONE,
   blkio_config: host('the io or blkio controller, and a device that can be throttled'),
-  build: done('the image must exist: build it with another tool, until `tsstack build` does'),
+  build: done(
+    'on this host, for its platform; `cache_from` and `cache_to` are not used, `provenance` and `sbom` not made; git contexts are not fetched',
+  ),
   cap_add: DONE,
   cap_drop: DONE,
   cgroup: DONE,

@@ -5,6 +5,7 @@ import { canonicalJson, compareText, ownValue, sha256 } from './config-hash.ts'
 import { volumesFromServices } from './dependency-graph.ts'
 import type { DesiredState } from './desired-state.ts'
 import { fieldClass } from './field-classes.ts'
+import { imageNameOf } from './image-name.ts'
 
 /** A service as the planner compares it, and as the reconciler records it with each container that it makes. */
 export interface ServiceConfiguration {
@@ -188,7 +189,7 @@ function mountedVolumes(service: Service, desired: DesiredState): readonly objec
 
 /** `type: image` names an image, or a service whose image is meant. */
 export function imageReference(stack: Stack, source = ''): string {
-  return ownValue(stack.services, source)?.image ?? source
+  return imageNameOf(stack, source) ?? source
 }
 
 /** Each source with the mounts that it stands for, all the way: a change of them is a change here. */

@@ -10,6 +10,7 @@ import type {
 } from '../engine/container-config.ts'
 import type { Image } from '../engine/images/image.ts'
 import { parseSignal } from '../engine/signals.ts'
+import { imageNameOf } from '../planner/image-name.ts'
 import { builtInNetworkOf } from '../planner/built-in-network.ts'
 import { parseBytes } from '../spec/bytes.ts'
 import { parseDurationMs } from '../spec/duration.ts'
@@ -40,7 +41,7 @@ export function containerConfigOf(input: ConversionInput): ContainerConfig {
     service: identity.serviceName,
     number: identity.number,
     oneoff: identity.oneoff,
-    image: { reference: service.image ?? '', id: image.id },
+    image: { reference: imageNameOf(stack, identity.serviceName) ?? '', id: image.id },
     argv: argvOf(service, image, identity.serviceName),
     environment: environmentOf(service, image, service.hostname ?? shortId),
     workingDir: service.working_dir ?? image.config.workingDir ?? '/',

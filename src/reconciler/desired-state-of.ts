@@ -4,6 +4,7 @@ import type { StackSource } from '../api/types.ts'
 import type { Digest, Image } from '../engine/images/image.ts'
 import { checkSupport } from '../planner/compose-findings.ts'
 import { ownValue } from '../planner/config-hash.ts'
+import { imageNameOf } from '../planner/image-name.ts'
 import { imageReference } from '../planner/service-fields.ts'
 import { TsstackError } from '../errors.ts'
 import type { Context } from './context.ts'
@@ -117,14 +118,14 @@ function pinned(
 }
 
 async function resolveImage(context: Context, source: StackSource, name: string): Promise<Image> {
-  const service = source.stack.services[name]
-  if (service?.image === undefined) {
+  const reference = imageNameOf(source.stack, name)
+  if (reference === undefined) {
     throw new TsstackError('UNIMPLEMENTED', `Cannot start service "${name}": it has no image`, {
-      hint: 'Set "image:"; building comes in a later release',
+      hint: 'Set "image:" or "build:"',
     })
   }
   try {
-    return await context.images.resolve(service.image, { baseDir: source.workingDir })
+    return await context.images.resolve(reference, { baseDir: source.workingDir })
   } catch (error) {
     if (!(error instanceof TsstackError)) throw error
     const hint = error.hint === undefined ? {} : { hint: error.hint }

@@ -8,6 +8,7 @@ import { parsePort } from '../spec/ports.ts'
 import type { Service, ServiceVolume } from '../spec/stack.ts'
 import { parseVolume } from '../spec/volume-syntax.ts'
 import { TsstackError } from '../errors.ts'
+import { buildMissing } from './build-missing.ts'
 import type { Context } from './context.ts'
 import { createContainer } from './create-container.ts'
 import { createVolume, putVolume } from './create-volume.ts'
@@ -46,6 +47,7 @@ export async function createOneOff(context: Context, request: RunRequest): Promi
     credentials: request.credentials,
   }
   await pullServices(context, request, pull, () => undefined)
+  await buildMissing(context, { ...request, options: {} }, [name], { tell: () => undefined })
   const resolved = await resolveStack(context, request, [name])
   await ensureResources(context, request, resolved)
   const record = await createContainer(context, {

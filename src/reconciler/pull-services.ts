@@ -6,6 +6,8 @@ import { checkSupport } from '../planner/compose-findings.ts'
 import { splitRegistry } from '../registry/image-name.ts'
 import type { Credentials, CredentialsByRegistry } from '../registry/credentials.ts'
 import { TsstackError, toTsstackError } from '../errors.ts'
+import { imageNameOf } from '../planner/image-name.ts'
+import type { Service } from '../spec/stack.ts'
 import type { Context } from './context.ts'
 import { isPullDue, parsePullPolicy, pullPolicyOf, type PullPolicy } from './pull-policy.ts'
 import { createNumbering, transferProgress, type OperationEvent } from './transfer-progress.ts'
@@ -27,6 +29,25 @@ interface Wanted {
   /** Canonical. */
   readonly reference: string
   readonly registry: string
+}
+
+/** Makes a reference available that is no service's: the base of a build. */
+export async function pullReference(
+  context: Context,
+  reference: string,
+  options: {
+    readonly policy: 'always' | 'missing'
+    readonly credentials: CredentialsByRegistry | undefined
+    readonly signal: AbortSignal
+    readonly number: () => number
+  },
+  tell: Tell,
+): Promise<void> {
+  const wanted = isLocalId(context, reference) ? undefined : registryImage(reference)
+  if (wanted === undefined || (options.policy === 'missing' && isHere(context, reference))) return
+  const { signal, number } = options
+  const credentials = options.credentials?.[wanted.registry]
+  await pullOne(context, { ...wanted, credentials, signal, number }, tell)
 }
 
 /** The registry image that a reference names; undefined if it names something on disk. */
@@ -62,13 +83,18 @@ function referencesOf({ stack }: StackSource, name: string): string[] {
   return [...(service?.image === undefined ? [] : [service.image]), ...mounted, ...hooks]
 }
 
+/** What a build makes is not looked for in a registry, where the service says so. */
+function isBuiltFirst({ build, pull_policy: policy }: Service): boolean {
+  return build !== undefined && policy === 'build'
+}
+
 /** What is to be pulled now, each once. */
 function dueImages(context: Context, source: StackSource, options: PullOptions): Wanted[] {
   const { services, policy: word, otherwise } = options
   const due = new Map<string, Wanted>()
   for (const name of services) {
     const service = source.stack.services[name]
-    if (service === undefined) continue
+    if (service === undefined || isBuiltFirst(service)) continue
     const policy: PullPolicy =
       word === undefined ? (pullPolicyOf(service) ?? { kind: otherwise }) : parsePullPolicy(word)
     for (const reference of referencesOf(source, name)) {
@@ -108,6 +134,24 @@ export async function pullOne(
   }
 }
 
+/** An image that can be built where it can't be pulled (Compose: `image` and `build`). */
+function isBuildable(
+  { stack }: StackSource,
+  services: readonly string[],
+  canonical: string,
+): boolean {
+  return services.some((name) => {
+    const { image, build } = stack.services[name] ?? {}
+    return (
+      build !== undefined && image !== undefined && registryImage(image)?.reference === canonical
+    )
+  })
+}
+
+function notPulled(error: unknown): ProgressEvent {
+  return { type: 'warning', message: `${toTsstackError(error).message}; it is built` }
+}
+
 /**
  * Pulls what is due, all at once.
  * @returns how many
@@ -125,7 +169,10 @@ export async function pullServices(
   const failures: unknown[] = []
   const pull = async ({ reference, registry }: Wanted): Promise<void> => {
     const one = { reference, registry, credentials: credentials[registry], signal, number }
-    await pullOne(context, one, tell).catch((error: unknown) => failures.push(error))
+    await pullOne(context, one, tell).catch((error: unknown) => {
+      if (isBuildable(source, options.services, reference)) tell(notPulled(error))
+      else failures.push(error)
+    })
   }
   await Promise.all(due.map(pull))
   const [first] = failures
@@ -183,7 +230,7 @@ export function wantedImage(reference: string): Wanted {
 /** The images of services that have a name in a registry, each once. */
 export function serviceImages({ stack }: StackSource, services: readonly string[]): Wanted[] {
   const images = services.flatMap((name) => {
-    const image = stack.services[name]?.image
+    const image = imageNameOf(stack, name)
     return image === undefined ? [] : (registryImage(image) ?? [])
   })
   return [...new Map(images.map((image) => [image.reference, image])).values()]

@@ -22,6 +22,7 @@ import type { ResolvedStack } from './resolved-stack.ts'
 import { operationDriver, type DriveOptions } from './drive-operation.ts'
 import { executePlan } from './execute-plan.ts'
 import { containersOf, observe } from './observe.ts'
+import { buildMissing } from './build-missing.ts'
 import { lookUpServices, pullServices, type PullOptions } from './pull-services.ts'
 import { asRevision } from './revisions/as-revision.ts'
 import { freeIdRange } from './stack-user-namespace.ts'
@@ -111,6 +112,7 @@ export async function upStack(
   const scope = scopeOf(request).filter((service) => !Object.hasOwn(pins.services ?? {}, service))
   // Before the lock: a long pull holds up no other request of the stack.
   await pullServices(context, request, { ...pullOptions(request, scope), signal }, progress)
+  await buildMissing(context, request, scope, { tell: progress, signal })
   await context.locks.run(`stack ${name}`, async () => {
     const { plan, resolved } = await planInScope(context, request, {}, pins)
     rememberStack(context, request)

@@ -5,8 +5,8 @@ import {
 } from '../engine/user-namespace.ts'
 import type { Context } from './context.ts'
 
-/** Far above what useradd and subuid hand out (man 5 subuid, login.defs), below 2^31. */
-const FIRST_RANGE = 0x4000_0000
+/** Far above what useradd and subuid hand out (man 5 subuid, login.defs), below 2^31. The range before it is the builder's. */
+export const FIRST_RANGE = 0x4000_0000
 
 /** The user namespace of a stack, made when first needed. */
 export function userNamespaceOf(context: Context, stack: string): StackUserNamespace {

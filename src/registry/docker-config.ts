@@ -81,6 +81,13 @@ export async function findCredentials(
   return Object.fromEntries(pairs.flat())
 }
 
+/** Registries that the file names: what a user is logged in to, as far as it can be told. @throws {INVALID_ARGUMENT} */
+export function knownRegistries(env: Environment): string[] {
+  const { document } = readConfig(env)
+  const names = ['auths', 'credHelpers'].flatMap((key) => Object.keys(section(document, key)))
+  return names.map((server) => (server.includes('index.docker.io') ? 'docker.io' : server))
+}
+
 /**
  * Keeps credentials: with the helper, where one is set up, else in the file itself.
  * @returns the helper's name, or the file

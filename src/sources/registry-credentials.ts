@@ -43,3 +43,15 @@ export function credentialsForStack(
   )
   return credentialsFor(env, images)
 }
+
+/** For the images of a stack, and for whatever base images its Dockerfiles name: all that the user is logged in to. */
+export async function credentialsForBuild(
+  env: Environment,
+  stack: Stack,
+): Promise<{ readonly credentials?: CredentialsByRegistry }> {
+  const named = await credentialsForStack(env, stack)
+  const { knownRegistries, findCredentials } = await import('../registry/docker-config.ts')
+  const others = await findCredentials(env, knownRegistries(env))
+  const credentials = { ...others, ...named.credentials }
+  return Object.keys(credentials).length === 0 ? {} : { credentials }
+}

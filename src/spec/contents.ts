@@ -1,7 +1,7 @@
 /** What configs and secrets hold: read for the services that are wanted, as base64, within bounds. */
 import type { StackContents } from './loaded-stack.ts'
 import type { Model, Plain } from './model.ts'
-import { recordsIn, textIn } from './model.ts'
+import { mapIn, recordsIn, textIn } from './model.ts'
 import type { MapNode } from './node.ts'
 import { locate } from './node.ts'
 import type { Session } from './session.ts'
@@ -39,7 +39,37 @@ function contentsOf(
       if (bytes !== undefined) contents[key] = Buffer.from(bytes).toString('base64')
     }
   }
+  return kind === 'secrets' ? { ...buildSecrets(model, options), ...contents } : contents
+}
+
+/** Those of builds; one that can't be read is missed only where a step requires it. */
+function buildSecrets(model: Model, { session, lookup }: ContentsOptions): Record<string, string> {
+  const contents: Record<string, string> = {}
+  const services = Object.values(model.services)
+  for (const reference of services.flatMap((each) => recordsIn(mapIn(each, 'build'), 'secrets'))) {
+    const key = textIn(reference, 'source')
+    const definition = Object.hasOwn(model.secrets, key) ? model.secrets[key] : undefined
+    const found =
+      definition === undefined || definition === null
+        ? undefined
+        : sourceBytes(definition, session, lookup)
+    if (found instanceof Uint8Array && found.length <= MAX_BYTES)
+      contents[key] = Buffer.from(found).toString('base64')
+  }
   return contents
+}
+
+/** A text says why there are none; undefined: the definition names no source. */
+function sourceBytes(
+  definition: Plain,
+  session: Session,
+  lookup: Lookup,
+): Uint8Array | string | undefined {
+  const variable = textIn(definition, 'environment')
+  const file = textIn(definition, 'file')
+  if (typeof definition['content'] === 'string') return Buffer.from(definition['content'])
+  if (variable !== '') return environmentBytes(variable, lookup)
+  return file === '' ? undefined : readBytes(session.fs, file)
 }
 
 function bytesOf(
@@ -58,15 +88,7 @@ function bytesOf(
   }
   if (definition['external'] === true) return undefined
   const variable = textIn(definition, 'environment')
-  const file = textIn(definition, 'file')
-  const found =
-    typeof definition['content'] === 'string'
-      ? Buffer.from(definition['content'])
-      : variable !== ''
-        ? environmentBytes(variable, lookup)
-        : file !== ''
-          ? readBytes(session.fs, file)
-          : undefined
+  const found = sourceBytes(definition, session, lookup)
   if (typeof found === 'string') {
     tell(found, variable === '' ? 'a file that is there' : 'the variable to be set')
     return undefined

@@ -199,11 +199,41 @@ export interface ServiceExtension {
   readonly schedule?: Schedule
 }
 
+/** `build`, with its paths absolute and its defaults filled in. */
+export interface BuildDefinition extends Extensions {
+  readonly additional_contexts?: Dictionary<string>
+  readonly args?: Dictionary<string>
+  readonly cache_from?: readonly string[]
+  readonly cache_to?: readonly string[]
+  readonly context?: string
+  readonly dockerfile?: string
+  readonly dockerfile_inline?: string
+  readonly entitlements?: readonly string[]
+  readonly extra_hosts?: readonly string[]
+  readonly isolation?: string
+  readonly labels?: Dictionary<string>
+  readonly network?: string
+  readonly no_cache?: boolean
+  readonly no_cache_filter?: readonly string[]
+  readonly platforms?: readonly string[]
+  readonly privileged?: boolean
+  readonly provenance?: string | boolean
+  readonly pull?: boolean
+  readonly sbom?: string | boolean
+  readonly secrets?: readonly FileReference[]
+  readonly shm_size?: string
+  /** `default`, or `ID: PATH`. */
+  readonly ssh?: readonly string[]
+  readonly tags?: readonly string[]
+  readonly target?: string
+  readonly ulimits?: Dictionary<number | { readonly soft: number; readonly hard: number }>
+}
+
 export interface Service extends Extensions {
   readonly annotations?: Dictionary<string>
   readonly attach?: boolean
   readonly blkio_config?: BlkioConfig
-  readonly build?: Dictionary<unknown>
+  readonly build?: BuildDefinition
   readonly cap_add?: readonly string[]
   readonly cap_drop?: readonly string[]
   readonly cgroup?: string

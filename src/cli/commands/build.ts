@@ -1,0 +1,75 @@
+import type { BuildOptions } from '../../api/build-types.ts'
+import type { Command, CommandContext } from '../command.ts'
+import { sshAgentOf } from '../build-options.ts'
+import { parseEnvironment } from '../environment-flags.ts'
+import { showProgress } from '../progress.ts'
+import { checkServices } from '../select-containers.ts'
+import { loadWithServices } from '../stack-source.ts'
+import { sourceOf } from '../up-options.ts'
+import { credentialsForBuild } from '../../sources/registry-credentials.ts'
+import { withQuiet } from './pull.ts'
+
+function optionsOf({ flags, positional, env }: CommandContext): BuildOptions {
+  const epoch = env['SOURCE_DATE_EPOCH']
+  const given = parseEnvironment(flags.list('build-arg'), env)
+  return {
+    services: positional,
+    withDependencies: flags.bool('with-dependencies'),
+    ...(flags.has('no-cache') ? { noCache: flags.bool('no-cache') } : {}),
+    ...(flags.has('pull') ? { pull: flags.bool('pull') } : {}),
+    push: flags.bool('push'),
+    args: { ...(epoch === undefined ? {} : { SOURCE_DATE_EPOCH: epoch }), ...given },
+    ...sshAgentOf(env),
+  }
+}
+
+async function run(context: CommandContext): Promise<number> {
+  const { flags, positional, env, output } = context
+  const loaded = await loadWithServices(context, positional)
+  checkServices(positional, Object.keys(loaded.stack.services))
+  const options = optionsOf(context)
+  if (flags.bool('print')) {
+    const { buildPlanText } = await import('../build-plan.ts')
+    output.write(buildPlanText(loaded.stack, options))
+    return 0
+  }
+  const request = {
+    ...sourceOf(loaded),
+    options,
+    ...(await credentialsForBuild(env, loaded.stack)),
+  }
+  const client = await context.client()
+  await showProgress(client.build(loaded.stack.name, request), withQuiet(context))
+  return 0
+}
+
+export const command: Command = {
+  usage: '[OPTIONS] [SERVICE...]',
+  summary: 'Build the images of services from their Dockerfiles',
+  details:
+    'Each RUN is a container of the engine. What a step makes is kept by what it depends on: a build that finds everything as it was ' +
+    'makes nothing. SOURCE_DATE_EPOCH makes the same image of the same input.',
+  flags: [
+    {
+      name: 'build-arg',
+      kind: 'list',
+      value: 'NAME=VALUE',
+      help: 'A build argument, over that of the stack file; NAME alone takes it from the environment',
+    },
+    { name: 'no-cache', kind: 'bool', help: 'Run every step again' },
+    { name: 'pull', kind: 'bool', help: 'Look for newer base images in their registries' },
+    { name: 'push', kind: 'bool', help: 'Push the images when they are built' },
+    { name: 'print', kind: 'bool', help: 'Print what would be built, as JSON, and build nothing' },
+    { name: 'quiet', short: 'q', kind: 'bool', help: 'No progress' },
+    {
+      name: 'with-dependencies',
+      kind: 'bool',
+      help: 'Build the services that they depend on, too',
+    },
+  ],
+  examples: [
+    ['tsstack build', 'The images of all services that have a "build"'],
+    ['tsstack build --build-arg VERSION=2 --push api', 'One, and to its registry'],
+  ],
+  run,
+}

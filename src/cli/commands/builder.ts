@@ -1,0 +1,41 @@
+import { parseBytes } from '../../spec/bytes.ts'
+import type { Flag } from '../args.ts'
+import type { Command, CommandContext } from '../command.ts'
+import { humanSize } from '../human.ts'
+import { confirmed, describeSubcommands, runSubcommand, type Subcommand } from '../subcommands.ts'
+
+const FLAGS: readonly Flag[] = [
+  { name: 'keep-storage', kind: 'text', value: 'SIZE', help: 'Keep this much: 500m, 10g' },
+  { name: 'force', short: 'f', kind: 'bool', help: 'Do not ask' },
+  { name: 'all', short: 'a', kind: 'bool', help: 'Accepted for Docker', hidden: true },
+]
+
+async function prune(context: CommandContext): Promise<number> {
+  const { flags, output, client } = context
+  const keep = flags.text('keep-storage')
+  if (!(await confirmed(context, 'Remove what builds have cached?'))) return 1
+  const request = keep === undefined ? {} : { keepBytes: parseBytes(keep) }
+  const { steps, reclaimedBytes } = await (await client()).pruneBuilds(request)
+  output.line(`Forgotten steps: ${String(steps)}`)
+  output.line(`Total reclaimed space: ${humanSize(reclaimedBytes)}`)
+  return 0
+}
+
+const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
+  prune: {
+    usage: '',
+    summary: 'forget the steps of builds, and remove layers that no image has',
+    arguments: { min: 0, max: 0 },
+    flags: ['keep-storage', 'force', 'all'],
+    run: prune,
+  },
+}
+
+export const command: Command = {
+  usage: 'prune [OPTIONS]',
+  summary: 'Empty the cache of builds',
+  details: describeSubcommands(SUBCOMMANDS),
+  flags: FLAGS,
+  examples: [['tsstack builder prune --keep-storage 2g', 'Keep what was of use last, 2 GiB of it']],
+  run: runSubcommand('builder', { flags: FLAGS }, SUBCOMMANDS),
+}

@@ -1,0 +1,20 @@
+/** Building images: what src/api/build-types.ts lists. */
+import type { FastifyInstance } from 'fastify'
+import type { Context } from '../../reconciler/context.ts'
+import { buildStack } from '../../reconciler/build-stack.ts'
+import { buildPruneRequest, buildRequest } from '../build-schemas.ts'
+import { streamLines } from '../ndjson.ts'
+import { parseBody } from '../validate.ts'
+
+export function buildRoutes(app: FastifyInstance, context: Context): void {
+  app.post('/v1/stacks/:stack/build', async (request, reply) => {
+    const body = parseBody(buildRequest, request.body)
+    await streamLines(reply, ({ write, signal }) =>
+      buildStack(context, body, { tell: (event) => void write([event]), signal }),
+    )
+  })
+  app.post('/v1/builder/prune', (request) => {
+    const { keepBytes } = parseBody(buildPruneRequest, request.body)
+    return context.images.builds.prune(keepBytes ?? 0)
+  })
+}

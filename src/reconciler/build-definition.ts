@@ -1,0 +1,247 @@
+/** `build` of a service -> BuildInput: paths looked up, and what can't be done refused with its reason. */
+import fs from 'node:fs'
+import path from 'node:path'
+import type { BuildRequest } from '../api/build-types.ts'
+import type { BuildInput, ContextSource } from '../builder/build-input.ts'
+import { ignoreLines } from '../builder/ignore-patterns.ts'
+import { HOST_ARCHITECTURE } from '../engine/images/image.ts'
+import { O_PATH, RESOLVE, tryOpenConfined } from '../kernel/file-calls.ts'
+import { imageNameOf } from '../planner/image-name.ts'
+import { parseBytes } from '../spec/bytes.ts'
+import type { BuildDefinition } from '../spec/stack.ts'
+import { TsstackError } from '../errors.ts'
+
+const MAX_FILE_BYTES = 4 << 20
+const FOLLOWED = { resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS }
+const { O_DIRECTORY, O_NONBLOCK, O_RDONLY } = fs.constants
+
+export interface ServiceBuild {
+  readonly service: string
+  readonly input: BuildInput
+  /** The first is the service's own. */
+  readonly names: readonly string[]
+  /** Services whose images must be there first. */
+  readonly needs: readonly string[]
+  readonly pull: boolean
+  readonly warnings: readonly string[]
+}
+
+function cannot(service: string, state: string, hint?: string): TsstackError {
+  const options = hint === undefined ? {} : { hint }
+  return new TsstackError('UNIMPLEMENTED', `Cannot build service "${service}": ${state}`, options)
+}
+
+function readSmall(fd: number): string | undefined {
+  const stats = fs.fstatSync(fd)
+  return stats.isFile() && stats.size <= MAX_FILE_BYTES ? fs.readFileSync(fd, 'utf8') : undefined
+}
+
+/** A file of the context: its symlinks lead to nothing outside. */
+function readBeneath(context: string, file: string): string | undefined {
+  const root = fs.openSync(context, O_PATH | O_DIRECTORY)
+  try {
+    const fd = tryOpenConfined(root, file, { flags: O_RDONLY | O_NONBLOCK, ...FOLLOWED })
+    if (fd < 0) return undefined
+    try {
+      return readSmall(fd)
+    } finally {
+      fs.closeSync(fd)
+    }
+  } finally {
+    fs.closeSync(root)
+  }
+}
+
+/** A file that the user names outside of the context. */
+function readOutside(file: string): string | undefined {
+  try {
+    const fd = fs.openSync(file, O_RDONLY | O_NONBLOCK)
+    try {
+      return readSmall(fd)
+    } finally {
+      fs.closeSync(fd)
+    }
+  } catch {
+    return undefined
+  }
+}
+
+function readNear(context: string, file: string): string | undefined {
+  const relative = path.relative(context, path.resolve(context, file))
+  const isBeneath = relative !== '' && !relative.startsWith('..')
+  return isBeneath ? readBeneath(context, relative) : readOutside(path.resolve(context, file))
+}
+
+function dockerfileOf(
+  service: string,
+  { context, dockerfile = 'Dockerfile', dockerfile_inline: inline }: BuildDefinition,
+): BuildInput['dockerfile'] {
+  const directory = context ?? '/'
+  if (fs.statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true)
+    throw new TsstackError(
+      'NOT_FOUND',
+      `Cannot build service "${service}": its context "${directory}" is no directory of this host`,
+      { hint: 'Correct "build.context"; a git repository has to be cloned first' },
+    )
+  const own = inline === undefined ? readNear(directory, `${dockerfile}.dockerignore`) : undefined
+  const ignore = ignoreLines(own ?? readBeneath(directory, '.dockerignore') ?? '')
+  if (inline !== undefined) return { text: inline, file: 'dockerfile_inline', ignore }
+  const text = readNear(directory, dockerfile)
+  if (text !== undefined) return { text, file: dockerfile, ignore }
+  throw new TsstackError(
+    'NOT_FOUND',
+    `Cannot build service "${service}": there is no file "${dockerfile}" in "${directory}"`,
+    { hint: 'Set "build.dockerfile", or "build.context"' },
+  )
+}
+
+function contextOf(service: string, name: string, value: string): ContextSource {
+  if (value.startsWith('docker-image://'))
+    return { kind: 'image', reference: value.slice('docker-image://'.length) }
+  if (path.isAbsolute(value)) return { kind: 'directory', path: value }
+  throw cannot(
+    service,
+    `additional context "${name}" is "${value}"`,
+    'Use a directory, docker-image:// or service:',
+  )
+}
+
+function contextsOf(
+  request: BuildRequest,
+  service: string,
+  build: BuildDefinition,
+): { readonly contexts: Record<string, ContextSource>; readonly needs: string[] } {
+  const contexts: Record<string, ContextSource> = {}
+  const needs: string[] = []
+  for (const [name, value] of Object.entries(build.additional_contexts ?? {})) {
+    if (!value.startsWith('service:')) {
+      contexts[name] = contextOf(service, name, value)
+      continue
+    }
+    const other = value.slice('service:'.length)
+    needs.push(other)
+    contexts[name] = { kind: 'image', reference: imageNameOf(request.stack, other) ?? other }
+  }
+  return { contexts, needs }
+}
+
+function checkSupported(service: string, build: BuildDefinition): string[] {
+  const { isolation, platforms = [] } = build
+  if (isolation !== undefined && !['', 'default'].includes(isolation))
+    throw cannot(service, `isolation "${isolation}" is not Linux's`)
+  const host = `linux/${HOST_ARCHITECTURE}`
+  const foreign = platforms.find(
+    (platform) => platform !== host && !platform.startsWith(`${host}/`),
+  )
+  if (foreign !== undefined)
+    throw cannot(
+      service,
+      `platform "${foreign}" is not this host's, which is "${host}"`,
+      'Remove it from "build.platforms"',
+    )
+  const isWanted = (value: string | boolean | undefined): boolean =>
+    value !== undefined && !['', 'false', 'null'].includes(String(value))
+  const unused = [
+    ...((build.cache_from ?? []).length > 0 ? ['cache_from'] : []),
+    ...((build.cache_to ?? []).length > 0 ? ['cache_to'] : []),
+  ].map((name) => `service "${service}": build.${name} is not used, the cache is this host's own`)
+  const attestations = (['provenance', 'sbom'] as const)
+    .filter((name) => isWanted(build[name]))
+    .map((name) => `service "${service}": build.${name} is not made, images have no attestations`)
+  return [...unused, ...attestations]
+}
+
+function secretsOf({ contents }: BuildRequest, build: BuildDefinition): Record<string, Uint8Array> {
+  const pairs = (build.secrets ?? []).flatMap(({ source, target }): [string, Uint8Array][] => {
+    const content = contents.secrets[source]
+    return content === undefined ? [] : [[target ?? source, Buffer.from(content, 'base64')]]
+  })
+  return Object.fromEntries(pairs)
+}
+
+function sshOf(
+  service: string,
+  { options }: BuildRequest,
+  build: BuildDefinition,
+): Record<string, string> {
+  const pairs = (build.ssh ?? []).map((entry): [string, string] => {
+    const [id = '', file] = entry.split(/:\s*(.*)/s)
+    const socket = file ?? options.ssh?.[id] ?? options.ssh?.['default']
+    if (socket === undefined)
+      throw new TsstackError(
+        'FAILED_PRECONDITION',
+        `Cannot build service "${service}": there is no ssh agent "${id}"`,
+        {
+          hint: 'Start one, and set SSH_AUTH_SOCK',
+        },
+      )
+    if (fs.statSync(socket, { throwIfNoEntry: false })?.isSocket() !== true)
+      throw cannot(
+        service,
+        `ssh "${id}" is "${socket}", no socket of an agent`,
+        'Add the key to an ssh agent',
+      )
+    return [id, socket]
+  })
+  return Object.fromEntries(pairs)
+}
+
+function ulimitsOf({ ulimits = {} }: BuildDefinition): BuildInput['run']['ulimits'] {
+  const entries = Object.entries(ulimits).map(
+    ([name, limit]) =>
+      [name, typeof limit === 'number' ? { soft: limit, hard: limit } : limit] as const,
+  )
+  return Object.fromEntries(entries)
+}
+
+function labelsOf(
+  request: BuildRequest,
+  service: string,
+  build: BuildDefinition,
+): Record<string, string> {
+  return {
+    ...build.labels,
+    'com.docker.compose.project': request.stack.name,
+    'com.docker.compose.service': service,
+  }
+}
+
+function runOptions(build: BuildDefinition): BuildInput['run'] {
+  const { network, shm_size: shm, extra_hosts: extraHosts = [], entitlements = [] } = build
+  return {
+    network: network === undefined || network === '' ? 'default' : network,
+    privileged: build.privileged ?? false,
+    entitlements,
+    extraHosts,
+    ulimits: ulimitsOf(build),
+    ...(shm === undefined ? {} : { shmBytes: parseBytes(shm) }),
+  }
+}
+
+/** @throws {UNIMPLEMENTED} {NOT_FOUND} {FAILED_PRECONDITION} naming the service */
+export function buildDefinition(
+  request: BuildRequest,
+  service: string,
+  build: BuildDefinition,
+): ServiceBuild {
+  const { options, stack } = request
+  const warnings = checkSupported(service, build)
+  const { contexts, needs } = contextsOf(request, service, build)
+  const { target } = build
+  const name = imageNameOf(stack, service) ?? service
+  const input: BuildInput = {
+    dockerfile: dockerfileOf(service, build),
+    ...(build.context === undefined ? {} : { context: build.context }),
+    additionalContexts: contexts,
+    ...(target === undefined || target === '' ? {} : { target }),
+    args: { ...build.args, ...options.args },
+    labels: labelsOf(request, service, build),
+    noCache: options.noCache ?? build.no_cache ?? false,
+    noCacheFilter: build.no_cache_filter ?? [],
+    run: runOptions(build),
+    secrets: secretsOf(request, build),
+    ssh: sshOf(service, request, build),
+  }
+  const names = [...new Set([name, ...(build.tags ?? [])])]
+  return { service, input, names, needs, warnings, pull: options.pull ?? build.pull ?? false }
+}

@@ -1,0 +1,246 @@
+/** Builds the images of services: each when those that it needs are there, the others side by side. */
+import { createHash } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import path from 'node:path'
+import type { BuildRequest } from '../api/build-types.ts'
+import type { ProgressEvent } from '../api/types.ts'
+import type { BuildHost, StepEvent } from '../builder/build-input.ts'
+import { buildImage } from '../builder/build-image.ts'
+import type { HistoryStep, Image } from '../engine/images/image.ts'
+import { RANGE_LENGTH, openStackUserNamespace } from '../engine/user-namespace.ts'
+import { imageNameOf } from '../planner/image-name.ts'
+import { dependencyGraph, selectServices } from '../planner/dependency-graph.ts'
+import { TsstackError, toTsstackError } from '../errors.ts'
+import { buildDefinition, type ServiceBuild } from './build-definition.ts'
+import { openBuildNetwork } from './build-network.ts'
+import { runBuildStep, type BuildRunner } from './build-run.ts'
+import type { Context } from './context.ts'
+import { pushImages } from './image-operations.ts'
+import { pullReference } from './pull-services.ts'
+import { FIRST_RANGE } from './stack-user-namespace.ts'
+import { createNumbering } from './transfer-progress.ts'
+
+interface Follower {
+  readonly tell: (event: ProgressEvent) => void
+  readonly signal: AbortSignal
+}
+
+/** Room for the layers that only the cache keeps; what was used least goes first. */
+const MAX_CACHE_BYTES = 20 * 2 ** 30
+
+/** The services that are meant, as far as they have a `build`. */
+export function buildableServices({ stack, options }: BuildRequest): string[] {
+  const named = options.services ?? []
+  const noDeps = options.withDependencies !== true
+  const chosen = [...selectServices(dependencyGraph(stack), named, { noDeps })]
+  const isBuilt = (name: string): boolean => stack.services[name]?.build !== undefined
+  return chosen.filter(isBuilt)
+}
+
+/** Definitions of the services and of those whose images they need. */
+function collect(request: BuildRequest, services: readonly string[]): Map<string, ServiceBuild> {
+  const builds = new Map<string, ServiceBuild>()
+  const visit = (name: string): void => {
+    const build = request.stack.services[name]?.build
+    if (builds.has(name) || build === undefined) return
+    const made = buildDefinition(request, name, build)
+    builds.set(name, made)
+    made.needs.forEach(visit)
+  }
+  services.forEach(visit)
+  checkCycles(builds)
+  return builds
+}
+
+function checkCycles(builds: ReadonlyMap<string, ServiceBuild>): void {
+  const visit = (name: string, path: readonly string[]): void => {
+    if (path.includes(name))
+      throw new TsstackError(
+        'INVALID_ARGUMENT',
+        `Cannot build service "${name}": it needs itself (${[...path, name].join(' -> ')})`,
+      )
+    for (const needed of builds.get(name)?.needs ?? []) visit(needed, [...path, name])
+  }
+  for (const name of builds.keys()) visit(name, [])
+}
+
+interface Builder {
+  readonly context: Context
+  readonly request: BuildRequest
+  readonly follower: Follower
+  readonly runner: BuildRunner
+  readonly number: () => number
+}
+
+function originOf(context: Context, image: Image): ReturnType<BuildHost['originOf']> {
+  const config = context.images.archives.config(image.id) as {
+    readonly author?: unknown
+    readonly history?: unknown
+  }
+  const steps = Array.isArray(config.history) ? (config.history as unknown[]) : []
+  const text = (value: unknown): string | undefined =>
+    typeof value === 'string' ? value : undefined
+  const history = steps.map((step): HistoryStep => {
+    const fields = (typeof step === 'object' && step !== null ? step : {}) as Record<
+      string,
+      unknown
+    >
+    const [created, createdBy, comment] = ['created', 'created_by', 'comment'].map((name) =>
+      text(fields[name]),
+    )
+    return {
+      ...(created === undefined ? {} : { created }),
+      ...(createdBy === undefined ? {} : { createdBy }),
+      ...(comment === undefined ? {} : { comment }),
+      ...(fields['empty_layer'] === true ? { isEmpty: true } : {}),
+    }
+  })
+  return { history, author: text(config.author) }
+}
+
+async function cacheDirectory({ directories }: Context, id: string): Promise<string> {
+  const name = createHash('sha256').update(id).digest('hex')
+  const directory = path.join(path.dirname(directories.containers), 'build-mounts', name)
+  mkdirSync(directory, { recursive: true, mode: 0o755 })
+  return Promise.resolve(directory)
+}
+
+const WORDS = { started: 'Building', output: 'Building', done: 'Done', cached: 'Cached' } as const
+
+/** Steps as operations of the image that they make. */
+function stepTeller({ follower, number }: Builder, image: string): (event: StepEvent) => void {
+  const ids = new Map<number, number>()
+  return ({ id, name, status, line, elapsedMs }) => {
+    const own = ids.get(id) ?? number()
+    ids.set(id, own)
+    const elapsed = elapsedMs === undefined ? {} : { elapsedMs }
+    const detail = line === undefined ? {} : { detail: line }
+    const about = { type: 'operation', id: own, resource: 'step', name, parent: image } as const
+    const statuses = {
+      started: 'started',
+      output: 'progress',
+      cached: 'done',
+      done: 'done',
+    } as const
+    if (status === 'failed')
+      follower.tell({ ...about, action: 'Building', status: 'failed', ...detail, ...elapsed })
+    else
+      follower.tell({
+        ...about,
+        action: WORDS[status],
+        status: statuses[status],
+        ...detail,
+        ...elapsed,
+      })
+  }
+}
+
+function hostOf(builder: Builder, build: ServiceBuild, signal: AbortSignal): BuildHost {
+  const { context, request, follower, runner, number } = builder
+  const { workingDir, credentials } = request
+  return {
+    builds: context.images.builds,
+    baseImage: async (reference) => {
+      const policy = build.pull ? 'always' : 'missing'
+      const pull = { policy, credentials, signal, number } as const
+      await pullReference(context, reference, pull, follower.tell)
+      return context.images.resolve(reference, { baseDir: workingDir })
+    },
+    originOf: (image) => originOf(context, image),
+    owner: runner.userns.range.start,
+    run: (step) => runBuildStep(runner, step),
+    cacheDirectory: (id) => cacheDirectory(context, id),
+    onStep: stepTeller(builder, build.names[0] ?? build.service),
+    signal,
+  }
+}
+
+async function buildService(
+  builder: Builder,
+  build: ServiceBuild,
+  signal: AbortSignal,
+): Promise<void> {
+  const { context, follower, number } = builder
+  const name = build.names[0] ?? build.service
+  const about = { type: 'operation', id: number(), resource: 'image', name } as const
+  const startedAt = performance.now()
+  for (const message of build.warnings) follower.tell({ type: 'warning', message })
+  follower.tell({ ...about, action: 'Building', status: 'started' })
+  try {
+    const image = await buildImage(build.input, hostOf(builder, build, signal))
+    for (const tag of build.names) await context.images.tag(image.id, tag)
+    const elapsedMs = performance.now() - startedAt
+    follower.tell({ ...about, action: 'Built', status: 'done', elapsedMs })
+  } catch (error) {
+    const [detail = ''] = toTsstackError(error).message.split('\n')
+    follower.tell({ ...about, action: 'Building', status: 'failed', detail })
+    throw error
+  }
+}
+
+async function buildAll(
+  builder: Builder,
+  builds: ReadonlyMap<string, ServiceBuild>,
+): Promise<void> {
+  const stop = new AbortController()
+  const signal = AbortSignal.any([builder.follower.signal, stop.signal])
+  const running = new Map<string, Promise<void>>()
+  const start = (build: ServiceBuild): Promise<void> => {
+    const known = running.get(build.service)
+    if (known !== undefined) return known
+    const needed = build.needs.flatMap((name) => builds.get(name) ?? [])
+    const work = Promise.all(needed.map(start))
+      .then(() => buildService(builder, build, signal))
+      .catch((error: unknown) => {
+        stop.abort(error)
+        throw error
+      })
+    running.set(build.service, work)
+    return work
+  }
+  const results = await Promise.allSettled([...builds.values()].map(start))
+  const failed = results.find((result) => result.status === 'rejected')
+  if (builder.follower.signal.aborted)
+    throw new TsstackError('CANCELLED', 'Cannot build: it was cancelled')
+  if (failed !== undefined) throw toTsstackError(stop.signal.reason)
+}
+
+/** Builds services, whether their images are there or not. */
+export async function buildServices(
+  context: Context,
+  request: BuildRequest,
+  services: readonly string[],
+  follower: Follower,
+): Promise<void> {
+  const builds = collect(request, services)
+  if (builds.size === 0) return
+  const userns = openStackUserNamespace(FIRST_RANGE - RANGE_LENGTH)
+  const network = openBuildNetwork(context)
+  try {
+    const runner = { context, userns, network: network.use }
+    await buildAll({ context, request, follower, runner, number: createNumbering() }, builds)
+    await context.images.builds.prune(MAX_CACHE_BYTES)
+  } finally {
+    userns.close()
+    await network.close()
+  }
+}
+
+/** `tsstack build`. */
+export async function buildStack(
+  context: Context,
+  request: BuildRequest,
+  follower: Follower,
+): Promise<void> {
+  const services = buildableServices(request)
+  await buildServices(context, request, services, follower)
+  const { credentials } = request
+  const references = services.flatMap((name) => imageNameOf(request.stack, name) ?? [])
+  if (request.options.push === true && references.length > 0)
+    await pushImages(
+      context,
+      { references, ...(credentials === undefined ? {} : { credentials }) },
+      follower,
+    )
+  else follower.tell({ type: 'done', changed: services.length > 0, containers: [] })
+}
