@@ -168,7 +168,7 @@ const checkBuild: ServiceCheck = ({ build }, context) => {
     breaches.push({ at, what: `the build context "${value}"`, option })
   }
   if (context.allow.privileged) return breaches
-  const forbidden = ['privileged', 'entitlements', 'ssh', 'network'].filter((key) =>
+  const forbidden = (['privileged', 'entitlements', 'ssh', 'network'] as const).filter((key) =>
     key === 'network' ? build[key] === 'host' : build[key] !== undefined && build[key] !== false,
   )
   const option = '--allow-privileged'

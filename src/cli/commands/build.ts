@@ -2,12 +2,11 @@ import type { BuildOptions } from '../../api/build-types.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { sshAgentOf } from '../build-options.ts'
 import { parseEnvironment } from '../environment-flags.ts'
-import { showProgress } from '../progress.ts'
+import { showProgress, withQuiet } from '../progress.ts'
 import { checkServices } from '../select-containers.ts'
 import { loadWithServices } from '../stack-source.ts'
 import { sourceOf } from '../up-options.ts'
 import { credentialsForBuild } from '../../sources/registry-credentials.ts'
-import { withQuiet } from './pull.ts'
 
 function optionsOf({ flags, positional, env }: CommandContext): BuildOptions {
   const epoch = env['SOURCE_DATE_EPOCH']
