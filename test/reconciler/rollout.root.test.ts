@@ -1,0 +1,70 @@
+/** Rollouts with hooks, jobs and conditions. Under load: test/e2e/rollout.test.ts. */
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Hook, Service } from '../../src/spec/stack.ts'
+import { startDaemonFixture, type DaemonFixture, type StackParts } from '../daemon-fixture.ts'
+
+let daemon: DaemonFixture
+
+beforeAll(async () => {
+  daemon = await startDaemonFixture()
+})
+afterAll(async () => {
+  await daemon.close()
+})
+
+function service(version: string, more: Service): Service {
+  return {
+    image: 'host:sh,sleep',
+    network_mode: 'none',
+    command: ['sleep', '600'],
+    stop_signal: 'SIGKILL',
+    environment: { VERSION: version },
+    deploy: { update_config: { order: 'start-first' } },
+    ...more,
+  }
+}
+
+function partsOf(version: string): StackParts {
+  const hooks = (name: string): Hook[] => [
+    { command: ['sh', '-c', `echo ${name} $VERSION >>/out/log`] },
+  ]
+  return {
+    services: {
+      web: service(version, {
+        volumes: [{ type: 'bind', source: daemon.scratch, target: '/out' }],
+        pre_start: hooks('pre_start'),
+        post_start: hooks('post_start'),
+        pre_stop: hooks('pre_stop'),
+      }),
+      job: service(version, { command: ['sh', '-c', 'exit 0'] }),
+      after: service(version, {
+        depends_on: {
+          job: { condition: 'service_completed_successfully', required: true },
+          web: { condition: 'service_started', required: true },
+        },
+      }),
+    },
+  }
+}
+
+test('hooks run in the order of a rollout, and conditions wait for it', async () => {
+  await daemon.up('hooks', partsOf('1'))
+  await daemon.up('hooks', partsOf('2'))
+  const lines = readFileSync(path.join(daemon.scratch, 'log'), 'utf8').trim().split('\n')
+  expect(lines).toEqual([
+    'pre_start 1',
+    'post_start 1',
+    'pre_start 2',
+    'post_start 2',
+    'pre_stop 1',
+  ])
+  const containers = await daemon.client.containers({ stack: 'hooks', all: true })
+  expect(containers.map(({ name, state }) => `${name} ${state}`)).toEqual([
+    'hooks-after-1 running',
+    'hooks-job-1 exited',
+    'hooks-web-1 running',
+  ])
+  await daemon.down('hooks')
+})
