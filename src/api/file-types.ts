@@ -3,7 +3,24 @@
  *
  *   GET  /v1/containers/:id/changes    FileChange[]
  *   GET  /v1/containers/:id/export     the whole root as a tar archive
+ *   GET  /v1/containers/:id/files/state   FileState of `path`
+ *   GET  /v1/containers/:id/files         FileQuery; a tar archive
+ *   POST /v1/containers/:id/files         `path` of a directory, `keepIds`; the body is a tar archive
  */
+
+/** What is at a path of a container; links are followed. */
+export interface FileState {
+  readonly exists: boolean
+  readonly isDirectory: boolean
+}
+
+export interface FileQuery {
+  readonly path: string
+  /** What a link leads to, instead of the link. */
+  readonly follow: boolean
+  /** What it is called in the archive; '' for the contents of a directory alone. */
+  readonly name: string
+}
 
 /** One file that a container has added, changed or deleted. */
 export interface FileChange {

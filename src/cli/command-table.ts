@@ -23,6 +23,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'Check the stack file and print it in canonical form',
     load: async () => (await import('./commands/config.ts')).command,
   },
+  cp: {
+    summary: 'Copy files between a container and this host',
+    load: async () => (await import('./commands/cp.ts')).command,
+  },
   create: {
     summary: 'Create the containers of a stack, but do not start them',
     load: async () => (await import('./commands/create.ts')).command,

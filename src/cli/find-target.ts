@@ -7,6 +7,7 @@ import { resolveStackName } from './stack-name.ts'
 async function replicasOf(
   context: CommandContext,
   service: string,
+  { oneOff = false } = {},
 ): Promise<readonly ContainerSummary[]> {
   let stack: string
   try {
@@ -16,7 +17,7 @@ async function replicasOf(
   }
   const client = await context.client()
   return (await client.containers({ stack, all: true }))
-    .filter((container) => container.service === service && !container.oneoff)
+    .filter((container) => container.service === service && (oneOff || !container.oneoff))
     .toSorted((a, b) => a.number - b.number)
 }
 
@@ -44,11 +45,16 @@ export async function findTarget(
   return (await context.client()).container(name)
 }
 
-/** All replicas of a service, or the container of that name. @throws {NOT_FOUND} there is none */
+/**
+ * All replicas of a service, or the container of that name.
+ * @param options.oneOff - those of `run`, too
+ * @throws {NOT_FOUND} there is none
+ */
 export async function findTargets(
   context: CommandContext,
   name: string,
+  options: { readonly oneOff?: boolean } = {},
 ): Promise<readonly ContainerSummary[]> {
-  const replicas = await replicasOf(context, name)
+  const replicas = await replicasOf(context, name, options)
   return replicas.length > 0 ? replicas : [await (await context.client()).container(name)]
 }

@@ -1,6 +1,14 @@
-/** The files of containers, as a user works with them: diff, export. */
+/** The files of containers, as a user works with them: diff, export, cp. */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import {
+  chownSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
@@ -16,7 +24,7 @@ const STACK = `
 name: files
 services:
   app:
-    image: host:sh,coreutils,sleep
+    image: host:sh,coreutils
     command: [sh, -c, 'echo mine > /etc/motd; mkdir /new; echo x > /new/file; chown 33:44 /new/file; rm /bin/sync; exec sleep 3600']
     stop_signal: SIGKILL
     volumes: [data:/data, ./project:/project]
@@ -79,4 +87,76 @@ scenario('export gives the whole root with the ids of the container, and no moun
     if (state === 'running') await tsstack.ok('stop')
   }
   await tsstack.ok('start') // nothing holds it
+})
+
+const local = (name: string): string => path.join(tsstack.directory, name)
+const inside = (script: string): Promise<string> => tsstack.ok(['exec', 'app', 'sh', '-c', script])
+
+scenario('cp follows the rules of docker cp, into a container and out of it', async () => {
+  mkdirSync(local('tree/sub'), { recursive: true })
+  writeFileSync(local('tree/sub/file'), 'content')
+  writeFileSync(local('tree/run'), '#!', { mode: 0o750 })
+  chownSync(local('tree/run'), 33, 44)
+  symlinkSync('run', local('tree/link'))
+  const refused = async (words: string, why: string): Promise<void> => {
+    const { exitCode, stderr } = await tsstack.run(words)
+    expect(exitCode, words).toBe(1)
+    expect(stderr).toContain(why)
+  }
+  await inside('mkdir -p /c/there; echo old > /c/file')
+
+  await tsstack.ok('cp tree app:/c/there') // a directory into one that exists: by its name
+  await tsstack.ok('cp tree/. app:/c/there') // its contents
+  await tsstack.ok('cp tree app:/c/made') // one that does not exist becomes it
+  await tsstack.ok('cp tree/run app:/c/file') // a file replaces a file
+  await tsstack.ok('cp tree/run app:c/there/')
+  await tsstack.ok('cp -a tree/run app:/c/owned')
+  await tsstack.ok('cp -L tree/link app:/c/followed')
+  expect(await inside('cat /c/there/tree/sub/file /c/there/sub/file /c/made/sub/file')).toBe(
+    'content'.repeat(3),
+  )
+  expect(
+    await inside('stat -c "%a %u:%g %F" /c/made/run /c/owned /c/file /c/made/link /c/followed'),
+  ).toBe(
+    [
+      ...['750 0:0 regular file', '750 33:44 regular file', '750 0:0 regular file'],
+      ...['777 0:0 symbolic link', '750 0:0 regular file'],
+    ].join('\n'),
+  )
+  await refused('cp tree app:/c/file', 'the destination a file')
+  await refused('cp tree/run app:/c/none/', 'must be a directory that exists')
+  await refused('cp tree/run app:/none/at/all', 'no such directory')
+  await refused('cp nothing app:/c', 'no such file')
+  await refused('cp app:/nothing .', 'no such file')
+  await refused('cp app:/c app:/d', 'copy to this host first')
+
+  await tsstack.ok('cp app:/c/made back')
+  expect(readFileSync(local('back/sub/file'), 'utf8')).toBe('content')
+  expect(statSync(local('back/run'))).toMatchObject({ uid: 0, mode: 0o100750 })
+  mkdirSync(local('into'))
+  await tsstack.ok('cp app:/c/made into')
+  await tsstack.ok('cp app:/c/made/. into')
+  expect(readdirSync(local('into')).sort()).toEqual(['link', 'made', 'run', 'sub'])
+  await tsstack.ok('cp -a app:/c/owned into/owned')
+  expect(statSync(local('into/owned'))).toMatchObject({ uid: 33, gid: 44 })
+  await tsstack.ok('cp app:/etc/motd into/renamed')
+  expect(readFileSync(local('into/renamed'), 'utf8')).toBe('mine\n')
+})
+
+scenario('cp reaches volumes and binds, streams, and containers that are stopped', async () => {
+  writeFileSync(local('one'), 'one')
+  await tsstack.ok('cp one app:/data/one')
+  await tsstack.ok('cp one app:/project/two')
+  expect(readFileSync(local('project/two'), 'utf8')).toBe('one')
+  expect(statSync(local('project/two')).uid).toBe(0)
+  expect(await inside('cat /data/one; stat -c %u /data/one /project/two')).toBe('one0\n0')
+  const stream = execFileSync('tar', ['-cf', '-', '-C', tsstack.directory, 'one'])
+  await tsstack.ok('cp - app:/c', { input: stream.toString('latin1') })
+  expect(await inside('cat /c/one')).toBe('one')
+  await tsstack.ok('stop')
+  await tsstack.ok('cp one app:/c/while-stopped')
+  await tsstack.ok('cp app:/c/while-stopped got')
+  expect(readFileSync(local('got'), 'utf8')).toBe('one')
+  await tsstack.ok('start')
+  expect(await inside('stat -c %u:%g /c/while-stopped')).toBe('0:0')
 })

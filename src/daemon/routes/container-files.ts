@@ -7,7 +7,12 @@ import {
   type OpenedArchive,
 } from '../../reconciler/container-changes.ts'
 import type { Context } from '../../reconciler/context.ts'
+import { copyFromContainer, copyIntoContainer, fileState } from '../../reconciler/container-copy.ts'
 import { findContainer } from '../../reconciler/find-container.ts'
+
+import { copyIntoQuery, copyQuery, stateQuery } from '../file-schemas.ts'
+import { archiveOf, drained } from '../archive-body.ts'
+import { parseBody } from '../validate.ts'
 
 const TAR = 'application/x-tar'
 
@@ -27,5 +32,22 @@ export function containerFileRoutes(app: FastifyInstance, context: Context): voi
   app.get<ContainerParams>('/v1/containers/:id/export', async (request, reply) => {
     const archive = await exportContainer(context, findContainer(context, request.params.id).id)
     return reply.type(TAR).send(streamOf(archive))
+  })
+  app.get<ContainerParams>('/v1/containers/:id/files/state', (request) => {
+    const { path } = parseBody(stateQuery, request.query)
+    return fileState(context, findContainer(context, request.params.id).id, path)
+  })
+  app.get<ContainerParams>('/v1/containers/:id/files', async (request, reply) => {
+    const query = parseBody(copyQuery, request.query)
+    const { id } = findContainer(context, request.params.id)
+    return reply.type(TAR).send(streamOf(await copyFromContainer(context, id, query)))
+  })
+  app.post<ContainerParams>('/v1/containers/:id/files', async (request, reply) => {
+    const { path: directory, keepIds } = parseBody(copyIntoQuery, request.query)
+    const { id } = findContainer(context, request.params.id)
+    await drained(archiveOf(request.body), (chunks) =>
+      copyIntoContainer(context, id, { directory, keepIds, chunks }),
+    )
+    return reply.code(204).send()
   })
 }

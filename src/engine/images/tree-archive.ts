@@ -37,6 +37,26 @@ export async function* archiveTree(
   }
 }
 
+/**
+ * One file of a directory, be it a directory itself.
+ * @param parent - a descriptor of the directory, open meanwhile
+ * @param entry - the file's name there; `as` is its name in the archive
+ */
+export async function* archiveEntry(
+  parent: number,
+  entry: { readonly name: string; readonly as: string },
+  options: Omit<ArchiveOptions, 'name'> = {},
+): AsyncGenerator<Buffer> {
+  const reader = new TreeReader(parent, { oneMount: options.oneMount ?? false })
+  try {
+    const archive = new TreeArchive(reader, { ...options, rename: entry })
+    yield* archive.entry(entry.name, `/proc/self/fd/${parent}/${entry.name}`)
+    yield TAR_END
+  } finally {
+    reader.close()
+  }
+}
+
 type Attributes = Omit<LayerEntry & { readonly type: 'directory' }, 'type'>
 
 interface Found {
@@ -45,13 +65,17 @@ interface Found {
   readonly stats: fs.Stats
 }
 
+interface TreeArchiveOptions extends ArchiveOptions {
+  readonly rename?: { readonly name: string; readonly as: string }
+}
+
 class TreeArchive {
   readonly #reader: TreeReader
-  readonly #options: ArchiveOptions
+  readonly #options: TreeArchiveOptions
   /** First names of files that have several, by their inode. */
   readonly #names = new Map<string, string>()
 
-  constructor(reader: TreeReader, options: ArchiveOptions) {
+  constructor(reader: TreeReader, options: TreeArchiveOptions) {
     this.#reader = reader
     this.#options = options
   }
@@ -76,14 +100,14 @@ class TreeArchive {
     try {
       for (const name of opened.names.toSorted()) {
         const path = directory === '' ? name : `${directory}/${name}`
-        yield* this.#entry(path, opened.at(name))
+        yield* this.entry(path, opened.at(name))
       }
     } finally {
       opened.close()
     }
   }
 
-  async *#entry(path: string, at: string): AsyncGenerator<Buffer> {
+  async *entry(path: string, at: string): AsyncGenerator<Buffer> {
     const stats = unlessGone(() => fs.lstatSync(at))
     if (stats === undefined) return
     if (this.#reader.isMountPoint(path)) {
@@ -128,7 +152,8 @@ class TreeArchive {
   }
 
   #nameOf(path: string): string {
-    const { name = '' } = this.#options
+    const { name = '', rename } = this.#options
+    if (rename !== undefined) return `${rename.as}${path.slice(rename.name.length)}`
     if (name === '' || path === '') return name === '' ? path : name
     return `${name}/${path}`
   }

@@ -16,7 +16,7 @@ import { readLayerXattrs } from './layer-xattrs.ts'
 import { createPacer, type Pacer } from './pacer.ts'
 import { unlessGone, type TreeReader } from './tree-reader.ts'
 
-export type ChangeKind = 'added' | 'changed' | 'deleted'
+type ChangeKind = 'added' | 'changed' | 'deleted'
 
 export interface Change {
   readonly kind: ChangeKind
