@@ -144,11 +144,11 @@ async function decide(engine: GitopsEngine, release: Release, pass: Pass): Promi
   const { applied, applying, held, approvedDigest } = progressOf(engine, source.name)
   const begun = applying?.digest === release.digest
   const isApplied = applied?.digest === release.digest && applying === undefined
+  if (held?.digest === release.digest && !force) return
   if (isApplied && !force) {
     markSynced(engine, release, pass)
     return
   }
-  if (held?.digest === release.digest && !force) return
   const approved = source.approve === 'auto' || approvedDigest === release.digest || force
   const wait = begun
     ? undefined

@@ -76,6 +76,18 @@ describe.skipIf(!canRun)('gitops survives', { timeout: 300_000 }, () => {
     expect((await daemon.container('shop', 'web')).state).toBe('running')
   })
 
+  test('a first commit that is bad stays held, and is tried again when somebody says so', async () => {
+    const { client } = daemon
+    repository.commit({ 'stack.yaml': stackOf('exit 3') })
+    await client.addGitSource(gitSource(`file://${repository.path}`))
+    const failed = await untilSource(daemon, 'held', ({ held }) => held !== undefined)
+    const { id } = await daemon.container('shop', 'web')
+    expect(await client.syncGitSource('shop')).toMatchObject({ held: failed.held, ready: 'False' })
+    const retried = await client.syncGitSource('shop', { force: true })
+    expect(retried).toMatchObject({ reason: 'HealthCheckFailed' })
+    expect((await daemon.container('shop', 'web')).id).toBe(id)
+  })
+
   test('a signed webhook has the repository looked at now, another one does not', async () => {
     const webhookSecret = 'not told to anybody'
     await follow({ webhookSecret })
