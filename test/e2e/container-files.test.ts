@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import {
   chownSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -159,4 +160,30 @@ scenario('cp reaches volumes and binds, streams, and containers that are stopped
   expect(readFileSync(local('got'), 'utf8')).toBe('one')
   await tsstack.ok('start')
   expect(await inside('stat -c %u:%g /c/while-stopped')).toBe('0:0')
+})
+
+scenario('cp never leaves a container that swaps its directories for links meanwhile', async () => {
+  const canary = local('canary')
+  mkdirSync(path.join(canary, 'd'), { recursive: true })
+  for (const name of ['key', 'd/key']) writeFileSync(path.join(canary, name), 'of the host')
+  mkdirSync(local('many/d'), { recursive: true })
+  for (let index = 0; index < 15; index++) writeFileSync(local(`many/d/f${index}`), 'mine')
+  const swap = `mkdir -p /w/d; echo mine > /w/d/key; cd /w
+    while :; do mv d aside; ln -s ${canary}/d d; rm d; mv aside d; done`
+  const attacker = tsstack.start(['exec', '-T', 'app', 'sh', '-c', swap])
+  try {
+    for (let round = 0; round < 5; round++) {
+      await tsstack.run('cp many/. app:/w') // it may fail, for the link is no directory
+      await tsstack.run(`cp app:/w/d stolen${round}`)
+      await tsstack.run(`cp -L app:/w/d/key key${round}`)
+      for (const name of [`stolen${round}/key`, `key${round}`])
+        if (existsSync(local(name))) expect(readFileSync(local(name), 'utf8')).not.toContain('host')
+    }
+  } finally {
+    await tsstack.run('kill app')
+    await attacker.exitCode
+  }
+  expect(readdirSync(canary).sort()).toEqual(['d', 'key'])
+  expect(readdirSync(path.join(canary, 'd'))).toEqual(['key'])
+  expect(statSync(path.join(canary, 'd'))).toMatchObject({ uid: 0, mode: 0o40755 })
 })
