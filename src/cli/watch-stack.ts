@@ -1,7 +1,6 @@
 /** What `watch` and `up --watch` give to src/watch: how a stack is loaded, brought up and shown on this terminal. */
-import type { UpRequest } from '../api/types.ts'
+import type { StackSource, UpRequest } from '../api/types.ts'
 import type { Client } from '../client/client.ts'
-import { TsstackError } from '../errors.ts'
 import { loadWithServices } from '../sources/load-sources.ts'
 import { credentialsForStack } from '../sources/registry-credentials.ts'
 import type { LoadedStack } from '../spec/loaded-stack.ts'
@@ -40,13 +39,25 @@ export function watchStack(watching: WatchStack): StackWatch {
     explain: (error) => explainError(error, style),
     load: (onLook) => loadWithServices({ ...sources, onLook }, services),
     apply: (next) => apply(watching, next, say),
-    rebuild: () =>
-      Promise.reject(
-        new TsstackError('UNIMPLEMENTED', 'images cannot be built by this version', {
-          hint: 'choose sync, restart or sync+restart',
-        }),
-      ),
+    rebuild: (built, service) => rebuild(watching, built, service),
   })
+}
+
+/** As `up --build --no-deps` of the one service: what depends on it is left alone. */
+async function rebuild(
+  { context, client, request }: WatchStack,
+  { stack, files, workingDir, contents }: StackSource,
+  service: string,
+): Promise<void> {
+  const options: UpRequest['options'] = {
+    ...request.options,
+    services: [service],
+    noDeps: true,
+    build: 'always',
+  }
+  const login = await credentialsForStack(context.env, stack)
+  const asked = { stack, files, workingDir, contents, options, ...login }
+  await showProgress(client.up(stack.name, asked), context)
 }
 
 /** Shows the plan of an edit, then carries it out. */

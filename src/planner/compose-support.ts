@@ -114,7 +114,7 @@ const SERVICE: Readonly<Record<string, Support>> = {
   'deploy.update_config': done(
     'without it all containers are replaced at once, the old ones stopped first',
   ),
-  develop: done('by `watch` and `up --watch`; `rebuild` comes later'),
+  develop: done('by `watch` and `up --watch`'),
   device_cgroup_rules: DONE,
   devices: DONE,
   dns: DONE,

@@ -152,3 +152,30 @@ test('up --watch shows output and saves, and Ctrl-C ends both', async () => {
     expect((await daemon.container('dev', 'web')).state).toBe('exited')
   })
 })
+
+test('builds the image anew where a rule says so', async () => {
+  await tryExample('dev', daemon, async (tsstack) => {
+    const dockerfile = path.join(tsstack.directory, 'Dockerfile')
+    writeFileSync(dockerfile, 'FROM host:node\nCOPY app /app\n')
+    tsstack.edit('stack.yaml', 'image: host:node', 'build: .')
+    tsstack.edit(
+      'stack.yaml',
+      '      watch:',
+      '      watch:\n        - { path: ./Dockerfile, action: rebuild }',
+    )
+    const watch = tsstack.start('watch')
+    try {
+      await page(tsstack, 'Hello, page one of version 1')
+      const [id] = await tsstack.ids('web')
+      writeFileSync(dockerfile, 'FROM host:node\nCOPY app /app\nENV NEW=1\n')
+      await watch.untilOutput('Dockerfile → web develop.watch[0] → rebuilt web')
+      expect(await tsstack.ids('web')).not.toEqual([id])
+      await page(tsstack, 'Hello, page one of version 1')
+    } catch (error) {
+      throw new Error(`${String(error)}\n${watch.output()}`, { cause: error })
+    } finally {
+      watch.signal('SIGINT')
+      await watch.exitCode
+    }
+  })
+})
