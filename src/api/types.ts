@@ -14,6 +14,7 @@
  *   POST   /v1/stacks/:stack/pull               PullRequest -> stream of ProgressEvent   (image-types.ts, as all of images)
  *   POST   /v1/stacks/:stack/push               PushRequest -> stream of ProgressEvent
  *   …      /v1/stacks/:stack/revisions, …/rollback   see revision-types.ts
+ *   …      /v1/stacks/:stack/status, …/suspend, …/resume   see status-types.ts
  *   POST   /v1/stacks/:stack/run                RunRequest -> { id } (a created, not started one-off container)
  *   POST   /v1/stacks/:stack/watch, /sync       see watch-types.ts
  *   POST   /v1/stacks/:stack/build              BuildRequest -> stream of ProgressEvent   (build-types.ts)
@@ -152,6 +153,8 @@ export interface LifecycleRequest extends RequestManner {
   /** For start: answer only when the services are running or healthy. */
   readonly wait?: boolean
   readonly waitTimeoutSeconds?: number
+  /** For stop and kill: start them again after this; absent: when somebody does. */
+  readonly forSeconds?: number
 }
 
 /** One line of progress; `operation` events come in pairs with the same id. */

@@ -129,6 +129,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'Remove stopped containers',
     load: async () => (await import('./commands/rm.ts')).command,
   },
+  resume: {
+    summary: 'Let a stack be repaired by itself again',
+    load: async () => (await import('./commands/suspend.ts')).resume,
+  },
   rollback: {
     summary: 'Go back to an earlier revision of a stack',
     load: async () => (await import('./commands/rollback.ts')).command,
@@ -149,9 +153,17 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'Show what containers use of CPU, memory, network and disk',
     load: async () => (await import('./commands/stats.ts')).command,
   },
+  status: {
+    summary: 'Show how a stack and its services are, and what was done to them by hand',
+    load: async () => (await import('./commands/status.ts')).command,
+  },
   stop: {
     summary: 'Stop containers without removing them',
     load: async () => (await import('./commands/lifecycle.ts')).stop,
+  },
+  suspend: {
+    summary: 'Stop repairing a stack by itself, until it is resumed',
+    load: async () => (await import('./commands/suspend.ts')).suspend,
   },
   system: {
     summary: 'Show what takes room on the disk, and make room',

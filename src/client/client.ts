@@ -33,6 +33,7 @@ import { imageCalls, type ImageClient } from './image-client.ts'
 import { jobCalls, type JobClient } from './job-client.ts'
 import { resumeStream } from './resume-stream.ts'
 import { revisionCalls, type RevisionClient } from './revision-client.ts'
+import { statusCalls, type StatusClient } from './status-client.ts'
 import { createSession } from './session.ts'
 import type { Session } from './session.ts'
 import { createTransport } from './transport.ts'
@@ -52,7 +53,14 @@ type Query = Readonly<Record<string, string | number | boolean | undefined>>
  * signal was raised.
  */
 export interface Client
-  extends FileClient, ImageClient, JobClient, RevisionClient, WatchClient, GitopsClient {
+  extends
+    FileClient,
+    ImageClient,
+    JobClient,
+    RevisionClient,
+    StatusClient,
+    WatchClient,
+    GitopsClient {
   version(): Promise<Version>
   doctor(): Promise<readonly DoctorCheck[]>
   stacks(): Promise<readonly StackSummary[]>
@@ -229,6 +237,7 @@ export function createClient(options: ClientOptions): Client {
     ...imageCalls({ get, post, progress, transport }),
     ...revisionCalls({ get, progress }),
     ...jobCalls({ get, post }),
+    ...statusCalls({ get, post, stream }),
     ...resourceCalls(calls),
     ...gitopsCalls(calls),
     ...watchCalls(calls),

@@ -21,6 +21,8 @@ import { openEventLog } from '../reconciler/event-log.ts'
 import { imagesToKeep } from '../reconciler/images-in-use.ts'
 import { openJobScheduler } from '../reconciler/jobs/scheduler.ts'
 import { openKeptDescriptors } from '../reconciler/kept-descriptors.ts'
+import type { InterventionRecord } from '../reconciler/loop/interventions.ts'
+import { createLoop } from '../reconciler/loop/loop.ts'
 import { createLocks } from '../reconciler/locks.ts'
 import type { StackRecord, ContainerRecord, VolumeRecord } from '../reconciler/records.ts'
 import { openRevisionStore } from '../reconciler/revisions/revision-store.ts'
@@ -95,6 +97,7 @@ async function serve(settings: Settings): Promise<void> {
   if (settings.metricsAddress !== undefined)
     await listenForMetrics(metrics, settings.metricsAddress)
   if (settings.webhookListen !== undefined) openWebhooks(settings.webhookListen, gitops)
+  context.loop.start()
   setImmediate(prepareFirstStart)
   setTimeout(() => {
     pruneImages(context)
@@ -105,7 +108,7 @@ async function serve(settings: Settings): Promise<void> {
 }
 
 function buildContext(
-  { stateDir, storageDriver, cgroupParent }: Settings,
+  { stateDir, storageDriver, cgroupParent, reconcileIntervalMs }: Settings,
   telemetry: Telemetry,
 ): Context {
   const directory = (name: string, mode = 0o711): string => {
@@ -122,13 +125,15 @@ function buildContext(
   const events = openEventLog(state)
   const kept = openKeptDescriptors(state)
   const networks = openStackNetworks({ state, containers, events, kept })
-  return {
+  const context: Context = {
     directories: { containers: directory('containers', 0o700) },
     state,
     containers,
     stacks: state.collection<StackRecord>('stack'),
     volumeRecords: state.collection<VolumeRecord>('volume'),
     revisions: openRevisionStore(state),
+    interventions: state.collection<InterventionRecord>('intervention'),
+    loop: createLoop(() => context, { intervalMs: reconcileIntervalMs }),
     images,
     snapshotter: openSnapshotter(storageDriver, directory('snapshots'), images),
     volumes: openVolumeStore(directory('volumes')),
@@ -145,6 +150,7 @@ function buildContext(
     syncJournal: createSyncJournal(),
     restartTimers: new Map(),
   }
+  return context
 }
 
 /** What the first start would wait for: the compiled system call filter and the machine code. */

@@ -1,6 +1,7 @@
 /** What clients may send. The stack inside was validated by the client's loader; here its shape and size are. */
 import { z } from 'zod'
 import type { RollbackRequest } from '../api/revision-types.ts'
+import type { SuspendRequest } from '../api/status-types.ts'
 import type {
   DownRequest,
   ExecRequest,
@@ -21,6 +22,7 @@ const stackName = z
   .max(63)
 const texts = z.array(text).max(10_000)
 const dictionary = z.record(text, text)
+const flag = z.union([z.stringbool(), z.boolean()])
 const seconds = z
   .number()
   .min(0)
@@ -122,7 +124,13 @@ export const lifecycleRequest: Typed<LifecycleRequest> = z.strictObject({
   signal: text.exactOptional(),
   wait: z.boolean().exactOptional(),
   waitTimeoutSeconds: seconds.exactOptional(),
+  forSeconds: seconds.exactOptional(),
 })
+
+export const suspendRequest: Typed<SuspendRequest> = z.strictObject({
+  forSeconds: seconds.exactOptional(),
+})
+export const statusQuery = z.strictObject({ follow: flag.exactOptional() })
 
 const revisionNumber = z.coerce.number().int().min(1).max(99_999_999)
 export const revisionRangeQuery = z.strictObject({
@@ -180,7 +188,6 @@ export const execRequest: Typed<ExecRequest> = z.strictObject({
   size: resize.exactOptional(),
 })
 
-const flag = z.union([z.stringbool(), z.boolean()])
 export const logsQuery: Typed<LogsQuery> = z.strictObject({
   services: text.exactOptional(),
   follow: flag.exactOptional(),

@@ -11,6 +11,7 @@ import { imageRoutes } from './routes/images.ts'
 import { metricsRoutes, type MetricsSource } from './routes/metrics.ts'
 import { networkRoutes } from './routes/networks.ts'
 import { revisionRoutes } from './routes/revisions.ts'
+import { statusRoutes } from './routes/status.ts'
 import { stackRoutes } from './routes/stacks.ts'
 import { buildRoutes } from './routes/builds.ts'
 import { transferRoutes } from './routes/transfers.ts'
@@ -59,6 +60,7 @@ export function createServer(
   volumeRoutes(app, context)
   stackRoutes(app, context)
   revisionRoutes(app, context)
+  statusRoutes(app, context)
   containerRoutes(app, context)
   containerFileRoutes(app, context)
   imageRoutes(app, context)

@@ -28,6 +28,8 @@ export interface Settings {
   readonly storageDriver: 'overlay' | 'vfs'
   /** `TSSTACK_WEBHOOK_LISTEN`: `HOST:PORT` to take webhooks of git servers on. Default: none. */
   readonly webhookListen: string | undefined
+  /** `TSSTACK_RECONCILE_INTERVAL`: seconds between looks at every stack, beside those that events cause; 0: none. Default: 30. */
+  readonly reconcileIntervalMs: number
 }
 
 /** @throws {INVALID_ARGUMENT} {NOT_FOUND} for an unknown group */
@@ -63,7 +65,19 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
     logMaxBytes: parseBytes(value('TSSTACK_LOG_MAX_SIZE', '10m')),
     storageDriver,
     webhookListen: environment['TSSTACK_WEBHOOK_LISTEN'] || undefined,
+    reconcileIntervalMs: intervalMs(value('TSSTACK_RECONCILE_INTERVAL', '30')),
   }
+}
+
+const MAX_INTERVAL_SECONDS = 86_400
+
+function intervalMs(text: string): number {
+  const seconds = /^\d{1,5}(\.\d{1,3})?$/.test(text) ? Number(text) : Infinity
+  if (seconds <= MAX_INTERVAL_SECONDS) return seconds * 1000
+  throw new TsstackError(
+    'INVALID_ARGUMENT',
+    `Cannot use TSSTACK_RECONCILE_INTERVAL="${text}": expected seconds from 0 to ${String(MAX_INTERVAL_SECONDS)}`,
+  )
 }
 
 function absolutePath(file: string | undefined): string | undefined {

@@ -54,6 +54,7 @@ function leave({ context, listener }: RunningDaemon): void {
 }
 
 function closeContext(context: Context): void {
+  context.loop.close()
   context.networks.close()
   context.state.close()
 }

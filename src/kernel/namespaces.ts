@@ -4,7 +4,7 @@ import { Clone, Open, AT_FDCWD } from './constants.ts'
 import { reap } from './process.ts'
 import { blockSignals, cloneArguments, CLONE_ARGUMENTS_BYTES } from './signal-mask.ts'
 import { SyscallList } from './syscall-list.ts'
-import { trySyscall } from './libc.ts'
+import { syscall, trySyscall } from './libc.ts'
 
 const AF_NETLINK = 16
 const SOCK_RAW_CLOEXEC = 3 | 0o2000000
@@ -78,17 +78,41 @@ export interface NetworkSandbox {
 }
 
 /**
- * Makes a network namespace, owned by the user namespace given (none: the host's). A child that shares our descriptor
- * table opens both descriptors inside, so that the daemon itself never changes its namespace.
+ * Makes a network namespace, owned by the user namespace given (none: the host's).
  * @throws {SyscallError}
  */
 export async function createNetworkSandbox(usernsFd: number | undefined): Promise<NetworkSandbox> {
+  return openInChild((list) => {
+    if (usernsFd !== undefined) list.call('setns', [usernsFd, Clone.NEWUSER])
+    list.call('unshare', [Clone.NEWNET])
+  })
+}
+
+/**
+ * Opens the network namespace of a process, to change what is in it.
+ * @throws {SyscallError} ESRCH or ENOENT when the process has ended
+ */
+export async function openNetworkSandbox(pid: number): Promise<NetworkSandbox> {
+  const fd = syscall('openat', AT_FDCWD, `/proc/${String(pid)}/ns/net`, Open.RDONLY | Open.CLOEXEC)
+  try {
+    return await openInChild((list) => {
+      list.call('setns', [fd, Clone.NEWNET])
+    })
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/**
+ * A child that shares our descriptor table enters a network namespace and opens both descriptors there, so that the
+ * daemon itself never changes its own.
+ */
+async function openInChild(enter: (list: SyscallList) => void): Promise<NetworkSandbox> {
   const list = new SyscallList()
   const signals = blockSignals(list)
   const flags = Clone.VM | Clone.VFORK | Clone.FILES | Clone.CLEAR_SIGHAND
   const fork = list.fork('clone3', [cloneArguments(list, flags), CLONE_ARGUMENTS_BYTES])
-  if (usernsFd !== undefined) list.call('setns', [usernsFd, Clone.NEWUSER])
-  list.call('unshare', [Clone.NEWNET])
+  enter(list)
   const netlink = list.call('socket', [AF_NETLINK, SOCK_RAW_CLOEXEC, 0])
   const netns = list.call('openat', [AT_FDCWD, '/proc/self/ns/net', Open.RDONLY | Open.CLOEXEC, 0])
   list.call('exit_group', [0])

@@ -12,9 +12,11 @@ const SO_RCVTIMEO = 20
 const SO_SNDBUFFORCE = 32
 const SO_RCVBUFFORCE = 33
 const SOL_NETLINK = 270
+const NETLINK_ADD_MEMBERSHIP = 1
 const NETLINK_CAP_ACK = 10
 const NETLINK_EXT_ACK = 11
 const MSG_TRUNC = 0x20
+const SOCKADDR_NL_BYTES = 12
 const RECEIVE_BYTES = 256 * 1024
 const TIMEOUT_SECONDS = 10n
 const EINTR = os.constants.errno.EINTR
@@ -63,6 +65,30 @@ export function sendNetlink(fd: number, bytes: Uint8Array): void {
     if (sent >= 0) return
     if (sent !== -EINTR) throw new SyscallError('sendto', -sent, 'netlink')
   }
+}
+
+/**
+ * Subscribes to multicast groups: what changes is told from now on (man 7 netlink, NETLINK_ADD_MEMBERSHIP).
+ * @throws {SyscallError}
+ */
+export function joinNetlinkGroups(fd: number, groups: readonly number[]): void {
+  // A socket without an address of its own is told nothing: the kernel takes it for the originator.
+  const address = Buffer.alloc(SOCKADDR_NL_BYTES)
+  address.writeUInt16LE(AF_NETLINK, 0)
+  syscall('bind', fd, address, address.length)
+  for (const group of groups) {
+    const result = setOption(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
+    if (result < 0) throw new SyscallError('setsockopt', -result, 'netlink')
+  }
+}
+
+/** The address that the kernel gave the socket when it was first used: it marks the notifications that it causes. */
+export function netlinkPort(fd: number): number {
+  const address = Buffer.alloc(SOCKADDR_NL_BYTES)
+  const length = Buffer.alloc(4)
+  length.writeUInt32LE(SOCKADDR_NL_BYTES)
+  const result = trySyscall('getsockname', fd, address, length)
+  return result < 0 ? 0 : address.readUInt32LE(4)
 }
 
 const received = Buffer.alloc(RECEIVE_BYTES)

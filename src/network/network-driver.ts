@@ -6,7 +6,7 @@
 import { TsstackError } from '../errors.ts'
 import { NetlinkProtocol } from '../kernel/netlink-socket.ts'
 import { BRIDGE_PREFIX, linkLocalOf, macOf } from './interface-names.ts'
-import { requireAddress, requireSubnet, type Subnet } from './ip-address.ts'
+import { formatAddress, requireAddress, requireSubnet, type Subnet } from './ip-address.ts'
 import {
   borrowConnection,
   NetlinkError,
@@ -91,6 +91,12 @@ export interface BridgeSummary {
   readonly index: number
 }
 
+/** The interfaces of the host by name, and the addresses of each by its index: `10.0.0.1/24`. */
+export interface HostInterfaces {
+  readonly links: ReadonlyMap<string, Link>
+  readonly addresses: ReadonlyMap<number, ReadonlySet<string>>
+}
+
 /** The driver of one network namespace: the host's. */
 export interface NetworkDriver {
   /** Of its rtnetlink socket. */
@@ -101,6 +107,8 @@ export interface NetworkDriver {
   removeNetwork(bridge: string): void
   /** @throws {NOT_FOUND} when the host has no interface of this name */
   requireInterface(name: string): void
+  /** What is there now: one dump each of interfaces and addresses. */
+  inspect(): HostInterfaces
   /** For sweeping what nobody knows of. */
   listBridges(): BridgeSummary[]
   /** Subnets that the host has routes to or addresses in, but for those of `exceptBridges`. */
@@ -133,6 +141,7 @@ export function openNetworkDriver(): NetworkDriver {
     requireInterface: (name) => {
       parentIndex(connection, name)
     },
+    inspect: () => inspect(connection),
     listBridges: () => listBridges(connection),
     listHostSubnets: (exceptBridges = []) => listHostSubnets(connection, exceptBridges),
     attachEndpoints: (sandbox, endpoints) => {
@@ -211,6 +220,19 @@ function listBridges(connection: NetlinkConnection): BridgeSummary[] {
       network: link.alias.slice(ALIAS_PREFIX.length),
       index: link.index,
     }))
+}
+
+function inspect(connection: NetlinkConnection): HostInterfaces {
+  const links = query(connection, LIST_LINKS).map(decodeLink)
+  const addresses = new Map<number, Set<string>>()
+  for (const body of query(connection, LIST_ADDRESSES)) {
+    const found = decodeAddress(body)
+    if (found === undefined) continue
+    const { interfaceIndex, address, subnet } = found
+    const known = addresses.get(interfaceIndex) ?? new Set()
+    addresses.set(interfaceIndex, known.add(`${formatAddress(address)}/${String(subnet.prefix)}`))
+  }
+  return { links: new Map(links.map((link) => [link.name, link])), addresses }
 }
 
 function listHostSubnets(

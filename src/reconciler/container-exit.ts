@@ -72,7 +72,7 @@ export function recordExit(
     finishedAt: new Date().toISOString(),
     publishedPorts: [],
   }
-  const restarts = shouldRestart(ended)
+  const restarts = restartsByPolicy(ended)
   context.containers.put(id, { ...ended, state: restarts ? 'restarting' : 'exited' })
   if (oomKilled) emitContainerEvent(context, ended, 'oom')
   emitContainerEvent(context, ended, 'die', { exitCode: String(exitCode) })
@@ -80,7 +80,13 @@ export function recordExit(
   else if (ended.removeOnExit) void context.locks.run(id, () => removeContainer(context, id))
 }
 
-function shouldRestart({ config, wanted, exitCode, restartCount }: ContainerRecord): boolean {
+/** Whether its restart policy has a container that has ended started again. */
+export function restartsByPolicy({
+  config,
+  wanted,
+  exitCode,
+  restartCount,
+}: ContainerRecord): boolean {
   if (wanted === 'stopped') return false
   const { condition, maxRetries } = config.restart
   if (condition === 'always' || condition === 'unless-stopped') return true
@@ -117,7 +123,7 @@ async function restart(
   } catch (error) {
     log.warn('container could not be restarted', { container: record.config.name, error })
     const failed = context.containers.get(id)
-    if (failed === undefined || !shouldRestart(failed)) return
+    if (failed === undefined || !restartsByPolicy(failed)) return
     context.containers.put(id, { ...failed, state: 'restarting' })
     scheduleRestart(context, failed, launch)
   }

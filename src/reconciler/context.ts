@@ -12,6 +12,8 @@ import type { HealthMonitor } from './health-monitor.ts'
 import type { KeptDescriptors } from './kept-descriptors.ts'
 import type { Locks } from './locks.ts'
 import type { RevisionStore } from './revisions/revision-store.ts'
+import type { InterventionRecord } from './loop/interventions.ts'
+import type { Loop } from './loop/loop-state.ts'
 import type { ContainerRecord, StackRecord, VolumeRecord } from './records.ts'
 import type { StackNetworks } from './stack-networks.ts'
 import type { SyncJournal } from './sync-journal.ts'
@@ -43,6 +45,10 @@ export interface Context {
   readonly stacks: Collection<StackRecord>
   readonly volumeRecords: Collection<VolumeRecord>
   readonly revisions: RevisionStore
+  /** By stack name: what people did by hand. */
+  readonly interventions: Collection<InterventionRecord>
+  /** Keeps stacks as they are declared. */
+  readonly loop: Loop
   readonly images: ImageStore
   readonly snapshotter: Snapshotter
   readonly volumes: VolumeStore

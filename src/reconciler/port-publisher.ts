@@ -32,6 +32,10 @@ export interface PortPublisher {
   /** Until `resume` the kernel's rules stay as they are: a new daemon first learns of all that is published. */
   pause(): void
   resume(): void
+  /** Writes all rules anew, whatever somebody else made of them. */
+  rewrite(): void
+  /** See Firewall. */
+  readonly firewallPort: number
   close(): void
 }
 
@@ -118,6 +122,15 @@ class Publisher implements PortPublisher {
   resume(): void {
     this.#paused = false
     this.syncNetworks()
+  }
+
+  rewrite(): void {
+    this.#firewall.distrust()
+    this.syncNetworks()
+  }
+
+  get firewallPort(): number {
+    return this.#firewall.port
   }
 
   syncNetworks(): void {

@@ -102,4 +102,6 @@ export interface StackRecord {
   /** The whole stack was stopped by request: its schedules rest until it is started or brought up. */
   readonly stopped?: true
   readonly origin?: StackOrigin
+  /** The services that have been brought up and not taken down: those whose containers are kept. */
+  readonly scope?: readonly string[]
 }

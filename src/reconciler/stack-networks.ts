@@ -6,7 +6,13 @@ import type { PublishedPort } from '../api/types.ts'
 import type { Endpoint } from '../engine/container-config.ts'
 import { forgetConnectionsTo } from '../network/firewall/connection-tracking.ts'
 import { vethName } from '../network/interface-names.ts'
-import { openNetworkDriver, type NetworkDriver, type Sandbox } from '../network/network-driver.ts'
+import {
+  openNetworkDriver,
+  type EndpointRecord,
+  type HostInterfaces,
+  type NetworkDriver,
+  type Sandbox,
+} from '../network/network-driver.ts'
 import type { NetworkDefinition } from '../spec/stack.ts'
 import type { Collection, StateStore } from '../state/state-store.ts'
 import { TsstackError } from '../errors.ts'
@@ -33,6 +39,16 @@ export interface StackNetworks {
   reserve(record: ContainerRecord): void
   /** Connects a sandbox to the container's networks; addresses are kept over restarts. */
   attach(sandbox: Sandbox, record: ContainerRecord): void
+  /** Connects it to one of its networks again, whose pair of interfaces is gone or damaged. */
+  reattach(sandbox: Sandbox, record: ContainerRecord, network: string): void
+  /** Makes a network's bridge what its document says. */
+  ensure(name: string): Promise<void>
+  /** Writes all rules of the firewall anew. */
+  rewriteFirewall(): void
+  /** What the host has of interfaces, one look. */
+  inspect(): HostInterfaces
+  /** Marks notifications of the kernel about our own changes of the firewall. */
+  readonly firewallPort: number
   /** Gives the container's addresses back. */
   release(containerId: string): void
   leasesOf(containerId: string): Lease[]
@@ -190,33 +206,73 @@ class Networks implements StackNetworks {
     const leases = endpoints.map((endpoint) =>
       this.#leases.take(this.#require(endpoint.network), record, endpoint),
     )
-    const wayOut = this.#wayOut(endpoints)
     this.#driver.attachEndpoints(
       sandbox,
-      endpoints.map((endpoint, index) => {
-        const document = this.#require(endpoint.network)
-        const lease = leases[index]
-        const addresses = [lease?.ipv4, lease?.ipv6].flatMap((address) => {
-          const subnet = address === undefined ? undefined : subnetOf(document.subnets, address)
-          return address === undefined || subnet === undefined ? [] : [{ address, subnet }]
-        })
-        return {
-          bridge: document.bridge,
-          ...(document.macvlan === undefined ? {} : { macvlan: document.macvlan }),
-          hostInterface: vethName(record.id, document.name),
-          interfaceName: endpoint.interfaceName ?? `eth${index}`,
-          mac: lease?.mac ?? '',
-          addresses: [
-            ...addresses.map(
-              ({ address, subnet }) => `${address}/${subnet.subnet.split('/')[1] ?? ''}`,
-            ),
-            ...(endpoint.linkLocal ?? []).map(withLinkPrefix),
-          ],
-          gateways: endpoint === wayOut ? addresses.map(({ subnet }) => subnet.gateway) : [],
-          ...(document.mtu === undefined ? {} : { mtu: document.mtu }),
-        }
-      }),
+      endpoints.map((endpoint, index) =>
+        this.#endpointRecord(record, { endpoint, index, lease: leases[index] }),
+      ),
     )
+  }
+
+  #endpointRecord(
+    record: ContainerRecord,
+    {
+      endpoint,
+      index,
+      lease,
+    }: {
+      readonly endpoint: Endpoint
+      readonly index: number
+      readonly lease: Lease | undefined
+    },
+  ): EndpointRecord {
+    const wayOut = this.#wayOut(record.config.endpoints)
+    const document = this.#require(endpoint.network)
+    const addresses = [lease?.ipv4, lease?.ipv6].flatMap((address) => {
+      const subnet = address === undefined ? undefined : subnetOf(document.subnets, address)
+      return address === undefined || subnet === undefined ? [] : [{ address, subnet }]
+    })
+    return {
+      bridge: document.bridge,
+      ...(document.macvlan === undefined ? {} : { macvlan: document.macvlan }),
+      hostInterface: vethName(record.id, document.name),
+      interfaceName: endpoint.interfaceName ?? `eth${index}`,
+      mac: lease?.mac ?? '',
+      addresses: [
+        ...addresses.map(
+          ({ address, subnet }) => `${address}/${subnet.subnet.split('/')[1] ?? ''}`,
+        ),
+        ...(endpoint.linkLocal ?? []).map(withLinkPrefix),
+      ],
+      gateways: endpoint === wayOut ? addresses.map(({ subnet }) => subnet.gateway) : [],
+      ...(document.mtu === undefined ? {} : { mtu: document.mtu }),
+    }
+  }
+
+  reattach(sandbox: Sandbox, record: ContainerRecord, network: string): void {
+    const index = record.config.endpoints.findIndex((endpoint) => endpoint.network === network)
+    const endpoint = record.config.endpoints[index]
+    if (endpoint === undefined) return
+    const lease = this.#leases.take(this.#require(network), record, endpoint)
+    this.#driver.detachEndpoint(vethName(record.id, network))
+    const attached = this.#endpointRecord(record, { endpoint, index, lease })
+    this.#driver.attachEndpoints(sandbox, [attached])
+  }
+
+  async ensure(name: string): Promise<void> {
+    await this.#ensure(this.#require(name))
+  }
+
+  rewriteFirewall(): void {
+    this.#ports.rewrite()
+  }
+
+  inspect(): HostInterfaces {
+    return this.#driver.inspect()
+  }
+
+  get firewallPort(): number {
+    return this.#ports.firewallPort
   }
 
   /** The endpoint with the default route: of those that lead out, the first with the highest priority. */

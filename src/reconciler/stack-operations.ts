@@ -8,6 +8,8 @@ import type {
   UpRequest,
 } from '../api/types.ts'
 import type { Digest } from '../engine/images/image.ts'
+import { parseSignal } from '../engine/signals.ts'
+import { ownValue } from '../planner/config-hash.ts'
 import { baseStateDigest } from '../planner/base-state.ts'
 import { dependencyGraph, selectServices } from '../planner/dependency-graph.ts'
 import { planDown } from '../planner/plan-down.ts'
@@ -24,6 +26,7 @@ import { executePlan } from './execute-plan.ts'
 import { containersOf, observe } from './observe.ts'
 import { buildMissing } from './build-missing.ts'
 import { lookUpServices, pullServices, type PullOptions } from './pull-services.ts'
+import { interventionsOf, overrideBy, setOverrides } from './loop/interventions.ts'
 import { asRevision } from './revisions/as-revision.ts'
 import { freeIdRange } from './stack-user-namespace.ts'
 import { isSignalling, signalContainers } from './signal-containers.ts'
@@ -115,8 +118,9 @@ export async function upStack(
   await buildMissing(context, request, scope, { tell: progress, signal })
   await context.locks.run(`stack ${name}`, async () => {
     const { plan, resolved } = await planInScope(context, request, {}, pins)
-    rememberStack(context, request)
     const { author = 'daemon', rollbackOf } = control
+    rememberStack(context, request, scopeOf(request))
+    noteScale(context, request, author)
     const acceptance = { source: request, desired: resolved.desired, author }
     await asRevision(
       context,
@@ -155,6 +159,7 @@ export async function downStack(
     const options = { stack: name, ...mannerOf(request, request.options.timeoutSeconds) }
     const changed = await run(context, plan, options, progress)
     forgetIfEmpty(context, name)
+    forgetServices(context, name)
     finish(context, { stack: name, changed }, progress)
   })
 }
@@ -162,6 +167,8 @@ export async function downStack(
 export interface LifecycleTarget {
   readonly stack: string
   readonly request: LifecycleRequest
+  /** Who asks: see UpControl. */
+  readonly author?: string
 }
 
 /** @returns what `start`, `stop` or `restart` would do now */
@@ -184,8 +191,9 @@ export async function lifecycle(
   target: LifecycleTarget,
   progress: Progress,
 ): Promise<void> {
-  const { stack: name, request } = target
+  const { stack: name, request, author = 'daemon' } = target
   const { action } = request
+  noteAction(context, name, { request, author })
   if (isSignalling(action)) {
     await signalContainers(context, target, progress)
     finish(context, { stack: name, changed: true }, progress)
@@ -206,6 +214,29 @@ function markStopped(context: Context, name: string, isStopped: boolean): void {
   if (record === undefined || (record.stopped ?? false) === isStopped) return
   const { stopped, ...rest } = record
   context.stacks.put(name, isStopped ? { ...rest, stopped: true } : rest)
+}
+
+/** What is stopped by hand stays so until it is started by hand, or its time is over. */
+function noteAction(
+  context: Context,
+  stack: string,
+  { request, author }: { readonly request: LifecycleRequest; readonly author: string },
+): void {
+  const { action, services = [], signal, forSeconds } = request
+  const isStop =
+    action === 'stop' ||
+    (action === 'kill' && parseSignal(signal ?? 'SIGKILL') === parseSignal('SIGKILL'))
+  if (!isStop && action !== 'start' && action !== 'restart') return
+  const here = new Set(containersOf(context, stack).map(({ config }) => config.service))
+  const { services: overrides } = interventionsOf(context.interventions, stack)
+  const changes = [...here]
+    .filter((service) => services.length === 0 || services.includes(service))
+    .filter((service) => isStop || overrides[service]?.kind === 'stopped')
+    .map((service) => {
+      const override = isStop ? overrideBy(author, { kind: 'stopped' }, forSeconds) : undefined
+      return [service, override] as const
+    })
+  if (changes.length > 0) setOverrides(context.interventions, stack, Object.fromEntries(changes))
 }
 
 /** The services that are meant, with what they depend on. */
@@ -272,8 +303,24 @@ export function finish(
   progress({ type: 'done', changed: done.changed, containers })
 }
 
+/** Replicas that were asked for beside the stack file, until an `up` that goes by the file again. */
+function noteScale(context: Context, request: UpRequest, author: string): void {
+  const { scale = {} } = request.options
+  const changes = scopeOf(request).map((service) => {
+    const replicas = ownValue(scale, service)
+    const override =
+      replicas === undefined ? undefined : overrideBy(author, { kind: 'scaled', replicas })
+    return [service, override] as const
+  })
+  setOverrides(context.interventions, request.stack.name, Object.fromEntries(changes))
+}
+
 /** Keeps the definition, so that the stack can be brought down, restarted and repaired without its file. */
-export function rememberStack(context: Context, source: StackSource): void {
+export function rememberStack(
+  context: Context,
+  source: StackSource,
+  broughtUp: readonly string[] = [],
+): void {
   const { stack, files, workingDir, contents, origin } = source
   const before = context.stacks.get(stack.name)
   const record = {
@@ -284,6 +331,9 @@ export function rememberStack(context: Context, source: StackSource): void {
     workingDir,
     contents,
     ...(origin === undefined ? {} : { origin }),
+    scope: [...new Set([...(before?.scope ?? []), ...broughtUp])].filter((service) =>
+      Object.hasOwn(stack.services, service),
+    ),
   }
   if (JSON.stringify(before) !== JSON.stringify(record)) context.stacks.put(stack.name, record)
 }
@@ -295,7 +345,17 @@ function forgetIfEmpty(context: Context, name: string): void {
   context.userNamespaces.get(name)?.close()
   context.userNamespaces.delete(name)
   context.stacks.delete(name)
+  context.interventions.delete(name)
   context.events.emit({ type: 'stack', action: 'destroy', stack: name, id: name, attributes: {} })
+}
+
+/** Services of which no container is left have been taken down: the loop does not bring them back. */
+export function forgetServices(context: Context, name: string): void {
+  const record = context.stacks.get(name)
+  if (record === undefined) return
+  const left = new Set(containersOf(context, name).map(({ config }) => config.service))
+  const scope = (record.scope ?? []).filter((service) => left.has(service))
+  if (scope.length !== record.scope?.length) context.stacks.put(name, { ...record, scope })
 }
 
 async function waitForAll(

@@ -23,6 +23,7 @@ async function runAction(context: CommandContext, action: LifecycleAction): Prom
   const timeoutSeconds = flags.number('timeout')
   const signal = flags.text('signal')
   const waitTimeoutSeconds = flags.number('wait-timeout')
+  const forSeconds = flags.number('for')
   const request: LifecycleRequest = {
     action,
     ...(positional.length > 0 ? { services: positional } : {}),
@@ -31,6 +32,7 @@ async function runAction(context: CommandContext, action: LifecycleAction): Prom
     ...(flags.bool('no-deps') ? { noDeps: true } : {}),
     ...(flags.bool('wait') ? { wait: true } : {}),
     ...(waitTimeoutSeconds === undefined ? {} : { waitTimeoutSeconds }),
+    ...(forSeconds === undefined ? {} : { forSeconds }),
   }
   await showProgress(client.lifecycle(stack, request), context)
   return 0
@@ -54,7 +56,10 @@ export const start = lifecycleCommand('start', {
 
 export const stop = lifecycleCommand('stop', {
   summary: 'Stop containers without removing them',
-  flags: [TIMEOUT],
+  flags: [
+    TIMEOUT,
+    { name: 'for', kind: 'seconds', value: 'DURATION', help: 'Start them again after this time' },
+  ],
   examples: [['tsstack stop -t 30', 'All containers, with 30 seconds of grace']],
 })
 

@@ -8,6 +8,8 @@ import { findContainer } from '../../reconciler/find-container.ts'
 import { launchContainer } from '../../reconciler/launch-container.ts'
 import type { ContainerRecord } from '../../reconciler/records.ts'
 import { removeContainer } from '../../reconciler/remove-container.ts'
+import { setOverrides } from '../../reconciler/loop/interventions.ts'
+import { forgetServices } from '../../reconciler/stack-operations.ts'
 import { killContainer, stopContainer } from '../../reconciler/stop-container.ts'
 import { waitForExit } from '../../reconciler/wait-for-exit.ts'
 import { TsstackError } from '../../errors.ts'
@@ -36,17 +38,20 @@ export function containerRoutes(app: FastifyInstance, context: Context): void {
   )
 
   app.delete<ContainerParams>('/v1/containers/:id', async (request, reply) => {
-    const { id } = findContainer(context, request.params.id)
+    const { id, config } = findContainer(context, request.params.id)
     const { force, volumes } = parseBody(removeQuery, request.query)
     await context.locks.run(id, async () => {
       if (force === true) await stopContainer(context, id, { graceMs: 0 })
       await removeContainer(context, id, { volumes: volumes ?? false })
     })
+    forgetServices(context, config.stack)
     return reply.code(204).send()
   })
 
   app.post<ContainerParams>('/v1/containers/:id/start', async (request, reply) => {
     const record = findContainer(context, request.params.id)
+    const { stack, service } = record.config
+    setOverrides(context.interventions, stack, { [service]: undefined })
     await context.locks.run(record.id, () => {
       context.containers.put(record.id, { ...record, wanted: 'running', restartCount: 0 })
       return launchContainer(context, record.id)

@@ -65,7 +65,7 @@ export function stackRoutes(app: FastifyInstance, context: Context): void {
 
   app.post<StackParams>('/v1/stacks/:stack/lifecycle', async (request, reply) => {
     const body: LifecycleRequest = parseBody(lifecycleRequest, request.body)
-    const target = { stack: request.params.stack, request: body }
+    const target = { stack: request.params.stack, request: body, author: authorOf(request) }
     await streamLines(reply, (sink) =>
       withProgress(sink.write, (progress) =>
         (body.dryRun === true ? rehearseLifecycle : lifecycle)(context, target, progress),

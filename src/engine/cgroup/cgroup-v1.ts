@@ -242,6 +242,25 @@ function killAll(cgroup: V1Cgroup): void {
   }
 }
 
+/** What limits-v1.ts writes, by controller. */
+const LIMIT_FILES: Readonly<Record<string, readonly string[]>> = {
+  memory: ['memory.limit_in_bytes', 'memory.memsw.limit_in_bytes', 'memory.soft_limit_in_bytes'],
+  cpu: ['cpu.cfs_quota_us', 'cpu.cfs_period_us', 'cpu.shares'],
+  pids: ['pids.max'],
+  cpuset: ['cpuset.cpus', 'cpuset.mems'],
+}
+
+function limitValues({ directories }: V1Cgroup): Map<string, string> {
+  const values = new Map<string, string>()
+  for (const [controller, files] of Object.entries(LIMIT_FILES)) {
+    for (const file of files) {
+      const value = tryRead(`${directories.get(controller)}/${file}`)
+      if (value !== undefined) values.set(file, value.trim())
+    }
+  }
+  return values
+}
+
 function toHandle(cgroup: V1Cgroup, warnings: readonly CgroupWarning[]): CgroupHandle {
   const { directories, layout, name } = cgroup
   return {
@@ -253,6 +272,11 @@ function toHandle(cgroup: V1Cgroup, warnings: readonly CgroupWarning[]): CgroupH
       return existingDirectories(cgroup).map((directory) => `${directory}/tasks`)
     },
     update: (limits) => update(cgroup, limits),
+    limitValues: () => limitValues(cgroup),
+    enter: (pids) => {
+      for (const directory of existingDirectories(cgroup))
+        for (const pid of pids) tryWrite(`${directory}/cgroup.procs`, String(pid))
+    },
     stats() {
       const memory = directories.get('memory') ?? directories.get('cpuacct')
       if (memory === undefined || !existsSync(memory)) {

@@ -123,6 +123,21 @@ function killAll(directory: string): void {
   setFrozen(directory, false, 0)
 }
 
+/** What limits-v2.ts writes. */
+const LIMIT_FILES = [
+  ...['memory.max', 'memory.low', 'memory.swap.max', 'cpu.max', 'cpu.weight'],
+  ...['pids.max', 'cpuset.cpus', 'cpuset.mems', 'io.max', 'io.weight'],
+]
+
+function limitValues(directory: string): Map<string, string> {
+  const values = new Map<string, string>()
+  for (const file of LIMIT_FILES) {
+    const value = tryRead(`${directory}/${file}`)
+    if (value !== undefined) values.set(file, value.trim())
+  }
+  return values
+}
+
 function toHandle(base: string, name: string, warnings: readonly CgroupWarning[]): CgroupHandle {
   const directory = `${base}/${name}`
   return {
@@ -131,6 +146,10 @@ function toHandle(base: string, name: string, warnings: readonly CgroupWarning[]
     cloneDirectory: directory,
     warnings,
     update: (limits) => applyLimits(directory, limits, true),
+    limitValues: () => limitValues(directory),
+    enter: (pids) => {
+      for (const pid of pids) tryWrite(`${directory}/cgroup.procs`, String(pid))
+    },
     stats() {
       if (existsSync(directory)) return readStatsV2(directory)
       throw new TsstackError(

@@ -2,7 +2,7 @@
  * The firewall of all networks: one table of nf_tables, changed by whole transactions. Whatever a crash or somebody
  * else left, the next `sync` makes it what it should be.
  */
-import { NetlinkProtocol } from '../../kernel/netlink-socket.ts'
+import { netlinkPort, NetlinkProtocol } from '../../kernel/netlink-socket.ts'
 import {
   NetlinkError,
   openConnection,
@@ -46,6 +46,10 @@ export interface Firewall {
    * @throws {SYSCALL_FAILED}
    */
   sync(state: FirewallState): FirewallReport
+  /** Somebody else changed our table: the next `sync` writes it anew, in one transaction. */
+  distrust(): void
+  /** Marks the notifications that are about our own changes; see kernel/netlink-socket.ts. */
+  readonly port: number
   /** Takes away everything of ours; without an error where there is nothing. */
   remove(): void
   close(): void
@@ -80,6 +84,12 @@ export function openFirewall(): Firewall {
       const { outcome, now } = apply(connection, before, desired)
       applied = now
       return { outcome, guarded: now.guarded, blockedBy: now.blockedBy }
+    },
+    distrust: () => {
+      applied = undefined
+    },
+    get port() {
+      return netlinkPort(connection.fd)
     },
     remove: () => {
       applied = undefined

@@ -97,15 +97,37 @@ export function encodeRequests(
 
 /** The messages of one datagram. Malformed rests are ignored. */
 export function decodeReplies(bytes: Buffer): NetlinkReply[] {
-  const replies: NetlinkReply[] = []
+  return splitMessages(bytes).map(decodeReply)
+}
+
+/** What changed, as a multicast group tells it. */
+export interface NetlinkNotification {
+  readonly type: number
+  /** Of the socket that asked for the change; 0: the kernel itself. */
+  readonly port: number
+  /** The fixed part and the attributes. */
+  readonly body: Buffer
+}
+
+/** The notifications of one datagram; views on its bytes. */
+export function decodeNotifications(bytes: Buffer): NetlinkNotification[] {
+  return splitMessages(bytes).map((message) => ({
+    type: message.readUInt16LE(4),
+    port: message.readUInt32LE(12),
+    body: message.subarray(HEADER_BYTES),
+  }))
+}
+
+function splitMessages(bytes: Buffer): Buffer[] {
+  const messages: Buffer[] = []
   let at = 0
   while (at + HEADER_BYTES <= bytes.length) {
     const length = bytes.readUInt32LE(at)
     if (length < HEADER_BYTES || at + length > bytes.length) break
-    replies.push(decodeReply(bytes.subarray(at, at + length)))
+    messages.push(bytes.subarray(at, at + length))
     at += (length + 3) & ~3
   }
-  return replies
+  return messages
 }
 
 function decodeReply(message: Buffer): NetlinkReply {

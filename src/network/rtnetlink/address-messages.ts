@@ -69,9 +69,10 @@ export const LIST_ADDRESSES: NetlinkRequest = {
 /** Reads the body of an RTM_NEWADDR message: the interface and the subnet that it says is there. */
 export function decodeAddress(
   body: Buffer,
-): { interfaceIndex: number; subnet: Subnet } | undefined {
+): { interfaceIndex: number; address: IpAddress; subnet: Subnet } | undefined {
   const attributes = readAttributes(body.subarray(HEADER_BYTES))
   const address = addressFromBytes(attributes.get(IFA_ADDRESS) ?? Buffer.alloc(0))
   if (address === undefined) return undefined
-  return { interfaceIndex: body.readUInt32LE(4), subnet: subnetAround(address, body.readUInt8(1)) }
+  const subnet = subnetAround(address, body.readUInt8(1))
+  return { interfaceIndex: body.readUInt32LE(4), address, subnet }
 }

@@ -1,0 +1,159 @@
+/**
+ * How a service and a stack are, in four conditions with the words of Kubernetes and Flux. Pure.
+ *
+ *   Ready        every container that is wanted runs, and is healthy where that is checked
+ *   Progressing  something is on its way: a revision is applied, a container starts
+ *   Degraded     it is not as it is wanted, and that is not the way there
+ *   Stalled      nothing more will happen by itself: the revision failed, a repair fails again and again
+ */
+import type { Condition, ConditionType, Override } from '../../api/status-types.ts'
+import type { ContainerState, HealthState } from '../../planner/observed-state.ts'
+import type { RevisionRecord } from '../revisions/revision-store.ts'
+
+/** Of one replica. */
+export interface ReplicaView {
+  readonly name: string
+  readonly state: ContainerState
+  readonly health: HealthState
+  readonly exitCode?: number
+  readonly error?: string
+  /** It has ended and is not to be started again: a job that is done. */
+  readonly completed: boolean
+}
+
+export interface ServiceView {
+  readonly desired: number
+  readonly replicas: readonly ReplicaView[]
+  readonly override?: Override
+}
+
+/** What is known of a stack beside its services. */
+export interface StackView {
+  readonly revision: Pick<RevisionRecord, 'number' | 'outcome'> | undefined
+  readonly drift: number
+  readonly failures: number
+  readonly lastError?: string
+}
+
+interface Finding {
+  readonly reason: string
+  readonly message: string
+}
+
+/** Of many failures in a row nobody expects that the next try goes well. */
+const STALLED_AFTER = 5
+
+export function serviceConditions(view: ServiceView, revision: number | undefined): Condition[] {
+  const progressing = findProgress(view)
+  const degraded = progressing === undefined ? findDegradation(view) : undefined
+  const notReady = progressing ?? degraded
+  return conditions({ notReady, progressing, degraded, stalled: undefined }, revision)
+}
+
+/** @param services - conditions of each, by name */
+export function stackConditions(
+  view: StackView,
+  services: ReadonlyMap<string, readonly Condition[]>,
+): Condition[] {
+  const { revision, drift, failures, lastError = '' } = view
+  const outcome = revision?.outcome
+  const progressing: Finding | undefined =
+    outcome?.status === 'applying'
+      ? { reason: 'Applying', message: `revision ${String(revision?.number)} is being applied` }
+      : firstOf(services, 'Progressing')
+  const stalled: Finding | undefined =
+    outcome?.status === 'failed'
+      ? { reason: 'RevisionFailed', message: outcome.message ?? '' }
+      : failures >= STALLED_AFTER
+        ? { reason: 'RepairFails', message: lastError }
+        : undefined
+  const degraded: Finding | undefined =
+    stalled ??
+    firstOf(services, 'Degraded') ??
+    (drift > 0
+      ? { reason: 'Drift', message: `${String(drift)} differences are not repaired` }
+      : undefined)
+  const notReady = progressing ?? degraded
+  return conditions({ notReady, progressing, degraded, stalled }, revision?.number)
+}
+
+function firstOf(
+  services: ReadonlyMap<string, readonly Condition[]>,
+  type: ConditionType,
+): Finding | undefined {
+  for (const [name, list] of services) {
+    const found = list.find((condition) => condition.type === type && condition.status === 'True')
+    if (found !== undefined) return { reason: found.reason, message: `${name}: ${found.message}` }
+  }
+  return undefined
+}
+
+function findProgress({ replicas }: ServiceView): Finding | undefined {
+  const starting = replicas.find(
+    ({ state, health }) => state === 'running' && health === 'starting',
+  )
+  return starting && { reason: 'Starting', message: `${starting.name} is not healthy yet` }
+}
+
+function findDegradation({ desired, replicas, override }: ServiceView): Finding | undefined {
+  if (override?.kind === 'stopped')
+    return {
+      reason: 'StoppedByHand',
+      message: `stopped by ${override.author}${untilText(override)}`,
+    }
+  const bad = replicas.find((replica) => !isGood(replica))
+  if (bad !== undefined) return { reason: reasonOf(bad), message: messageOf(bad) }
+  if (replicas.length >= desired) return undefined
+  const message = `${String(replicas.length)} of ${String(desired)} containers are there`
+  return { reason: 'Missing', message }
+}
+
+function untilText({ until }: Override): string {
+  return until === undefined ? '' : ` until ${until}`
+}
+
+function isGood({ state, health, completed }: ReplicaView): boolean {
+  return state === 'running' ? health !== 'unhealthy' : completed
+}
+
+function reasonOf({ state }: ReplicaView): string {
+  if (state === 'running') return 'Unhealthy'
+  return { created: 'NotStarted', paused: 'Paused', restarting: 'Restarting', exited: 'Exited' }[
+    state === 'dead' ? 'exited' : state
+  ]
+}
+
+function messageOf({ name, state, exitCode, error }: ReplicaView): string {
+  if (state === 'running') return `${name} is unhealthy`
+  const code = exitCode === undefined ? '' : ` with code ${String(exitCode)}`
+  const why = error === undefined ? '' : `: ${error}`
+  return `${name} is ${state}${code}${why}`
+}
+
+function conditions(
+  findings: Readonly<
+    Record<'notReady' | 'progressing' | 'degraded' | 'stalled', Finding | undefined>
+  >,
+  revision: number | undefined,
+): Condition[] {
+  const observed = revision === undefined ? {} : { observedRevision: revision }
+  const positive = (type: ConditionType, finding: Finding | undefined): Condition => ({
+    type,
+    status: finding === undefined ? 'False' : 'True',
+    ...(finding ?? { reason: 'AsDesired', message: '' }),
+    ...observed,
+  })
+  const { notReady, progressing, degraded, stalled } = findings
+  const ready: Condition = {
+    type: 'Ready',
+    status: notReady === undefined ? 'True' : 'False',
+    ...(notReady ?? { reason: 'AsDesired', message: '' }),
+    ...observed,
+  }
+  return [
+    ready,
+    positive('Progressing', progressing),
+    positive('Degraded', degraded),
+    positive('Stalled', stalled),
+  ]
+}

@@ -1,0 +1,66 @@
+/** What people did by hand to a stack: services stopped or scaled, the loop suspended. The loop keeps to it, and shows it. */
+import type { Override, Suspension } from '../../api/status-types.ts'
+import type { Collection } from '../../state/state-store.ts'
+
+/** Key: the stack's name. There is none for a stack that is as declared. */
+export interface InterventionRecord {
+  readonly suspended?: Suspension
+  readonly services: Readonly<Record<string, Override>>
+}
+
+type Interventions = Collection<InterventionRecord>
+
+const NONE: InterventionRecord = { services: {} }
+
+export function interventionsOf(all: Interventions, stack: string): InterventionRecord {
+  return all.get(stack) ?? NONE
+}
+
+/** Overrides of services, in place of those that they had; undefined takes one away. */
+export function setOverrides(
+  all: Interventions,
+  stack: string,
+  changes: Readonly<Record<string, Override | undefined>>,
+): void {
+  const before = interventionsOf(all, stack)
+  const services = Object.entries({ ...before.services, ...changes }).filter(
+    (entry): entry is [string, Override] => entry[1] !== undefined,
+  )
+  put(all, stack, { ...before, services: Object.fromEntries(services) })
+}
+
+export function suspend(all: Interventions, stack: string, suspension: Suspension): void {
+  put(all, stack, { ...interventionsOf(all, stack), suspended: suspension })
+}
+
+export function resume(all: Interventions, stack: string): void {
+  const { services } = interventionsOf(all, stack)
+  put(all, stack, { services })
+}
+
+export function hasEnded({ until }: { readonly until?: string }, nowMs: number): boolean {
+  return until !== undefined && Date.parse(until) <= nowMs
+}
+
+/** An override that begins now. */
+export function overrideBy(
+  author: string,
+  what: Pick<Override, 'kind' | 'replicas'>,
+  forSeconds?: number,
+): Override {
+  return { ...what, author, ...lasting(forSeconds) }
+}
+
+/** From now on, for so many seconds. */
+export function lasting(forSeconds: number | undefined): { since: string; until?: string } {
+  const now = Date.now()
+  const since = new Date(now).toISOString()
+  if (forSeconds === undefined) return { since }
+  return { since, until: new Date(now + forSeconds * 1000).toISOString() }
+}
+
+function put(all: Interventions, stack: string, record: InterventionRecord): void {
+  const isEmpty = record.suspended === undefined && Object.keys(record.services).length === 0
+  if (isEmpty) all.delete(stack)
+  else all.put(stack, record)
+}

@@ -1,0 +1,125 @@
+/** One look at one stack: what differs, told as events, and repaired where that is wanted. The caller has the stack's lock. */
+import type { ReconcileMode } from '../../api/status-types.ts'
+import { toTsstackError, type TsstackError } from '../../errors.ts'
+import type { Stack } from '../../spec/stack.ts'
+import type { Context } from '../context.ts'
+import { findContainerDrift, type Baselines } from './container-drift.ts'
+import type { Drift, FoundDrift } from './drift.ts'
+import { hasEnded, interventionsOf, resume } from './interventions.ts'
+import { findNetworkDrift } from './network-drift.ts'
+import { findEndedOverrides } from './override-end.ts'
+import { findPlanDrift } from './plan-drift.ts'
+
+export interface LookOptions {
+  readonly baselines: Baselines
+  /** What somebody did to the firewall; emptied when that is repaired. */
+  readonly tampering: Set<string>
+  /** What was told already, and has not been repaired. */
+  readonly reported: readonly Drift[]
+}
+
+export interface Looked {
+  /** What differs still. */
+  readonly drift: readonly Drift[]
+  readonly repaired: number
+  /** Of the first repair that failed. */
+  readonly failure?: TsstackError
+}
+
+/** `x-tsstack.reconcile` of the stack file: what is done about drift. */
+export function reconcileMode(stack: Stack | undefined): ReconcileMode {
+  const extension: unknown = stack?.['x-tsstack']
+  const mode =
+    typeof extension === 'object' && extension !== null && 'reconcile' in extension
+      ? extension.reconcile
+      : undefined
+  return mode === 'observe' || mode === 'off' ? mode : 'repair'
+}
+
+export async function lookAtStack(
+  context: Context,
+  stack: string,
+  options: LookOptions,
+): Promise<Looked> {
+  const mode = effectiveMode(context, stack)
+  if (mode === 'off') return { drift: [], repaired: 0 }
+  const found = [
+    ...findNetworkDrift(context, stack, context.networks.inspect()),
+    ...findFirewallDrift(context, stack, options.tampering),
+    ...findContainerDrift(context, stack, options.baselines),
+    ...findEndedOverrides(context, stack),
+    ...findPlanDrift(context, stack),
+  ]
+  for (const drift of found) if (!isAmong(options.reported, drift)) tell(context, stack, drift)
+  if (mode === 'observe') return { drift: found.map(withoutRepair), repaired: 0 }
+  return repairAll(context, stack, found)
+}
+
+/** A suspended stack is looked at and left as it is, until its suspension ends. */
+function effectiveMode(context: Context, stack: string): ReconcileMode {
+  const mode = reconcileMode(context.stacks.get(stack)?.stack)
+  const { suspended } = interventionsOf(context.interventions, stack)
+  if (suspended === undefined) return mode
+  if (hasEnded(suspended, Date.now())) {
+    resume(context.interventions, stack)
+    return mode
+  }
+  return mode === 'off' ? 'off' : 'observe'
+}
+
+function findFirewallDrift(context: Context, stack: string, tampering: Set<string>): FoundDrift[] {
+  if (tampering.size === 0) return []
+  const difference = [...tampering].sort().join(', ')
+  const repair = (): Promise<void> => {
+    tampering.clear()
+    context.networks.rewriteFirewall()
+    return Promise.resolve()
+  }
+  return [{ kind: 'firewall', subject: stack, difference, repair }]
+}
+
+async function repairAll(
+  context: Context,
+  stack: string,
+  found: readonly FoundDrift[],
+): Promise<Looked> {
+  const left: Drift[] = []
+  let failure: TsstackError | undefined
+  for (const drift of found) {
+    try {
+      await drift.repair()
+      tell(context, stack, drift, 'repair')
+    } catch (error) {
+      left.push(withoutRepair(drift))
+      failure ??= toTsstackError(error)
+    }
+  }
+  const repaired = found.length - left.length
+  return { drift: left, repaired, ...(failure === undefined ? {} : { failure }) }
+}
+
+function tell(
+  context: Context,
+  stack: string,
+  { kind, subject, service, difference }: Drift,
+  action = 'drift',
+): void {
+  context.events.emit({
+    type: 'stack',
+    action,
+    stack,
+    ...(service === undefined ? {} : { service }),
+    id: stack,
+    attributes: { kind, subject, difference },
+  })
+}
+
+function isAmong(drifts: readonly Drift[], { kind, subject, difference }: Drift): boolean {
+  return drifts.some(
+    (known) => known.kind === kind && known.subject === subject && known.difference === difference,
+  )
+}
+
+function withoutRepair({ repair, ...drift }: FoundDrift): Drift {
+  return drift
+}

@@ -1,0 +1,115 @@
+/**
+ * Containers, networks and volumes that are wanted and missing, or that should run and don't: the planner's question,
+ * asked of the current revision. What is as it may be is shown to the planner as running, so that only drift is left:
+ * what ended by itself and is not to be restarted, what a person stopped, what was created to be started later.
+ */
+import type { DesiredState, UpOptions } from '../../planner/desired-state.ts'
+import type { ObservedContainer, ObservedState } from '../../planner/observed-state.ts'
+import type { Operation, Plan } from '../../planner/plan.ts'
+import { planUp } from '../../planner/plan-up.ts'
+import { serviceConfiguration } from '../../planner/service-fields.ts'
+import type { Context } from '../context.ts'
+import { restartsByPolicy } from '../container-exit.ts'
+import { resolveStack } from '../desired-state-of.ts'
+import { operationDriver } from '../drive-operation.ts'
+import { executePlan } from '../execute-plan.ts'
+import { observe } from '../observe.ts'
+import type { RevisionRecord } from '../revisions/revision-store.ts'
+import type { FoundDrift } from './drift.ts'
+import { interventionsOf } from './interventions.ts'
+
+const CONCURRENCY = 8
+
+/** @returns at most one: a plan is carried out as a whole */
+export function findPlanDrift(context: Context, stack: string): FoundDrift[] {
+  const record = context.stacks.get(stack)
+  const revision = context.revisions.latest(stack)
+  if (record === undefined || revision === undefined || revision.outcome.status === 'failed')
+    return []
+  const scope = record.scope ?? []
+  if (scope.length === 0) return []
+  const isInterrupted = revision.outcome.status === 'applying'
+  const desired = context.revisions.desiredOf(revision)
+  const observed = observe(context, stack)
+  const plan = planUp(
+    desired,
+    isInterrupted ? observed : settled(context, desired, observed),
+    optionsOf(context, stack, scope),
+  )
+  if (plan.operations.length === 0) {
+    if (isInterrupted) context.revisions.settle(revision, { status: 'succeeded' })
+    return []
+  }
+  const difference = plan.operations.map(describe).join(', ')
+  const repair = async (): Promise<void> => {
+    await apply(context, { revision, plan, scope })
+    context.revisions.settle(revision, { status: 'succeeded' })
+  }
+  return [{ kind: 'containers', subject: stack, difference, repair }]
+}
+
+function optionsOf(context: Context, stack: string, scope: readonly string[]): UpOptions {
+  const { services } = interventionsOf(context.interventions, stack)
+  const scale = Object.fromEntries(
+    Object.entries(services).flatMap(([name, { replicas }]) =>
+      replicas === undefined ? [] : [[name, replicas]],
+    ),
+  )
+  return { services: scope, noDeps: true, noRecreate: true, scale }
+}
+
+function describe(operation: Operation): string {
+  const subject =
+    'container' in operation
+      ? operation.container
+      : 'network' in operation
+        ? operation.network
+        : 'volume' in operation
+          ? operation.volume
+          : operation.service
+  return `${operation.kind} ${subject}: ${operation.cause}`
+}
+
+/** Changes that an `up` of other services left undone are no drift. */
+function settled(context: Context, desired: DesiredState, observed: ObservedState): ObservedState {
+  const configurations = new Map(
+    Object.keys(desired.stack.services).map((name) => [name, serviceConfiguration(name, desired)]),
+  )
+  return {
+    ...observed,
+    containers: observed.containers.map((container) => ({
+      ...container,
+      ...configurations.get(container.service),
+      ...(isContent(context, container) ? { state: 'running', health: 'healthy' } : {}),
+    })),
+  }
+}
+
+function isContent(context: Context, { id, state }: ObservedContainer): boolean {
+  const record = context.containers.get(id)
+  if (record === undefined || context.restartTimers.has(id)) return true
+  if (state === 'created') return record.wanted === 'stopped'
+  return state === 'exited' && !restartsByPolicy(record)
+}
+
+async function apply(
+  context: Context,
+  {
+    revision,
+    plan,
+    scope,
+  }: {
+    readonly revision: RevisionRecord
+    readonly plan: Plan
+    readonly scope: readonly string[]
+  },
+): Promise<void> {
+  const source = context.revisions.sourceOf(revision)
+  const pins = { services: revision.imageDigests, mounted: revision.mountedImageDigests }
+  const resolved = await resolveStack(context, source, scope, pins)
+  await executePlan(plan, {
+    drive: operationDriver(context, { stack: revision.stack, resolved }),
+    progress: () => undefined,
+    concurrency: CONCURRENCY,
+  })
+}

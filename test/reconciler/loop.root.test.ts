@@ -1,0 +1,151 @@
+/** What somebody changes under a running stack is told as an event and put right, with the daemon killed in between too. */
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { ContainerSummary, EngineEvent } from '../../src/api/types.ts'
+import { vethName } from '../../src/network/interface-names.ts'
+import type { Service } from '../../src/spec/stack.ts'
+import { collect, startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
+import { eventually } from '../eventually.ts'
+
+const STACK = 'drift'
+const web: Service = {
+  image: 'host:sh,sleep,node',
+  command: ['node', '-e', "require('net').createServer(s => s.end('hello')).listen(80)"],
+  restart: 'always',
+  stop_signal: 'KILL',
+  mem_limit: '268435456',
+  networks: { default: null },
+  ports: [{ target: 80, published: '8080', protocol: 'tcp', host_ip: '127.0.0.1' }],
+}
+const parts = { services: { web }, networks: { default: { name: 'drift_default' } } }
+let daemon: DaemonFixture
+
+beforeAll(async () => {
+  // Events alone have to do it: but for the limits, of which the kernel tells nobody.
+  daemon = await startDaemonFixture({ environment: { TSSTACK_RECONCILE_INTERVAL: '0' } })
+})
+afterAll(async () => {
+  await daemon.close()
+})
+afterEach(async () => {
+  await daemon.down(STACK)
+})
+
+const onHost = (program: string, ...args: readonly string[]): string =>
+  execFileSync('nsenter', [`--net=${daemon.netns}`, program, ...args], { encoding: 'utf8' })
+
+async function drifts(): Promise<EngineEvent[]> {
+  const since = '2000-01-01T00:00:00Z' // without it only what happens from now on
+  const events = await collect(daemon.client.events({ stack: STACK, follow: false, since }))
+  return events.filter(({ action }) => action === 'drift')
+}
+
+/** The last drift of a kind that is new since `before`. */
+async function told(before: number, kind: string): Promise<EngineEvent> {
+  return eventually(`an event about ${kind}`, async () =>
+    (await drifts()).slice(before).find(({ attributes }) => attributes['kind'] === kind),
+  )
+}
+
+async function answers(): Promise<void> {
+  await eventually('an answer of the published port', () => {
+    const script = 'exec 3<>/dev/tcp/127.0.0.1/8080; read -t 2 -u 3 line; echo "$line"'
+    try {
+      return onHost('bash', '-c', script).trim() === 'hello'
+    } catch {
+      return false
+    }
+  })
+}
+
+function hostInterface(container: ContainerSummary): string {
+  return vethName(container.id, 'drift_default')
+}
+
+/** Of the memory controller, v1 or v2. */
+function memoryLimitFile(id: string): string {
+  const path = `${daemon.cgroupParent}/${STACK}/${id}`
+  const v2 = `/sys/fs/cgroup/${path}/memory.max`
+  return existsSync(v2) ? v2 : `/sys/fs/cgroup/memory/${path}/memory.limit_in_bytes`
+}
+
+describe('the loop puts right', () => {
+  test('an interface that was deleted, and the process goes on', async () => {
+    await daemon.up(STACK, parts)
+    await answers()
+    const before = await daemon.container(STACK, 'web')
+    const count = (await drifts()).length
+    onHost('ip', 'link', 'delete', hostInterface(before))
+    const event = await told(count, 'endpoint')
+    expect(event.attributes['difference']).toContain('is gone')
+    await answers()
+    expect((await daemon.container(STACK, 'web')).pid).toBe(before.pid)
+  })
+
+  test('a bridge that was deleted, with all that was connected to it', async () => {
+    await daemon.up(STACK, parts)
+    const [network] = await daemon.client.networks(STACK)
+    const count = (await drifts()).length
+    onHost('ip', 'link', 'delete', network?.bridge ?? '')
+    await told(count, 'network')
+    await answers()
+  })
+
+  test('rules and elements that were deleted', async () => {
+    await daemon.up(STACK, parts)
+    await answers()
+    for (const command of ['flush table inet tsstack', 'flush ruleset']) {
+      const count = (await drifts()).length
+      onHost('nft', ...command.split(' '))
+      await told(count, 'firewall')
+      await answers()
+    }
+    const count = (await drifts()).length
+    onHost('nft', 'flush', 'map', 'inet', 'tsstack', 'published4')
+    expect((await told(count, 'firewall')).attributes['difference']).toBe('element deleted')
+    await answers()
+  })
+
+  test('a process that was killed from outside, by its restart policy', async () => {
+    await daemon.up(STACK, parts)
+    const before = await daemon.container(STACK, 'web')
+    process.kill(before.pid ?? 0, 'SIGKILL')
+    await eventually('another process', async () => {
+      const { state, pid } = await daemon.container(STACK, 'web')
+      return state === 'running' && pid !== before.pid
+    })
+    await answers()
+  })
+
+  test('a limit and an interface that were changed while no daemon was there', async () => {
+    await daemon.up(STACK, parts)
+    const before = await daemon.container(STACK, 'web')
+    const file = memoryLimitFile(before.id)
+    const count = (await drifts()).length
+    await daemon.kill()
+    writeFileSync(file, String(512 << 20))
+    onHost('ip', 'link', 'delete', hostInterface(before))
+    await daemon.start()
+    await told(count, 'limits')
+    await told(count, 'endpoint')
+    expect(readFileSync(file, 'utf8').trim()).toBe('268435456')
+    await answers()
+    expect((await daemon.container(STACK, 'web')).pid).toBe(before.pid)
+  })
+})
+
+describe('the loop leaves alone', () => {
+  test('what ended by itself without a restart policy, and what was stopped by hand', async () => {
+    const job: Service = { image: 'host:sh', command: ['sh', '-c', 'exit 3'] }
+    await daemon.up(STACK, { ...parts, services: { web, job } })
+    await collect(daemon.client.lifecycle(STACK, { action: 'stop', services: ['web'] }))
+    const count = (await drifts()).length
+    await daemon.kill()
+    await daemon.start()
+    await eventually('a look', async () => (await daemon.client.status(STACK)).lookedAt)
+    expect((await daemon.container(STACK, 'job')).state).toBe('exited')
+    expect((await daemon.container(STACK, 'web')).state).toBe('exited')
+    expect(await drifts()).toHaveLength(count)
+  })
+})
