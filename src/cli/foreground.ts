@@ -7,6 +7,10 @@ import type { StackWatch } from '../watch/stack-watch.ts'
 import type { CommandContext } from './command.ts'
 import { INTERRUPTED_EXIT, onInterrupt } from './interrupt.ts'
 import type { Interrupt } from './interrupt.ts'
+import { isTerminal } from './output.ts'
+import type { Output } from './output.ts'
+import { openMenu } from './menu.ts'
+import type { Menu } from './menu.ts'
 import { createLogCursor } from './log-cursor.ts'
 import type { LogCursor } from './log-cursor.ts'
 import { createLogPrinter, shortName } from './log-printer.ts'
@@ -184,7 +188,13 @@ function exitCodeFrom(
     ?.exitCode
 }
 
-function openPrinter(foreground: Foreground, shown: readonly ContainerSummary[]): LogPrinter {
+interface Screen {
+  readonly foreground: Foreground
+  readonly shown: readonly ContainerSummary[]
+  readonly to: Pick<Output, 'write' | 'writeError'>
+}
+
+function openPrinter({ foreground, shown, to }: Screen): LogPrinter {
   const { context, stack } = foreground
   const { flags, output } = context
   const printer = createLogPrinter(
@@ -195,11 +205,11 @@ function openPrinter(foreground: Foreground, shown: readonly ContainerSummary[])
       color: output.color && !flags.bool('no-color'),
       splitStreams: true,
     },
-    output,
+    to,
   )
   for (const container of shown) printer.register(container.name)
   if (shown.length > 0) {
-    output.note(`Attaching to ${shown.map(({ name }) => shortName(stack, name)).join(', ')}`)
+    to.writeError(`Attaching to ${shown.map(({ name }) => shortName(stack, name)).join(', ')}\n`)
   }
   return printer
 }
@@ -211,28 +221,56 @@ interface Attachment {
   readonly containers: readonly ContainerSummary[]
 }
 
+/** `--menu`, where there is a terminal to show it on and to press keys at. */
+function menuOf(
+  { context: { flags, env, output } }: Foreground,
+  detach: () => void,
+): Menu | undefined {
+  const wanted = flags.has('menu')
+    ? flags.bool('menu')
+    : ['1', 'true'].includes(env['COMPOSE_MENU'] ?? '')
+  if (!wanted || !output.isTerminal || !isTerminal(0)) return undefined
+  return openMenu(output, [{ key: 'd', title: 'Detach', press: detach }])
+}
+
 /** Follows output until all has ended, or was stopped. @returns the exit code */
 async function attach(foreground: Foreground, attachment: Attachment): Promise<number> {
   const { interrupt, since, containers } = attachment
   const rule = readAbortRule(foreground)
   const services = attachedServices(foreground, containers)
-  const printer = openPrinter(
-    foreground,
-    containers.filter((container) => services.has(container.service)),
-  )
+  const detaching = new AbortController()
+  const menu = menuOf(foreground, () => {
+    detaching.abort()
+  })
+  const shown = containers.filter((container) => services.has(container.service))
+  const printer = openPrinter({ foreground, shown, to: menu?.output ?? foreground.context.output })
   const reading = { services, since, printer, cursor: createLogCursor() }
   const logging = new AbortController()
   const following = printLogs(foreground, reading, logging.signal)
   following.catch(() => undefined) // awaited below; until then a failure is no unhandled one
   const ids = new Set(containers.map((container) => container.id))
   const told = new Set<string>()
-  const watch = { foreground, since, ids, printer, signal: interrupt.signal, rule, told }
+  const watch = {
+    foreground,
+    since,
+    ids,
+    printer,
+    signal: AbortSignal.any([interrupt.signal, detaching.signal]),
+    rule,
+    told,
+  }
   const alive =
     containers.some((container) => isAwaited(watch, container)) ||
     rule.onExit ||
     rule.onFailure ||
     foreground.watch !== undefined
   const end = alive ? await watchEnds(watch) : { exitCode: 0, abort: false }
+  menu?.close()
+  if (detaching.signal.aborted) {
+    logging.abort()
+    await following
+    return 0
+  }
   if (interrupt.signal.aborted) await stopGracefully(foreground, interrupt)
   else if (end.abort) {
     foreground.context.output.note('Aborting on container exit...')

@@ -138,7 +138,11 @@ export const command: Command = {
     { name: 'no-log-prefix', kind: 'bool', help: 'No name in front of the lines' },
     { name: 'no-color', kind: 'bool', help: 'No colours' },
     { name: 'yes', short: 'y', kind: 'bool', help: 'Accepted for Docker Compose', hidden: true },
-    { name: 'menu', kind: 'bool', help: 'Accepted for Docker Compose', hidden: true },
+    {
+      name: 'menu',
+      kind: 'bool',
+      help: 'Keys below the output: d leaves the containers running and returns',
+    },
     {
       name: 'attach-dependencies',
       kind: 'bool',
