@@ -1,7 +1,7 @@
 /** The command line's entry: finds the command, reads its flags, runs it, and turns a failure into text and exit code. */
 import type { Client } from '../client/client.ts'
 import { toTsstackError, TsstackError } from '../errors.ts'
-import { parseArgs, splitAtCommand } from './args.ts'
+import { parseArgs, splitAtCommand, type ParsedArgs } from './args.ts'
 import type { Command, CommandContext } from './command.ts'
 import { COMMANDS } from './command-table.ts'
 import { didYouMean } from './did-you-mean.ts'
@@ -78,16 +78,18 @@ async function runCommand({ name, words, before }: Invocation, output: Output): 
   }
   const global = readGlobalOptions(early, late, process.env)
   checkArguments(name, command, positional.length)
-  const context: CommandContext = {
-    flags,
-    positional,
+  return command.run(contextOf({ flags, positional }, global, output))
+}
+
+function contextOf(args: ParsedArgs, global: GlobalOptions, output: Output): CommandContext {
+  return {
+    ...args,
     global,
     output: createOutput(global.ansi, process.env),
     env: process.env,
     cwd: process.cwd(),
     client: () => connect(global, output),
   }
-  return command.run(context)
 }
 
 async function connect({ dryRun, parallel }: GlobalOptions, { note }: Output): Promise<Client> {
@@ -101,6 +103,12 @@ async function connect({ dryRun, parallel }: GlobalOptions, { note }: Output): P
 async function dispatch(words: readonly string[], output: Output): Promise<number> {
   const { before, command, after } = splitAtCommand(GLOBAL_FLAGS, words)
   const globals = parseArgs({ flags: [], globals: GLOBAL_FLAGS, passthrough: true }, before).flags
+  if (command === '__complete') {
+    const { complete } = await import('./commands/completion.ts')
+    const none = parseArgs({ flags: [], globals: GLOBAL_FLAGS, passthrough: true }, []).flags
+    const global = readGlobalOptions(globals, none, process.env)
+    return complete.run(contextOf({ flags: globals, positional: after }, global, output))
+  }
   if (command === 'help') {
     const name = after[0]
     output.write(name === undefined ? rootHelp() : formatCommandHelp(name, await loadCommand(name)))

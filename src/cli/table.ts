@@ -6,8 +6,9 @@ import { ellipsis } from './human.ts'
 
 const GAP = 3
 
-/** A column is not cut to less than this. */
-const MIN_COLUMN = 8
+/** A column is not cut to less than this; the first, which names the row, not to less than the other. */
+const MIN_COLUMN = 5
+const MIN_FIRST_COLUMN = 8
 
 /** Replaces what a terminal would act upon. */
 export function printable(text: string): string {
@@ -27,7 +28,7 @@ function fitted(widths: readonly number[], limit: number): readonly number[] {
   while (total() > limit) {
     const column = rest() > MIN_COLUMN ? fitting.indexOf(rest(), 1) : 0
     const width = fitting[column] ?? 0
-    if (width <= MIN_COLUMN) break
+    if (width <= (column === 0 ? MIN_FIRST_COLUMN : MIN_COLUMN)) break
     fitting[column] = width - 1
   }
   return fitting

@@ -40,10 +40,11 @@ export async function openTerminal(
     PS1: '$ ',
     PATH: `${path.dirname(PROGRAM)}:${process.env['PATH'] ?? ''}`,
   }
-  const settings = Object.entries(variables).flatMap(([name, value]) => ['-e', `${name}=${value}`])
+  // Not by -e: tmux gives its windows a PATH of its own.
+  const settings = Object.entries(variables).map(([name, value]) => `${name}=${value}`)
   const size = ['-x', String(columns), '-y', String(rows)]
-  const shell = ['nsenter', `--net=${daemon.netns}`, 'sh']
-  await tmux('new-session', '-d', '-s', 'test', '-c', directory, ...size, ...settings, ...shell)
+  const shell = ['nsenter', `--net=${daemon.netns}`, 'env', ...settings, 'sh']
+  await tmux('new-session', '-d', '-s', 'test', '-c', directory, ...size, ...shell)
 
   const screen: Terminal['screen'] = async ({ joined = false } = {}) => {
     const text = await tmux('capture-pane', '-p', '-t', 'test', ...(joined ? ['-J'] : []))

@@ -1,0 +1,76 @@
+/** Candidates for the last word of an unfinished command line: commands, flags, their values, services. */
+import { splitAtCommand, type Flag } from './args.ts'
+import type { Command, CommandContext } from './command.ts'
+import { COMMANDS } from './command-table.ts'
+import { GLOBAL_FLAGS } from './global-options.ts'
+
+/** Tells the shell to complete names of files by itself. */
+const FILES = ':files'
+
+/** Commands whose arguments are services; of those with `SERVICE [COMMAND]…` only the first. */
+function takesServices({ usage }: Command, before: number): boolean {
+  return usage.includes('[SERVICE...]') || (/\bSERVICE\b/.test(usage) && before === 0)
+}
+
+function flagNamed(flags: readonly Flag[], word: string | undefined): Flag | undefined {
+  return flags.find(
+    ({ name, short }) => word === `--${name}` || (short !== undefined && word === `-${short}`),
+  )
+}
+
+function flagWords(flags: readonly Flag[]): readonly string[] {
+  return flags.filter(({ hidden }) => hidden !== true).map(({ name }) => `--${name}`)
+}
+
+/** The value of a flag: its choices, or a file. */
+function valuesOf({ choices, value }: Flag): readonly string[] {
+  if (choices !== undefined) return choices
+  return value === 'PATH' || value === 'FILE' ? [FILES] : []
+}
+
+/** The services that the stack file at hand names; none when it can't be read. */
+async function servicesOf(context: CommandContext): Promise<readonly string[]> {
+  try {
+    const { loadSources } = await import('../sources/load-sources.ts')
+    const { toSourceOptions } = await import('./stack-source.ts')
+    const { stack } = await loadSources({ ...toSourceOptions(context), profiles: ['*'] })
+    return Object.keys(stack.services)
+  } catch {
+    return []
+  }
+}
+
+/**
+ * @param words - what stands behind `tsstack`, the last one unfinished, perhaps empty
+ * @param context - with the global flags of these words
+ */
+export async function candidates(
+  words: readonly string[],
+  context: CommandContext,
+): Promise<readonly string[]> {
+  const last = words.at(-1) ?? ''
+  const earlier = words.slice(0, -1)
+  const { command: name, after } = commandIn(earlier)
+  const entry = name !== undefined && Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  const command = await entry?.load()
+  const flags = [...(command?.flags ?? []), ...GLOBAL_FLAGS]
+  const pending = flagNamed(flags, earlier.at(-1))
+  const all = async (): Promise<readonly string[]> => {
+    if (pending !== undefined && pending.kind !== 'bool') return valuesOf(pending)
+    if (last.startsWith('-')) return flagWords(flags)
+    if (command === undefined) return [...Object.keys(COMMANDS), 'help']
+    const before = after.filter((word) => !word.startsWith('-')).length
+    return takesServices(command, before) ? servicesOf(context) : []
+  }
+  const found = await all()
+  return found.filter((word) => word === FILES || word.startsWith(last))
+}
+
+/** Where the words so far are not yet a command line, there is no command in them. */
+function commandIn(words: readonly string[]): ReturnType<typeof splitAtCommand> {
+  try {
+    return splitAtCommand(GLOBAL_FLAGS, words)
+  } catch {
+    return { before: [], command: undefined, after: [] }
+  }
+}
