@@ -7,7 +7,7 @@ import { ellipsis } from './human.ts'
 const GAP = 3
 
 /** A column is not cut to less than this; the first, which names the row, not to less than the other. */
-const MIN_COLUMN = 5
+const MIN_COLUMN = 4
 const MIN_FIRST_COLUMN = 8
 
 /** Replaces what a terminal would act upon. */
