@@ -90,7 +90,7 @@ describe.skipIf(!hasTmux)(
           await terminal.enter(`clear; tsstack ${command}; echo done=$?`)
           await terminal.until(/^done=0$/m)
           const screen = await terminal.screen()
-          expect(screen).toMatch(/term/)
+          expect(screen).toMatch(/^terminal/m) // names are whole
           expect(await terminal.screen({ joined: true })).toBe(screen)
         }
       })

@@ -35,16 +35,21 @@ const TITLES = {
   BlockIO: 'BLOCK I/O',
 }
 
+/** Columns of a terminal that all of the table fits into. */
+const WIDE_ENOUGH = 100
+
 const COLUMNS = ['ID', 'Name', 'CPUPerc', 'MemUsage', 'MemPerc', 'NetIO', 'BlockIO', 'PIDs']
 
 /** Docker's table. Pure. */
 export function formatStats(samples: readonly StatsSample[], width?: number): string {
   const titles: Readonly<Record<string, string>> = TITLES
+  // Where there is no room for both, the name says more than the ID.
+  const columns = width !== undefined && width < WIDE_ENOUGH ? COLUMNS.slice(1) : COLUMNS
   return formatTable(
-    COLUMNS.map((name) => titles[name] ?? name.toUpperCase()),
+    columns.map((name) => titles[name] ?? name.toUpperCase()),
     samples
       .map((sample) => toStatsRow(sample))
-      .map((row) => COLUMNS.map((field) => row[field] ?? '')),
+      .map((row) => columns.map((field) => row[field] ?? '')),
     width,
   )
 }
