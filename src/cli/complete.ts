@@ -1,8 +1,8 @@
 /** Candidates for the last word of an unfinished command line: commands, flags, their values, services. */
-import { splitAtCommand, type Flag } from './args.ts'
+import { parseArgs, splitAtCommand, type Flag, type Flags } from './args.ts'
 import type { Command, CommandContext } from './command.ts'
-import { COMMANDS } from './command-table.ts'
-import { GLOBAL_FLAGS } from './global-options.ts'
+import type { CommandEntry } from './command-table.ts'
+import { GLOBAL_FLAGS, readGlobalOptions } from './global-options.ts'
 
 /** Tells the shell to complete names of files by itself. */
 const FILES = ':files'
@@ -40,25 +40,39 @@ async function servicesOf(context: CommandContext): Promise<readonly string[]> {
   }
 }
 
+/** With the `-f`, `-p` and their like of the command line that is being typed. */
+function withTypedGlobals(context: CommandContext): CommandContext {
+  try {
+    const { before } = splitAtCommand(GLOBAL_FLAGS, context.positional.slice(0, -1))
+    const read = (words: readonly string[]): Flags =>
+      parseArgs({ flags: [], globals: GLOBAL_FLAGS, passthrough: true }, words).flags
+    return { ...context, global: readGlobalOptions(read(before), read([]), context.env) }
+  } catch {
+    return context
+  }
+}
+
 /**
- * @param words - what stands behind `tsstack`, the last one unfinished, perhaps empty
- * @param context - with the global flags of these words
+ * @param commands - all of them, by name
+ * @param given - its arguments are what stands behind `tsstack`, the last one unfinished, perhaps empty
  */
 export async function candidates(
-  words: readonly string[],
-  context: CommandContext,
+  commands: Readonly<Record<string, CommandEntry>>,
+  given: CommandContext,
 ): Promise<readonly string[]> {
+  const words = given.positional
+  const context = withTypedGlobals(given)
   const last = words.at(-1) ?? ''
   const earlier = words.slice(0, -1)
   const { command: name, after } = commandIn(earlier)
-  const entry = name !== undefined && Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  const entry = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined
   const command = await entry?.load()
   const flags = [...(command?.flags ?? []), ...GLOBAL_FLAGS]
   const pending = flagNamed(flags, earlier.at(-1))
   const all = async (): Promise<readonly string[]> => {
     if (pending !== undefined && pending.kind !== 'bool') return valuesOf(pending)
     if (last.startsWith('-')) return flagWords(flags)
-    if (command === undefined) return [...Object.keys(COMMANDS), 'help']
+    if (command === undefined) return [...Object.keys(commands), 'help']
     const before = after.filter((word) => !word.startsWith('-')).length
     return takesServices(command, before) ? servicesOf(context) : []
   }

@@ -104,10 +104,12 @@ async function dispatch(words: readonly string[], output: Output): Promise<numbe
   const { before, command, after } = splitAtCommand(GLOBAL_FLAGS, words)
   const globals = parseArgs({ flags: [], globals: GLOBAL_FLAGS, passthrough: true }, before).flags
   if (command === '__complete') {
-    const { complete } = await import('./commands/completion.ts')
+    const { candidates } = await import('./complete.ts')
     const none = parseArgs({ flags: [], globals: GLOBAL_FLAGS, passthrough: true }, []).flags
     const global = readGlobalOptions(globals, none, process.env)
-    return complete.run(contextOf({ flags: globals, positional: after }, global, output))
+    const context = contextOf({ flags: globals, positional: after }, global, output)
+    output.write((await candidates(COMMANDS, context)).map((word) => `${word}\n`).join(''))
+    return 0
   }
   if (command === 'help') {
     const name = after[0]
