@@ -12,8 +12,8 @@ export const command: Command = {
   summary: 'Print what a shell needs to complete commands, flags and services',
   flags: [],
   examples: [
-    ['source <(tsstack completion bash)', 'For this shell; in ~/.bashrc for all'],
     ['tsstack completion fish > ~/.config/fish/completions/tsstack.fish', 'For fish'],
+    ['source <(tsstack completion bash)', 'For this shell; in ~/.bashrc for all'],
   ],
   arguments: { min: 1, max: 1 },
   run({ positional: [word = ''], output }) {
