@@ -8,17 +8,17 @@ import { openPipeIo, openTtyIo, prepareFifos, type ContainerIo } from '../engine
 import { childrenOf, reap, type ExitStatus } from '../kernel/process.ts'
 import { adoptProcess, exitInfo, watchChild } from '../kernel/process-watch.ts'
 import { log } from '../log.ts'
-import { recordExit, scheduleRestart, UNKNOWN_EXIT_CODE } from './container-exit.ts'
+import { recordExit, UNKNOWN_EXIT_CODE } from './container-exit.ts'
 import { monitorHealth } from './container-health.ts'
 import type { Context } from './context.ts'
 import { ioOptions } from './container-streams.ts'
 import { cgroupName, followProcess, launchContainer } from './launch-container.ts'
 import { ownerOfSnapshot } from './image-mounts.ts'
 import type { RecoveredDescriptors } from './kept-descriptors.ts'
-import { containersOf } from './observe.ts'
 import { endRollouts } from './rollout/end-rollouts.ts'
 import { connectListeners } from './output-listeners.ts'
 import type { ContainerRecord } from './records.ts'
+import { resumeStarts } from './resume-starts.ts'
 
 const KILL_TRIES = 100
 const KILL_PAUSE_MS = 10
@@ -134,36 +134,5 @@ async function sweepFiles(context: Context): Promise<void> {
     if (context.containers.get(id) === undefined) {
       rmSync(path.join(context.directories.containers, id), { recursive: true, force: true })
     }
-  }
-}
-
-/** Starts that were asked for and not done, and restarts that were waited for. A request for the stack waits for them. */
-async function resumeStarts(context: Context): Promise<void> {
-  const unfinished = context.containers.values().filter(isUnfinished)
-  for (const record of unfinished)
-    if (record.state === 'restarting') scheduleRestart(context, record, launchContainer)
-  const stacks = new Set(unfinished.map(({ config }) => config.stack))
-  await Promise.all(
-    [...stacks].map((stack) =>
-      context.locks.run(`stack ${stack}`, () => startThose(context, stack)),
-    ),
-  )
-}
-
-function isUnfinished({ state, wanted, part }: ContainerRecord): boolean {
-  if (part !== undefined) return false
-  return state === 'restarting' || (state === 'created' && wanted === 'running')
-}
-
-async function startThose(context: Context, stack: string): Promise<void> {
-  const created = containersOf(context, stack).filter(
-    (record) => record.state === 'created' && isUnfinished(record),
-  )
-  for (const { id, config } of created) {
-    await context.locks
-      .run(id, () => launchContainer(context, id))
-      .catch((error: unknown) => {
-        log.warn('container could not be started', { container: config.name, error })
-      })
   }
 }
