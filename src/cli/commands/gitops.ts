@@ -159,10 +159,7 @@ const description: Omit<Command, 'run'> = {
   details: describeSubcommands(SUBCOMMANDS),
   flags: FLAGS,
   examples: [
-    [
-      'tsstack gitops add shop --repo https://example.com/shop.git --path deploy --prune',
-      'Follow a directory of a repository',
-    ],
+    ['tsstack gitops add shop --repo https://example.com/shop.git --prune', 'Follow a repository'],
     ['tsstack gitops sync shop', 'Look at it now'],
     ['tsstack gitops diff shop', 'What waits for approval'],
   ],
