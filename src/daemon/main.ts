@@ -8,6 +8,7 @@ import { chmodSync, mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { openCgroupDriver } from '../engine/cgroup/open-cgroup-driver.ts'
 import { openImageStore } from '../engine/images/image-store.ts'
+import { openLayerDirectory, takesDetachedLayers } from '../engine/layer-mounts.ts'
 import { readRegistrySettings } from '../registry/registry-settings.ts'
 import { openSnapshotter } from '../engine/images/open-snapshotter.ts'
 import { lockFile } from '../kernel/file-lock.ts'
@@ -108,7 +109,7 @@ async function serve(settings: Settings): Promise<void> {
 }
 
 function buildContext(
-  { stateDir, storageDriver, cgroupParent, reconcileIntervalMs }: Settings,
+  { stateDir, runDir, storageDriver, cgroupParent, reconcileIntervalMs }: Settings,
   telemetry: Telemetry,
 ): Context {
   const directory = (name: string, mode = 0o711): string => {
@@ -126,7 +127,10 @@ function buildContext(
   const kept = openKeptDescriptors(state)
   const networks = openStackNetworks({ state, containers, events, kept })
   const context: Context = {
-    directories: { containers: directory('containers', 0o700) },
+    directories: {
+      containers: directory('containers', 0o700),
+      ...(takesDetachedLayers() ? {} : { layers: openLayerDirectory(path.join(runDir, 'layers')) }),
+    },
     state,
     containers,
     stacks: state.collection<StackRecord>('stack'),

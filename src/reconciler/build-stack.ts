@@ -214,7 +214,7 @@ export async function buildServices(
 ): Promise<void> {
   const builds = collect(request, services)
   if (builds.size === 0) return
-  const userns = openStackUserNamespace(FIRST_RANGE - RANGE_LENGTH)
+  const userns = openStackUserNamespace(FIRST_RANGE - RANGE_LENGTH, context.directories.layers)
   const network = openBuildNetwork(context)
   try {
     const runner = { context, userns, network: network.use }

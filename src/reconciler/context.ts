@@ -36,6 +36,8 @@ export interface LiveContainer {
 export interface Directories {
   /** `<state dir>/containers/<id>`: fifos and log. */
   readonly containers: string
+  /** `<run dir>/layers`, where the kernel wants layers to be attached somewhere. */
+  readonly layers?: string
 }
 
 export interface Context {

@@ -13,7 +13,7 @@ export function userNamespaceOf(context: Context, stack: string): StackUserNames
   const known = context.userNamespaces.get(stack)
   if (known !== undefined) return known
   const start = context.stacks.get(stack)?.idRangeStart ?? FIRST_RANGE
-  const made = openStackUserNamespace(start)
+  const made = openStackUserNamespace(start, context.directories.layers)
   context.userNamespaces.set(stack, made)
   return made
 }
