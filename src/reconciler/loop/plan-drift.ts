@@ -3,7 +3,7 @@
  * asked of the current revision. What is as it may be is shown to the planner as running, so that only drift is left:
  * what ended by itself and is not to be restarted, what a person stopped, what was created to be started later.
  */
-import type { DesiredState, UpOptions } from '../../planner/desired-state.ts'
+import type { DesiredState } from '../../planner/desired-state.ts'
 import type { ObservedContainer, ObservedState } from '../../planner/observed-state.ts'
 import type { Operation, Plan } from '../../planner/plan.ts'
 import { planUp } from '../../planner/plan-up.ts'
@@ -31,11 +31,13 @@ export function findPlanDrift(context: Context, stack: string): FoundDrift[] {
   const isInterrupted = revision.outcome.status === 'applying'
   const desired = context.revisions.desiredOf(revision)
   const observed = observe(context, stack)
-  const plan = planUp(
-    desired,
-    isInterrupted ? observed : settled(context, desired, observed),
-    optionsOf(context, stack, scope),
-  )
+  const plan = planUp(desired, isInterrupted ? observed : settled(context, desired, observed), {
+    services: scope,
+    noDeps: true,
+    // What was cut short goes on; otherwise a difference is nobody's order to replace a container.
+    noRecreate: !isInterrupted,
+    scale: scaleOf(context, stack),
+  })
   if (plan.operations.length === 0) {
     if (isInterrupted) context.revisions.settle(revision, { status: 'succeeded' })
     return []
@@ -48,14 +50,14 @@ export function findPlanDrift(context: Context, stack: string): FoundDrift[] {
   return [{ kind: 'containers', subject: stack, difference, repair }]
 }
 
-function optionsOf(context: Context, stack: string, scope: readonly string[]): UpOptions {
+/** Numbers of replicas that a person has asked for, by service. */
+function scaleOf(context: Context, stack: string): Readonly<Record<string, number>> {
   const { services } = interventionsOf(context.interventions, stack)
-  const scale = Object.fromEntries(
+  return Object.fromEntries(
     Object.entries(services).flatMap(([name, { replicas }]) =>
       replicas === undefined ? [] : [[name, replicas]],
     ),
   )
-  return { services: scope, noDeps: true, noRecreate: true, scale }
 }
 
 function describe(operation: Operation): string {
