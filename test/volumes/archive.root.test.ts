@@ -52,13 +52,21 @@ test('what is exported comes back by import: ids, modes, times, links, attribute
     const { mode, uid, gid, size, mtimeMs, nlink } = fs.lstatSync(path.join(root, name))
     return [name, mode, uid, gid, name === 'a' ? 0 : size, Math.floor(mtimeMs / 1000), nlink]
   }
-  const names = ['a', 'a/deep', 'a/file', 'a/same', 'link', '.wh.file', 'a/deep/ünï cöde \n']
+  const names = [
+    'a',
+    'a/deep',
+    'a/file',
+    'a/same',
+    'link',
+    'fifo',
+    '.wh.file',
+    'a/deep/ünï cöde \n',
+  ]
   expect(names.map((name) => describe(copy, name))).toEqual(
     names.map((name) => describe(source, name)),
   )
   expect(fs.readlinkSync(path.join(copy, 'link'))).toBe('/etc/passwd')
   expect(getXattr(path.join(copy, '.wh.file'), 'user.note')?.toString()).toBe('kept')
-  expect(fs.readdirSync(copy)).not.toContain('fifo')
   await expect(daemon.client.importVolume('copy', Readable.from([archive]))).rejects.toThrow(
     'Cannot fill volume "copy": it is not empty',
   )
