@@ -1,0 +1,151 @@
+/** Images out of Dockerfiles, as a user works with them: build, up --build, the cache, and what goes wrong. */
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
+import { commandLine, jsonOf, type CommandLine } from './command-line.ts'
+
+const BASE = 'host:sh,coreutils'
+const STACK = `
+services:
+  app:
+    build: { context: ., args: { COLOUR: red } }
+    command: [sh, -c, 'exec sleep 3600']
+    stop_signal: SIGKILL
+`
+
+let daemon: DaemonFixture
+
+beforeAll(async () => {
+  daemon = await startDaemonFixture()
+})
+afterAll(() => daemon.close())
+
+/** A project of its own with these files, brought down afterwards. */
+async function project(
+  name: string,
+  files: Readonly<Record<string, string>>,
+  body: (tsstack: CommandLine) => Promise<void>,
+): Promise<void> {
+  const directory = path.join(daemon.scratch, name)
+  for (const [file, text] of Object.entries({ 'stack.yaml': STACK, ...files })) {
+    mkdirSync(path.dirname(path.join(directory, file)), { recursive: true })
+    writeFileSync(path.join(directory, file), text)
+  }
+  const tsstack = commandLine(daemon, directory)
+  try {
+    await body(tsstack)
+  } finally {
+    await tsstack.run('down -v')
+  }
+}
+
+const STAGES = `
+ARG COLOUR=none
+FROM ${BASE} AS unused
+RUN exit 9
+
+FROM ${BASE} AS tools
+WORKDIR /out
+RUN --mount=type=cache,target=/cache echo made by a stage > /out/tool
+
+FROM ${BASE}
+ARG COLOUR
+ENV SHADE=dark-\${COLOUR:-none}
+COPY --from=tools --chown=33:44 /out/tool /usr/share/tool
+COPY src/ /app/
+RUN <<EOF
+echo "$SHADE" > /app/shade
+rm -f /app/old
+EOF
+WORKDIR /app
+LABEL org.example.kind=test
+`
+
+test('stages, arguments and copies come together, and up runs what was built', () =>
+  project(
+    'stages',
+    {
+      Dockerfile: STAGES,
+      '.dockerignore': '**/*.log\n!src/keep.log\n',
+      'src/main': 'program',
+      'src/old': 'old',
+      'src/noise.log': 'noise',
+      'src/keep.log': 'kept',
+    },
+    async (tsstack) => {
+      await tsstack.ok('up -d --build')
+      const exec = (script: string): Promise<string> =>
+        tsstack.ok(['exec', '-T', 'app', 'sh', '-c', script])
+      expect(await exec('pwd; ls; cat shade main; echo; stat -c %u:%g /usr/share/tool')).toBe(
+        '/app\nkeep.log\nmain\nshade\ndark-red\nprogram\n33:44',
+      )
+      const before = await tsstack.ids()
+
+      const again = await tsstack.run('build')
+      expect(again.exitCode).toBe(0)
+      await tsstack.ok('up -d --build')
+      expect(await tsstack.ids()).toEqual(before)
+
+      writeFileSync(path.join(tsstack.directory, 'src/main'), 'changed')
+      await tsstack.ok('up -d')
+      expect(await exec('cat main')).toBe('program')
+      await tsstack.ok('up -d --build')
+      expect(await exec('cat main')).toBe('changed')
+      expect(await tsstack.ids()).not.toEqual(before)
+    },
+  ))
+
+test('up builds what is missing, and --no-build does not', () =>
+  project('missing', { Dockerfile: `FROM ${BASE}\nRUN echo hi > /hi\n` }, async (tsstack) => {
+    const refused = await tsstack.run('up -d --no-build')
+    expect(refused.exitCode).not.toBe(0)
+    await tsstack.ok('up -d')
+    expect(await tsstack.ok('exec -T app cat /hi')).toBe('hi')
+    const names = jsonOf(await tsstack.ok('images --format json')).map((row) => JSON.stringify(row))
+    expect(names.join()).toContain('missing-app')
+  }))
+
+test('a step that fails says where and why, and leaves no image', () =>
+  project(
+    'fails',
+    { Dockerfile: `FROM ${BASE}\nRUN echo one\nRUN echo about to fail; exit 3\n` },
+    async (tsstack) => {
+      const { exitCode, stderr } = await tsstack.run('build')
+      expect(exitCode).not.toBe(0)
+      expect(stderr).toMatch(/Dockerfile:3/)
+      expect(stderr).toContain('about to fail')
+      expect(await tsstack.ok('image ls')).not.toContain('fails-app')
+    },
+  ))
+
+test('a mistake is told with its line and column', () =>
+  project('mistake', { Dockerfile: `FROM ${BASE}\n\n  COPPY a b\n` }, async (tsstack) => {
+    const { exitCode, stderr } = await tsstack.run('build')
+    expect(exitCode).not.toBe(0)
+    expect(stderr).toMatch(/Dockerfile:3:3/)
+    expect(stderr).toContain('COPY')
+  }))
+
+test('a secret is there while a step runs, and in no layer', () =>
+  project(
+    'secret',
+    {
+      Dockerfile: `FROM ${BASE}\nRUN --mount=type=secret,id=token cat /run/secrets/token | wc -c > /length\n`,
+      token: 'hidden-word',
+      'stack.yaml': `${STACK.replace('args: { COLOUR: red }', 'secrets: [token]')}secrets: { token: { file: ./token } }\n`,
+    },
+    async (tsstack) => {
+      await tsstack.ok('up -d --build')
+      expect(await tsstack.ok('exec -T app cat /length')).toBe('11')
+      expect(await tsstack.run('exec -T app ls /run/secrets/token')).toMatchObject({ exitCode: 2 })
+    },
+  ))
+
+test('a link does not lead out of the context', () =>
+  project('escape', { Dockerfile: `FROM ${BASE}\nCOPY link /got\n` }, async (tsstack) => {
+    symlinkSync('/etc/hostname', path.join(tsstack.directory, 'link'))
+    const outcome = await tsstack.run('build')
+    expect(outcome.exitCode).not.toBe(0)
+    expect(outcome.stderr).toContain('link')
+  }))
