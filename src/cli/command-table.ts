@@ -19,6 +19,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'Empty the cache of builds',
     load: async () => (await import('./commands/builder.ts')).command,
   },
+  commit: {
+    summary: 'Make an image of what a container has changed',
+    load: async () => (await import('./commands/commit.ts')).command,
+  },
   completion: {
     summary: 'Print what a shell needs to complete the command line',
     load: async () => (await import('./commands/completion.ts')).command,

@@ -1,10 +1,11 @@
 /** The files of containers, as functions: one for each route of src/api/file-types.ts. */
 import type { Readable } from 'node:stream'
-import type { FileChange, FileQuery, FileState } from '../api/file-types.ts'
+import type { CommitRequest, FileChange, FileQuery, FileState } from '../api/file-types.ts'
 import type { Transport } from './transport.ts'
 
 export interface FileClient {
   changes(id: string): Promise<readonly FileChange[]>
+  commit(id: string, request: CommitRequest): Promise<{ readonly id: string }>
   /** A tar archive of the whole root. */
   exportContainer(id: string): Promise<Readable>
   fileState(id: string, path: string): Promise<FileState>
@@ -31,6 +32,10 @@ export function fileCalls({ get, transport }: Calls): FileClient {
     `${containerPath(id, 'files')}?${new URLSearchParams(query).toString()}`
   return {
     changes: async (id) => (await get(containerPath(id, 'changes'))) as readonly FileChange[],
+    commit: async (id, body) =>
+      (await transport.json({ method: 'POST', path: containerPath(id, 'commit'), body })) as {
+        readonly id: string
+      },
     exportContainer: (id) => transport.bytes({ method: 'GET', path: containerPath(id, 'export') }),
     fileState: async (id, path) =>
       (await get(

@@ -1,6 +1,6 @@
 /** What clients may send about the files of containers. */
 import { z } from 'zod'
-import type { FileQuery } from '../api/file-types.ts'
+import type { CommitRequest, FileQuery } from '../api/file-types.ts'
 
 /** PATH_MAX of the kernel, and no NUL. */
 const path = z
@@ -24,3 +24,13 @@ export const copyQuery: z.ZodType<FileQuery> = z.strictObject({
 })
 
 export const copyIntoQuery = z.strictObject({ path, keepIds: z.stringbool().default(false) })
+
+const line = z.string().min(1).max(65_536)
+
+export const commitRequest: z.ZodType<CommitRequest> = z.strictObject({
+  reference: z.string().min(1).max(1024).exactOptional(),
+  author: line.exactOptional(),
+  message: line.exactOptional(),
+  changes: z.array(line).max(1000),
+  pause: z.boolean(),
+})

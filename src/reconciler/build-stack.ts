@@ -6,7 +6,6 @@ import type { BuildRequest } from '../api/build-types.ts'
 import type { ProgressEvent } from '../api/types.ts'
 import type { BuildHost, StepEvent } from '../builder/build-input.ts'
 import { buildImage } from '../builder/build-image.ts'
-import type { HistoryStep, Image } from '../engine/images/image.ts'
 import { RANGE_LENGTH, openStackUserNamespace } from '../engine/user-namespace.ts'
 import { imageNameOf } from '../planner/image-name.ts'
 import { dependencyGraph, selectServices } from '../planner/dependency-graph.ts'
@@ -15,6 +14,7 @@ import { buildDefinition, type ServiceBuild } from './build-definition.ts'
 import { openBuildNetwork } from './build-network.ts'
 import { runBuildStep, type BuildRunner } from './build-run.ts'
 import type { Context } from './context.ts'
+import { originOf } from './image-origin.ts'
 import { pushImages } from './image-operations.ts'
 import { pullReference } from './pull-services.ts'
 import { FIRST_RANGE } from './stack-user-namespace.ts'
@@ -70,32 +70,6 @@ interface Builder {
   readonly follower: Follower
   readonly runner: BuildRunner
   readonly number: () => number
-}
-
-function originOf(context: Context, image: Image): ReturnType<BuildHost['originOf']> {
-  const config = context.images.archives.config(image.id) as {
-    readonly author?: unknown
-    readonly history?: unknown
-  }
-  const steps = Array.isArray(config.history) ? (config.history as unknown[]) : []
-  const text = (value: unknown): string | undefined =>
-    typeof value === 'string' ? value : undefined
-  const history = steps.map((step): HistoryStep => {
-    const fields = (typeof step === 'object' && step !== null ? step : {}) as Record<
-      string,
-      unknown
-    >
-    const [created, createdBy, comment] = ['created', 'created_by', 'comment'].map((name) =>
-      text(fields[name]),
-    )
-    return {
-      ...(created === undefined ? {} : { created }),
-      ...(createdBy === undefined ? {} : { createdBy }),
-      ...(comment === undefined ? {} : { comment }),
-      ...(fields['empty_layer'] === true ? { isEmpty: true } : {}),
-    }
-  })
-  return { history, author: text(config.author) }
 }
 
 async function cacheDirectory({ directories }: Context, id: string): Promise<string> {

@@ -187,3 +187,28 @@ scenario('cp never leaves a container that swaps its directories for links meanw
   expect(readdirSync(path.join(canary, 'd'))).toEqual(['key'])
   expect(statSync(path.join(canary, 'd'))).toMatchObject({ uid: 0, mode: 0o40755 })
 })
+
+scenario('commit makes an image of the changes, and a service runs it', async () => {
+  const id = await tsstack.ok([
+    ...['commit', '-m', 'patched', '-c', 'ENV COLOUR=red', '-c', 'CMD ["cat", "/etc/motd"]'],
+    ...['app', 'local/patched:1'],
+  ])
+  expect(id).toMatch(/^sha256:[0-9a-f]{64}$/)
+  const directory = path.join(daemon.scratch, 'patched')
+  mkdirSync(directory)
+  writeFileSync(
+    path.join(directory, 'stack.yaml'),
+    'services: { again: { image: "local/patched:1", pull_policy: never } }\n',
+  )
+  const other = commandLine(daemon, directory)
+  const script =
+    'cat /etc/motd /new/file; stat -c %u:%g /new/file; echo $COLOUR; ls /bin/sync /data'
+  const { stdout } = await other.run(['run', '--rm', '-T', 'again', 'sh', '-c', script])
+  expect(stdout.split('\n').slice(0, 4)).toEqual(['mine', 'x', '33:44', 'red'])
+  expect(stdout).not.toContain('/bin/sync')
+  expect(await other.ok('run --rm -T again')).toBe('mine')
+  expect(await tsstack.ok('image history local/patched:1')).toContain('patched')
+  const wrong = await tsstack.run(['commit', '-c', 'RUN true', 'app', 'local/wrong:1'])
+  expect(wrong.stderr).toContain("RUN can't be a change")
+  await other.ok('down')
+})

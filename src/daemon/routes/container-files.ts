@@ -8,9 +8,10 @@ import {
 } from '../../reconciler/container-changes.ts'
 import type { Context } from '../../reconciler/context.ts'
 import { copyFromContainer, copyIntoContainer, fileState } from '../../reconciler/container-copy.ts'
+import { commitContainer } from '../../reconciler/commit-container.ts'
 import { findContainer } from '../../reconciler/find-container.ts'
 
-import { copyIntoQuery, copyQuery, stateQuery } from '../file-schemas.ts'
+import { commitRequest, copyIntoQuery, copyQuery, stateQuery } from '../file-schemas.ts'
 import { archiveOf, drained } from '../archive-body.ts'
 import { parseBody } from '../validate.ts'
 
@@ -33,6 +34,13 @@ export function containerFileRoutes(app: FastifyInstance, context: Context): voi
     const archive = await exportContainer(context, findContainer(context, request.params.id).id)
     return reply.type(TAR).send(streamOf(archive))
   })
+  app.post<ContainerParams>('/v1/containers/:id/commit', (request) =>
+    commitContainer(
+      context,
+      findContainer(context, request.params.id).id,
+      parseBody(commitRequest, request.body),
+    ),
+  )
   app.get<ContainerParams>('/v1/containers/:id/files/state', (request) => {
     const { path } = parseBody(stateQuery, request.query)
     return fileState(context, findContainer(context, request.params.id).id, path)
