@@ -28,7 +28,9 @@ function show(property: string): string {
   return execFileSync('systemctl', words, { encoding: 'utf8' }).trim()
 }
 
-describe.skipIf(!isPossible)('under systemd', () => {
+const reason = isPossible ? '' : ' (skipped: this host has no systemd)'
+
+describe.skipIf(!isPossible)(`under systemd${reason}`, () => {
   const client = createClient({ socket: SOCKET })
   let home: string
   let containerPid: number

@@ -136,7 +136,9 @@ shopTest('limits hold, and change without replacing a container', async (tsstack
     expect(plan.stdout).toContain(
       `~ update  container ${name}  deploy.resources.limits.memory changed`,
     )
-  expect(plan.stdout).toMatch(/deploy\.resources\.limits\.memory: .*256.* -> .*128.* # in place/i)
+  expect(plan.stdout).toMatch(
+    /deploy\.resources\.limits\.memory: {2}# in place, no restart .*\n *- "256m"\n *\+ "128m"/,
+  )
   expect(plan.stdout).toContain('0 to create, 2 to update, 0 to replace, 0 to remove')
 
   await tsstack.ok('up -d')

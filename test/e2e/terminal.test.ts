@@ -86,9 +86,9 @@ describe.skipIf(!hasTmux)(
     test.each(SIZES)('tables fit $columns columns', async (size) => {
       await withTerminal(size, async (terminal) => {
         await tsstack.ok('up -d')
-        for (const command of ['ps', 'images', 'ls', 'stats --no-stream']) {
-          await terminal.enter(`clear; tsstack ${command}; echo done=$?`)
-          await terminal.until(/^done=0$/m)
+        for (const [index, command] of ['ps', 'images', 'ls', 'stats --no-stream'].entries()) {
+          await terminal.enter(`clear; tsstack ${command}; echo done-${String(index)}=$?`)
+          await terminal.until(new RegExp(`^done-${String(index)}=0$`, 'm'))
           const screen = await terminal.screen()
           expect(screen).toMatch(/^terminal/m) // names are whole
           expect(await terminal.screen({ joined: true })).toBe(screen)
