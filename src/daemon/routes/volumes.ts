@@ -1,5 +1,4 @@
 import { Readable } from 'node:stream'
-import { finished } from 'node:stream/promises'
 import type { FastifyInstance } from 'fastify'
 import type { Context } from '../../reconciler/context.ts'
 import { exportVolume, importVolume } from '../../reconciler/volume-archive.ts'
@@ -10,7 +9,7 @@ import {
   pruneVolumes,
   removeVolume,
 } from '../../reconciler/volume-admin.ts'
-import { TsstackError } from '../../errors.ts'
+import { archiveOf, drained } from '../archive-body.ts'
 import { pruneQuery, volumeRequest, volumesQuery } from '../request-schemas.ts'
 import { parseBody } from '../validate.ts'
 
@@ -37,15 +36,9 @@ export function volumeRoutes(app: FastifyInstance, context: Context): void {
   app.addContentTypeParser(TAR, (_request, payload, done) => {
     done(null, payload)
   })
-  app.post<NameParams & { Body: Readable }>('/v1/volumes/:name/archive', async (request, reply) => {
-    if (!(request.body instanceof Readable))
-      throw new TsstackError('INVALID_ARGUMENT', `Cannot import: the body is not ${TAR}`)
-    const archive = request.body
-    await importVolume(context, request.params.name, chunksOf(archive)).catch(
-      async (error: unknown) => {
-        await drain(archive)
-        throw error
-      },
+  app.post<NameParams>('/v1/volumes/:name/archive', async (request, reply) => {
+    await drained(archiveOf(request.body), (chunks) =>
+      importVolume(context, request.params.name, chunks),
     )
     return reply.code(204).send()
   })
@@ -53,15 +46,4 @@ export function volumeRoutes(app: FastifyInstance, context: Context): void {
     await removeVolume(context, request.params.name)
     return reply.code(204).send()
   })
-}
-
-/** Leaving the loop early must not close the connection: the answer has to get through. */
-async function* chunksOf(stream: Readable): AsyncGenerator<Buffer> {
-  for await (const chunk of stream.iterator({ destroyOnReturn: false })) yield chunk as Buffer
-}
-
-/** A client that still sends would see a broken pipe instead of the reason. */
-async function drain(stream: Readable): Promise<void> {
-  stream.resume()
-  await finished(stream).catch(() => undefined)
 }

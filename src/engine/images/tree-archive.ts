@@ -6,7 +6,7 @@ import fs from 'node:fs'
 import type { LayerEntry } from './layer-entry.ts'
 import { readXattrs } from './layer-xattrs.ts'
 import { TAR_END, tarHeader, tarPadding } from './tar-writer.ts'
-import { readExactly, TreeReader, unlessGone } from './tree-reader.ts'
+import { readExactly, readLink, TreeReader, unlessGone } from './tree-reader.ts'
 
 export interface ArchiveOptions {
   /** The host's id that is 0 in the archive. Default: 0. */
@@ -125,7 +125,7 @@ class TreeArchive {
     } else if (stats.isFile()) yield* this.#file(path, attributes)
     else if (stats.isFIFO()) yield tarHeader({ type: 'fifo', ...attributes })
     else if (stats.isSymbolicLink()) {
-      const target = unlessGone(() => fs.readlinkSync(at))
+      const target = unlessGone(() => readLink(at))
       if (target !== undefined) yield tarHeader({ type: 'symlink', target, ...attributes })
     }
   }

@@ -14,7 +14,7 @@ import type { LayerEntry } from './layer-entry.ts'
 import type { LayerView, LowerDirectory } from './layer-view.ts'
 import { readLayerXattrs } from './layer-xattrs.ts'
 import { createPacer, type Pacer } from './pacer.ts'
-import { unlessGone, type TreeReader } from './tree-reader.ts'
+import { readLink, unlessGone, type TreeReader } from './tree-reader.ts'
 
 type ChangeKind = 'added' | 'changed' | 'deleted'
 
@@ -84,7 +84,7 @@ function entryOfFile(
   if (stats.isFile()) return { ...attributes, type: 'file', source: file, size: stats.size }
   if (stats.isFIFO()) return { ...attributes, type: 'fifo' }
   if (!stats.isSymbolicLink()) return undefined
-  return { ...attributes, mode: 0o777, type: 'symlink', target: fs.readlinkSync(at) }
+  return { ...attributes, mode: 0o777, type: 'symlink', target: readLink(at) }
 }
 
 function differs({ stats, entry }: Child, lower: fs.Stats): boolean {

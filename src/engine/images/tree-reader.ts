@@ -44,6 +44,19 @@ export function unlessGone<T>(look: () => T): T | undefined {
   }
 }
 
+/**
+ * Where a symlink leads.
+ * @throws ENOENT, as of a file that is gone, when it is a symlink no longer (man 2 readlink: EINVAL)
+ */
+export function readLink(at: string): string {
+  try {
+    return fs.readlinkSync(at)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EINVAL') throw cause
+    throw Object.assign(new Error(`not a symlink any more: ${at}`, { cause }), { code: 'ENOENT' })
+  }
+}
+
 function decodeName(bytes: Buffer, directory: string): string {
   try {
     return decoder.decode(bytes)
