@@ -93,7 +93,8 @@ class Networks implements StackNetworks {
   readonly #driver: NetworkDriver = openNetworkDriver()
   readonly #names: NameService
   readonly #ports: PortPublisher
-  readonly #detachTimers = new Set<NodeJS.Timeout>()
+  /** Interfaces of containers that are gone, by the timer that removes them. */
+  readonly #leaving = new Map<NodeJS.Timeout, readonly string[]>()
   /** What is on a network and has no record: steps of builds. */
   readonly #guests = new Map<string, ContainerRecord>()
 
@@ -305,15 +306,19 @@ class Networks implements StackNetworks {
   #detachLater(hostInterfaces: readonly string[]): void {
     if (hostInterfaces.length === 0) return
     const timer = setTimeout(() => {
-      this.#detachTimers.delete(timer)
-      try {
-        for (const name of hostInterfaces) this.#driver.detachEndpoint(name)
-      } catch (error) {
-        log.warn('interface could not be removed', { error })
-      }
+      this.#leaving.delete(timer)
+      this.#detach(hostInterfaces)
     }, PAIR_GRACE_MS)
     timer.unref()
-    this.#detachTimers.add(timer)
+    this.#leaving.set(timer, hostInterfaces)
+  }
+
+  #detach(hostInterfaces: readonly string[]): void {
+    try {
+      for (const name of hostInterfaces) this.#driver.detachEndpoint(name)
+    } catch (error) {
+      log.warn('interface could not be removed', { error })
+    }
   }
 
   leasesOf(containerId: string): Lease[] {
@@ -383,7 +388,10 @@ class Networks implements StackNetworks {
   }
 
   close(): void {
-    for (const timer of this.#detachTimers) clearTimeout(timer)
+    for (const [timer, hostInterfaces] of this.#leaving) {
+      clearTimeout(timer)
+      this.#detach(hostInterfaces) // nobody else will
+    }
     this.#names.close()
     this.#ports.close()
     this.#driver.close()
