@@ -34,6 +34,7 @@ import { eventually } from './eventually.ts'
 const ROOT = path.join(import.meta.dirname, '..')
 const CGROUPS = '/sys/fs/cgroup'
 const SIGKILL_WAIT_MS = 10_000
+const PAIR_WAIT_MS = 5000
 
 export interface StackParts extends Partial<Omit<Stack, 'name' | 'services'>> {
   readonly services: Readonly<Record<string, Service>>
@@ -333,6 +334,10 @@ class Fixture implements DaemonFixture {
       return [`a daemon that had crashed`]
     for (const { name } of await this.client.stacks())
       await this.down(name, { volumes: true, removeOrphans: true })
+    // A connection that nobody acknowledges keeps a pair until the daemon's timer removes it.
+    await eventually('interfaces to go', () => this.#interfaces().length === 0, PAIR_WAIT_MS).catch(
+      () => undefined, // named below
+    )
     const left = [
       ...(await this.client.containers({ all: true })).map(({ name }) => `container ${name}`),
       ...(await this.client.networks()).map(({ name }) => `network ${name}`),
