@@ -111,21 +111,23 @@ export interface PendingChange extends RevisionSummary {
   readonly text: string
 }
 
-export interface GitSourceStatus {
-  readonly name: string
-  /** Without user and password. */
-  readonly repo: string
-  readonly ref?: string
-  readonly path: string
-  readonly stack: string
-  readonly intervalSeconds: number
+/** What is told of a source; user and password of its `repo` are left out. */
+export interface GitSourceStatus extends Pick<
+  GitSource,
+  | 'name'
+  | 'repo'
+  | 'ref'
+  | 'path'
+  | 'stack'
+  | 'intervalSeconds'
+  | 'prune'
+  | 'approve'
+  | 'dependsOn'
+  | 'allow'
+> {
   readonly suspended: boolean
-  readonly prune: boolean
-  readonly approve: 'auto' | 'manual'
   readonly verified: boolean
   readonly webhook: boolean
-  readonly dependsOn: readonly string[]
-  readonly allow: Permissions
   /** Flux's condition `Ready`: `Unknown` while it is on its way. */
   readonly ready: 'True' | 'False' | 'Unknown'
   readonly reason: GitSourceReason

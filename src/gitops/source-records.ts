@@ -7,13 +7,7 @@
  *                                     ▼
  *                           held, rollingBack ──▶ lastGood applied again ──▶ (nothing)
  */
-import type {
-  GitSource,
-  GitSourceReason,
-  HeldRevision,
-  PendingChange,
-  RevisionSummary,
-} from '../api/gitops-types.ts'
+import type { GitSource, GitSourceStatus, RevisionSummary } from '../api/gitops-types.ts'
 import type { StackSource } from '../api/types.ts'
 import type { Digest } from '../engine/images/image.ts'
 import type { Collection, StateStore } from '../state/state-store.ts'
@@ -33,14 +27,10 @@ export interface SourceRecord extends GitSource {
 }
 
 /** Key: the source's name. */
-export interface ProgressRecord {
-  readonly ready: 'True' | 'False' | 'Unknown'
-  readonly reason: GitSourceReason
-  readonly message: string
-  /** RFC 3339. */
-  readonly since: string
-  readonly observedCommit?: string
-  readonly observedAt?: string
+export interface ProgressRecord extends Pick<
+  GitSourceStatus,
+  'ready' | 'reason' | 'message' | 'since' | 'observedCommit' | 'observedAt' | 'held' | 'pending'
+> {
   /** The digest of the commit that was last seen. */
   readonly observedDigest?: string
   readonly applied?: Release
@@ -48,8 +38,6 @@ export interface ProgressRecord {
   /** Begun, and not known to have ended. */
   readonly applying?: Release
   readonly rollingBack?: true
-  readonly held?: HeldRevision
-  readonly pending?: PendingChange
   /** Of a pending change that its user has agreed to. */
   readonly approvedDigest?: string
   /** In a row, of what may pass by itself. */

@@ -1,5 +1,5 @@
 import type { PlanResponse } from '../api/types.ts'
-import type { UpOptions as PlanOptions } from '../planner/desired-state.ts'
+import { planningOptions, type UpOptions as PlanOptions } from '../planner/desired-state.ts'
 import { connect } from './connect.ts'
 import type { StackOptions } from './stack-options.ts'
 import { toSourceOptions } from './stack-options.ts'
@@ -19,22 +19,5 @@ export async function plan(options: StackOptions & ServiceOptions = {}): Promise
   const { credentialsForStack } = await import('../sources/registry-credentials.ts')
   const credentials = await credentialsForStack(options.env ?? process.env, stack)
   const source = { stack, files, workingDir, contents, ...credentials }
-  return client.plan(stack.name, { ...source, options: serviceOptions(options) })
-}
-
-/** Only what the daemon knows of: it refuses other fields. */
-export function serviceOptions(options: ServiceOptions): ServiceOptions {
-  const { services, forceRecreate, noRecreate, noDeps } = options
-  const { removeOrphans, scale, noStart, renewAnonVolumes } = options
-  const all = {
-    services,
-    forceRecreate,
-    noRecreate,
-    noDeps,
-    removeOrphans,
-    scale,
-    noStart,
-    renewAnonVolumes,
-  }
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined))
+  return client.plan(stack.name, { ...source, options: planningOptions(options) })
 }

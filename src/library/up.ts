@@ -1,7 +1,7 @@
 import type { ProgressEvent } from '../api/types.ts'
 import { connect } from './connect.ts'
 import { follow } from './follow.ts'
-import { serviceOptions } from './plan.ts'
+import { planningOptions } from '../planner/desired-state.ts'
 import type { ServiceOptions } from './plan.ts'
 import { createRunningStack } from './running-stack.ts'
 import type { RunningStack } from './running-stack.ts'
@@ -47,7 +47,7 @@ export async function up(options: UpOptions = {}): Promise<RunningStack> {
     workingDir,
     contents,
     options: {
-      ...serviceOptions(options),
+      ...planningOptions(options),
       ...(options.noStart === true ? {} : { wait: true }),
       ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
       ...(waitTimeoutSeconds === undefined ? {} : { waitTimeoutSeconds }),

@@ -1,7 +1,7 @@
 /** What a plan was made from, as one digest: a saved plan is applied only while that is still so. */
 import { canonicalJson, sha256 } from './config-hash.ts'
 import { compareContainers } from './container-steps.ts'
-import type { DesiredState, UpOptions } from './desired-state.ts'
+import { planningOptions, type DesiredState, type UpOptions } from './desired-state.ts'
 import type { ObservedContainer, ObservedState } from './observed-state.ts'
 
 /**
@@ -17,7 +17,7 @@ export function baseStateDigest(
   return sha256(
     canonicalJson({
       desired: { stack, imageDigests, mountedImageDigests, contentDigests },
-      options: planningOptions(options),
+      options: settings(options),
       observed: {
         containers: [...observed.containers].sort(compareContainers).map(lasting),
         networks: byName(observed.networks),
@@ -27,22 +27,10 @@ export function baseStateDigest(
   )
 }
 
-/** Only what the planner goes by; what says the default is left out. */
-function planningOptions(options: UpOptions): UpOptions {
-  const { services, forceRecreate, noRecreate, noDeps } = options
-  const { removeOrphans, scale, noStart, renewAnonVolumes } = options
-  const all = {
-    services,
-    forceRecreate,
-    noRecreate,
-    noDeps,
-    removeOrphans,
-    scale,
-    noStart,
-    renewAnonVolumes,
-  }
+/** What says the default is left out. */
+function settings(options: UpOptions): UpOptions {
   return Object.fromEntries(
-    Object.entries(all).filter(([, value]) => value !== undefined && value !== false),
+    Object.entries(planningOptions(options)).filter(([, value]) => value !== false),
   )
 }
 

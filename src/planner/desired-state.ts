@@ -31,6 +31,23 @@ export interface UpOptions {
   readonly renewAnonVolumes?: boolean
 }
 
+/** Only what the planner goes by, of options that may have more. */
+export function planningOptions(options: UpOptions): UpOptions {
+  const { services, forceRecreate, noRecreate, noDeps } = options
+  const { removeOrphans, scale, noStart, renewAnonVolumes } = options
+  const all = {
+    services,
+    forceRecreate,
+    noRecreate,
+    noDeps,
+    removeOrphans,
+    scale,
+    noStart,
+    renewAnonVolumes,
+  }
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined))
+}
+
 export interface DownOptions {
   readonly services?: readonly string[]
   readonly volumes?: boolean

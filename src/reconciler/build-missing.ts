@@ -6,6 +6,7 @@ import { imageNameOf } from '../planner/image-name.ts'
 import { TsstackError } from '../errors.ts'
 import { buildServices } from './build-stack.ts'
 import type { Context } from './context.ts'
+import { isImageHere } from './pull-services.ts'
 
 interface Wanted extends StackSource {
   readonly options: {
@@ -14,15 +15,6 @@ interface Wanted extends StackSource {
     readonly ssh?: Readonly<Record<string, string>>
   }
   readonly credentials?: CredentialsByRegistry
-}
-
-function isHere(context: Context, reference: string): boolean {
-  try {
-    context.images.inspect(reference)
-    return true
-  } catch {
-    return false
-  }
 }
 
 /** @throws {NOT_FOUND} an image is missing and is not to be built */
@@ -35,7 +27,8 @@ export async function buildMissing(
     readonly signal?: AbortSignal | undefined
   },
 ): Promise<void> {
-  const isMissing = (name: string): boolean => !isHere(context, imageNameOf(stack, name) ?? name)
+  const isMissing = (name: string): boolean =>
+    !isImageHere(context, imageNameOf(stack, name) ?? name)
   const buildable = services.filter((name) => stack.services[name]?.build !== undefined)
   if (options.build === 'never') {
     const missing = buildable.find(isMissing)

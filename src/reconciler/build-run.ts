@@ -12,7 +12,6 @@ import type { ContainerRoot } from '../engine/container-root.ts'
 import { resolveUser } from '../engine/container-user.ts'
 import type { TreeFile } from '../engine/file-tree.ts'
 import type { MountSource } from '../engine/host-mount.ts'
-import { rlimitsOf } from '../engine/rlimits.ts'
 import { buildRoot, openRoot } from '../engine/root-file-system.ts'
 import { startContainer } from '../engine/start-container.ts'
 import type { StackUserNamespace } from '../engine/user-namespace.ts'
@@ -26,12 +25,11 @@ import { stepConfig } from './build-run-config.ts'
 import { layersSource } from './build-run-mounts.ts'
 import { openBindOwner } from './bind-owner.ts'
 import { etcFiles } from './container-files.ts'
-import { CGROUP_V1_VIEW, identityOf } from './launch-container.ts'
+import { cgroupHierarchiesOf, firstProcess, identityOf } from './first-process.ts'
 import type { Context } from './context.ts'
 import { joinNamespaces } from './join-namespaces.ts'
 import { limitsWith } from './resource-limits-of.ts'
 import type { ContainerRecord } from './records.ts'
-import { securityProfile } from './security-profile.ts'
 
 export interface BuildRunner {
   readonly context: Context
@@ -107,7 +105,7 @@ async function startStep(run: Run): Promise<Ended> {
       sources: sourcesOf(run, userns),
       files,
       etcFiles: etc,
-      cgroupHierarchies: context.cgroups.version === 2 ? ['unified'] : CGROUP_V1_VIEW,
+      cgroupHierarchies: cgroupHierarchiesOf(context),
     },
     scope,
   )
@@ -123,16 +121,7 @@ async function startStep(run: Run): Promise<Ended> {
     ...(userns === undefined ? {} : { usernsFd: userns.fd }),
     newNamespaces: join.created | Clone.NEWCGROUP,
     sysctls: {},
-    process: {
-      argv: config.argv,
-      environment: { HOME: user.home, ...config.environment },
-      workingDir: config.workingDir,
-      user,
-      ...securityProfile(config),
-      rlimits: rlimitsOf(config.ulimits),
-      stdio: output.stdio,
-      tty: false,
-    },
+    process: firstProcess(config, user, output.stdio),
   })
   scope.close() // the writing end of the pipe above all: then it ends with the last process
   return { exitCode: await followStep(run, pid, output.ended), missing }

@@ -3,11 +3,9 @@
  * namespace), hands it to the engine as one request, and follows the process to its end. Whatever fails, nothing stays.
  */
 import type { CgroupHandle } from '../engine/cgroup/cgroup.ts'
-import type { ContainerConfig } from '../engine/container-config.ts'
-import { resolveUser, type ContainerUser } from '../engine/container-user.ts'
+import { resolveUser } from '../engine/container-user.ts'
 import { findDeviceNodes, type DeviceNode } from '../engine/host-devices.ts'
-import type { InitSpec, ProcessSpec } from '../engine/process-spec.ts'
-import { rlimitsOf } from '../engine/rlimits.ts'
+import type { InitSpec } from '../engine/process-spec.ts'
 import { initProgram } from '../engine/init/program.ts'
 import { buildRoot, openRoot, type BuiltRoot } from '../engine/root-file-system.ts'
 import { startContainer } from '../engine/start-container.ts'
@@ -24,11 +22,11 @@ import { emitContainerEvent } from './container-event.ts'
 import { monitorHealth } from './container-health.ts'
 import { openStreams } from './container-streams.ts'
 import { requireContainer } from './find-container.ts'
+import { cgroupHierarchiesOf, firstProcess, identityOf } from './first-process.ts'
 import { joinNamespaces, type IsolationOptions } from './join-namespaces.ts'
 import { openSources } from './mount-sources.ts'
 import { connectListeners } from './output-listeners.ts'
 import { limitsWith } from './resource-limits-of.ts'
-import { securityProfile } from './security-profile.ts'
 import { userNamespaceOf } from './stack-user-namespace.ts'
 import { syncNewRoot, syncStarted } from './sync-files.ts'
 import type { ContainerRecord } from './records.ts'
@@ -176,23 +174,6 @@ function initOf(scope: FdScope): InitSpec {
   return { programFd: initProgram(), pipe: [scope.add(readEnd), scope.add(writeEnd)] }
 }
 
-function firstProcess(
-  config: ContainerConfig,
-  user: ContainerUser,
-  stdio: ProcessSpec['stdio'],
-): ProcessSpec {
-  return {
-    argv: config.argv,
-    environment: { HOME: user.home, ...config.environment },
-    workingDir: config.workingDir,
-    user,
-    ...securityProfile(config),
-    rlimits: rlimitsOf(config.ulimits),
-    stdio,
-    tty: config.tty,
-  }
-}
-
 async function makeRoot(
   context: Context,
   record: ContainerRecord,
@@ -217,20 +198,8 @@ async function makeRoot(
       sources,
       files: secretFiles(context, config),
       etcFiles: etcFiles(context, record),
-      cgroupHierarchies: context.cgroups.version === 2 ? ['unified'] : CGROUP_V1_VIEW,
+      cgroupHierarchies: cgroupHierarchiesOf(context),
     },
     scope,
   )
-}
-
-/** What programs look at to learn their limits. */
-export const CGROUP_V1_VIEW = ['memory', 'cpu', 'cpuacct', 'cpuset', 'pids', 'blkio']
-
-/** Names of the container's own UTS namespace. */
-export function identityOf(config: ContainerConfig): { hostname?: string; domainname?: string } {
-  if (config.uts.kind !== 'private') return {}
-  return {
-    hostname: config.hostname,
-    ...(config.domainname === undefined ? {} : { domainname: config.domainname }),
-  }
 }

@@ -44,7 +44,8 @@ export async function pullReference(
   tell: Tell,
 ): Promise<void> {
   const wanted = isLocalId(context, reference) ? undefined : registryImage(reference)
-  if (wanted === undefined || (options.policy === 'missing' && isHere(context, reference))) return
+  if (wanted === undefined || (options.policy === 'missing' && isImageHere(context, reference)))
+    return
   const { signal, number } = options
   const credentials = options.credentials?.[wanted.registry]
   await pullOne(context, { ...wanted, credentials, signal, number }, tell)
@@ -57,7 +58,8 @@ function registryImage(reference: string): Wanted | undefined {
   return { reference: formatReference(parsed), registry: splitRegistry(parsed.name).registry }
 }
 
-function isHere(context: Context, reference: string): boolean {
+/** By name, id or a prefix of it. */
+export function isImageHere(context: Context, reference: string): boolean {
   try {
     context.images.inspect(reference)
     return true
@@ -68,7 +70,7 @@ function isHere(context: Context, reference: string): boolean {
 
 /** An id of an image that is here is no name to pull. */
 function isLocalId(context: Context, reference: string): boolean {
-  return /^(?:sha256:)?[0-9a-f]{4,64}$/.test(reference) && isHere(context, reference)
+  return /^(?:sha256:)?[0-9a-f]{4,64}$/.test(reference) && isImageHere(context, reference)
 }
 
 /** Everything that a service needs an image for: itself, what it mounts, what its hooks run in. */
@@ -102,7 +104,7 @@ function dueImages(context: Context, source: StackSource, options: PullOptions):
       const wanted = registryImage(reference)
       if (wanted === undefined) continue
       const checkedAtMs = context.images.remote.lastPull(reference)?.checkedAtMs
-      const state = { isHere: isHere(context, reference), checkedAtMs, nowMs: Date.now() }
+      const state = { isHere: isImageHere(context, reference), checkedAtMs, nowMs: Date.now() }
       if (isPullDue(policy, state)) due.set(wanted.reference, wanted)
     }
   }

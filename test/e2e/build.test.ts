@@ -1,9 +1,9 @@
 /** Images out of Dockerfiles, as a user works with them: build, up --build, the cache, and what goes wrong. */
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { symlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
-import { commandLine, jsonOf, type CommandLine } from './command-line.ts'
+import { newProject, jsonOf, type CommandLine } from './command-line.ts'
 
 const BASE = 'host:sh,coreutils'
 const STACK = `
@@ -27,12 +27,7 @@ async function project(
   files: Readonly<Record<string, string>>,
   body: (tsstack: CommandLine) => Promise<void>,
 ): Promise<void> {
-  const directory = path.join(daemon.scratch, name)
-  for (const [file, text] of Object.entries({ 'stack.yaml': STACK, ...files })) {
-    mkdirSync(path.dirname(path.join(directory, file)), { recursive: true })
-    writeFileSync(path.join(directory, file), text)
-  }
-  const tsstack = commandLine(daemon, directory)
+  const tsstack = newProject(daemon, name, { 'stack.yaml': STACK, ...files })
   try {
     await body(tsstack)
   } finally {

@@ -2,7 +2,7 @@
  * The real command line, `./tsstack`, against a daemon of the test's own: as a user would type it, beside the daemon in
  * its network namespace.
  */
-import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { execa } from 'execa'
 import { expect, test } from 'vitest'
@@ -148,6 +148,21 @@ export function commandLine(fixture: DaemonFixture, directory: string): CommandL
       writeFileSync(target, text.replace(from, to))
     },
   }
+}
+
+/** A new directory for a test, with these files in it: `./tsstack` typed there. */
+export function newProject(
+  fixture: DaemonFixture,
+  name: string,
+  files: Readonly<Record<string, string>> = {},
+): CommandLine {
+  const directory = path.join(fixture.scratch, name)
+  mkdirSync(directory)
+  for (const [file, text] of Object.entries(files)) {
+    mkdirSync(path.dirname(path.join(directory, file)), { recursive: true })
+    writeFileSync(path.join(directory, file), text)
+  }
+  return commandLine(fixture, directory)
 }
 
 /** A copy of an example, which a test may edit. @returns its directory */

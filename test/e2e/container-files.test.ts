@@ -13,7 +13,7 @@ import {
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
-import { commandLine, type CommandLine } from './command-line.ts'
+import { newProject, type CommandLine } from './command-line.ts'
 
 const isRoot = process.getuid?.() === 0
 const scenario = test.skipIf(!isRoot)
@@ -36,10 +36,8 @@ volumes:
 beforeAll(async () => {
   if (!isRoot) return
   daemon = await startDaemonFixture()
-  const directory = path.join(daemon.scratch, 'files')
-  mkdirSync(path.join(directory, 'project'), { recursive: true })
-  writeFileSync(path.join(directory, 'stack.yaml'), STACK)
-  tsstack = commandLine(daemon, directory)
+  tsstack = newProject(daemon, 'files', { 'stack.yaml': STACK })
+  mkdirSync(path.join(tsstack.directory, 'project'))
   await tsstack.ok('up -d')
   await tsstack.ok(['exec', 'app', 'sh', '-c', 'until [ -s /new/file ]; do :; done'])
 })
@@ -194,13 +192,9 @@ scenario('commit makes an image of the changes, and a service runs it', async ()
     ...['app', 'local/patched:1'],
   ])
   expect(id).toMatch(/^sha256:[0-9a-f]{64}$/)
-  const directory = path.join(daemon.scratch, 'patched')
-  mkdirSync(directory)
-  writeFileSync(
-    path.join(directory, 'stack.yaml'),
-    'services: { again: { image: "local/patched:1", pull_policy: never } }\n',
-  )
-  const other = commandLine(daemon, directory)
+  const other = newProject(daemon, 'patched', {
+    'stack.yaml': 'services: { again: { image: "local/patched:1", pull_policy: never } }\n',
+  })
   const script =
     'cat /etc/motd /new/file; stat -c %u:%g /new/file; echo $COLOUR; ls /bin/sync /data'
   const { stdout } = await other.run(['run', '--rm', '-T', 'again', 'sh', '-c', script])

@@ -1,9 +1,9 @@
 /** Flags of the command line that a small stack is enough for. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
-import { commandLine, leftOf, type CommandLine } from './command-line.ts'
+import { newProject, leftOf, type CommandLine } from './command-line.ts'
 
 const STACK = `
 name: flags
@@ -28,10 +28,7 @@ let tsstack: CommandLine
 
 beforeAll(async () => {
   daemon = await startDaemonFixture()
-  const directory = path.join(daemon.scratch, 'flags')
-  mkdirSync(directory)
-  writeFileSync(path.join(directory, 'stack.yaml'), STACK)
-  tsstack = commandLine(daemon, directory)
+  tsstack = newProject(daemon, 'flags', { 'stack.yaml': STACK })
 })
 
 afterAll(async () => {

@@ -1,9 +1,8 @@
 /** The command line on a real terminal: progress, foreground, Ctrl-C, sessions that follow its size, the menu. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
-import path from 'node:path'
+import { existsSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
-import { commandLine, leftOf, type CommandLine } from './command-line.ts'
+import { newProject, leftOf, type CommandLine } from './command-line.ts'
 import { openTerminal, type Terminal, type TerminalSize } from './terminal-driver.ts'
 
 const hasTmux = existsSync('/usr/bin/tmux')
@@ -60,10 +59,7 @@ describe.skipIf(!hasTmux)(
   () => {
     beforeAll(async () => {
       daemon = await startDaemonFixture()
-      const directory = path.join(daemon.scratch, 'terminal')
-      mkdirSync(directory)
-      writeFileSync(path.join(directory, 'stack.yaml'), STACK)
-      tsstack = commandLine(daemon, directory)
+      tsstack = newProject(daemon, 'terminal', { 'stack.yaml': STACK })
     })
     afterAll(async () => {
       await daemon.close()

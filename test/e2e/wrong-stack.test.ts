@@ -1,9 +1,9 @@
 /** `up` with a file that is wrong: says where, and does nothing, not even to what runs already. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
-import { commandLine, leftOf, type CommandLine } from './command-line.ts'
+import { newProject, leftOf, type CommandLine } from './command-line.ts'
 
 const STACK = `name: wrong
 services:
@@ -25,9 +25,7 @@ let tsstack: CommandLine
 
 beforeAll(async () => {
   daemon = await startDaemonFixture()
-  const directory = path.join(daemon.scratch, 'wrong')
-  mkdirSync(directory)
-  tsstack = commandLine(daemon, directory)
+  tsstack = newProject(daemon, 'wrong')
 })
 afterAll(() => daemon.close())
 

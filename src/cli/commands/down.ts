@@ -1,3 +1,4 @@
+import { GRACE_FLAG } from '../common-flags.ts'
 import type { Command } from '../command.ts'
 import { resolveStackName } from '../stack-name.ts'
 import { showProgress } from '../progress.ts'
@@ -19,13 +20,7 @@ export const command: Command = {
       kind: 'bool',
       help: 'Remove containers of services that the stack file no longer has',
     },
-    {
-      name: 'timeout',
-      short: 't',
-      kind: 'seconds',
-      value: 'SECONDS',
-      help: "Grace before containers are killed (default: each service's own)",
-    },
+    GRACE_FLAG,
     {
       name: 'rmi',
       kind: 'text',

@@ -1,18 +1,10 @@
 /** start, stop, restart, kill, pause, unpause: one request, six words. */
 import type { LifecycleAction, LifecycleRequest } from '../../api/types.ts'
-import type { Flag } from '../args.ts'
 import type { Command, CommandContext } from '../command.ts'
+import { GRACE_FLAG, WAIT_FLAG, WAIT_TIMEOUT_FLAG } from '../common-flags.ts'
 import { showProgress } from '../progress.ts'
 import { selectContainers } from '../select-containers.ts'
 import { resolveStackName } from '../stack-name.ts'
-
-const TIMEOUT: Flag = {
-  name: 'timeout',
-  short: 't',
-  kind: 'seconds',
-  value: 'SECONDS',
-  help: "Grace before containers are killed (default: each service's own)",
-}
 
 async function runAction(context: CommandContext, action: LifecycleAction): Promise<number> {
   const { flags, positional } = context
@@ -47,17 +39,14 @@ function lifecycleCommand(
 
 export const start = lifecycleCommand('start', {
   summary: 'Start stopped containers, in the order of their dependencies',
-  flags: [
-    { name: 'wait', kind: 'bool', help: 'Return when the services are running or healthy' },
-    { name: 'wait-timeout', kind: 'seconds', value: 'SECONDS', help: 'Wait at most this long' },
-  ],
+  flags: [WAIT_FLAG, WAIT_TIMEOUT_FLAG],
   examples: [['tsstack start db', 'Start the containers of "db"']],
 })
 
 export const stop = lifecycleCommand('stop', {
   summary: 'Stop containers without removing them',
   flags: [
-    TIMEOUT,
+    GRACE_FLAG,
     { name: 'for', kind: 'seconds', value: 'DURATION', help: 'Start them again after this time' },
   ],
   examples: [['tsstack stop -t 30', 'All containers, with 30 seconds of grace']],
@@ -67,7 +56,7 @@ export const restart = lifecycleCommand('restart', {
   summary:
     'Restart containers; changes of the stack file are not taken over ("tsstack up" does that)',
   flags: [
-    TIMEOUT,
+    GRACE_FLAG,
     {
       name: 'no-deps',
       kind: 'bool',

@@ -1,6 +1,7 @@
 import type { RollbackRequest } from '../../api/revision-types.ts'
 import { TsstackError } from '../../errors.ts'
 import type { Command, CommandContext } from '../command.ts'
+import { GRACE_FLAG, WAIT_FLAG, WAIT_TIMEOUT_FLAG } from '../common-flags.ts'
 import { showProgress, showUnchanged } from '../progress.ts'
 import { resolveStackName } from '../stack-name.ts'
 
@@ -28,17 +29,7 @@ export const command: Command = {
     'By default to the last one that succeeded before the current one. Its model, configs, secrets and images (by their ids, ' +
     'whatever their names mean now) are applied as a new revision; services that it does not have are removed. Data in ' +
     'volumes, and files that are bind-mounted, stay as they are.',
-  flags: [
-    { name: 'wait', kind: 'bool', help: 'Return when the services are running or healthy' },
-    { name: 'wait-timeout', kind: 'seconds', value: 'SECONDS', help: 'Wait at most this long' },
-    {
-      name: 'timeout',
-      short: 't',
-      kind: 'seconds',
-      value: 'SECONDS',
-      help: "Grace when containers are stopped (default: each service's own)",
-    },
-  ],
+  flags: [WAIT_FLAG, WAIT_TIMEOUT_FLAG, GRACE_FLAG],
   examples: [
     ['tsstack rollback', 'To the last one that was good'],
     ['tsstack rollback 3', 'To revision 3'],

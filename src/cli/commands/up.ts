@@ -1,3 +1,4 @@
+import { GRACE_FLAG, WAIT_FLAG, WAIT_TIMEOUT_FLAG } from '../common-flags.ts'
 import type { Command, CommandContext } from '../command.ts'
 import type { UpRequest } from '../../api/types.ts'
 import { TsstackError } from '../../errors.ts'
@@ -87,19 +88,9 @@ export const command: Command = {
       value: 'FILE',
       help: 'Apply a plan that "plan --out" saved, or refuse when the world has moved',
     },
-    {
-      name: 'wait',
-      kind: 'bool',
-      help: 'Return when the services are running or healthy; implies -d',
-    },
-    { name: 'wait-timeout', kind: 'seconds', value: 'SECONDS', help: 'Wait at most this long' },
-    {
-      name: 'timeout',
-      short: 't',
-      kind: 'seconds',
-      value: 'SECONDS',
-      help: "Grace when containers are stopped (default: each service's own)",
-    },
+    { ...WAIT_FLAG, help: `${WAIT_FLAG.help}; implies -d` },
+    WAIT_TIMEOUT_FLAG,
+    GRACE_FLAG,
     {
       name: 'attach',
       kind: 'list',

@@ -5,12 +5,12 @@
  *   archive "revision"          <stack>/<number, eight digits>    RevisionRecord
  *   archive "revision-source"   <stack>/<digest>                  StackSource; shared by revisions with the same digest
  */
-import type { RevisionOutcome, StackOrigin } from '../../api/revision-types.ts'
+import type { Revision, RevisionOutcome } from '../../api/revision-types.ts'
 import type { StackSource } from '../../api/types.ts'
 import { TsstackError } from '../../errors.ts'
 import { canonicalJson, ownValue, sha256 } from '../../planner/config-hash.ts'
 import type { DesiredState } from '../../planner/desired-state.ts'
-import { modelChanges, type ModelChange } from '../../planner/model-changes.ts'
+import { modelChanges } from '../../planner/model-changes.ts'
 import type { Archive, StateStore } from '../../state/state-store.ts'
 
 /** Older ones are forgotten, but never the current one and never the last that succeeded. */
@@ -18,21 +18,10 @@ const KEPT_REVISIONS = 50
 /** A diff is for people; beyond this nobody reads on. */
 const KEPT_CHANGES = 200
 
-/** What is remembered of a revision; see Revision in api/revision-types.ts for the fields that both have. */
-export interface RevisionRecord {
-  readonly stack: string
-  readonly number: number
-  readonly digest: string
-  readonly createdAt: string
-  readonly author: string
-  readonly files: readonly string[]
-  readonly origin?: StackOrigin
-  readonly imageDigests: Readonly<Record<string, string>>
+/** What is remembered of a revision: what is told of it, and what it takes to go back to it. */
+export interface RevisionRecord extends Omit<Revision, 'current'> {
   readonly mountedImageDigests: Readonly<Record<string, string>>
   readonly contentDigests: DesiredState['contentDigests']
-  readonly rollbackOf?: number
-  readonly changes: readonly ModelChange[]
-  readonly outcome: RevisionOutcome
 }
 
 /** A desired state that is to become the stack's current revision. */
