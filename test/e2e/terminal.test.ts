@@ -123,7 +123,7 @@ describe.skipIf(!hasTmux)(
         await terminal.enter('tsstack run --rm talker sh -i')
         await terminal.until(/# *$/)
         await terminal.enter('echo sum=$((20 + 3)); test -t 0 && exit 7')
-        await terminal.until(/^sum=23$/m)
+        await terminal.until(/^sum=23\n\$$/m) // the outer shell's prompt
         await terminal.enter('echo code=$?')
         await terminal.until(/^code=7$/m)
       })
