@@ -36,6 +36,8 @@ const SPLICE_F_NONBLOCK = 2
 const PROT_READ_WRITE = 3
 const MAP_SHARED = 1
 const PAGE = 4096
+const LOG_SIZE = 8
+const BYTES = 16
 const MARK = 24
 const MARK_AFTER = 25
 const Phase = { Idle: 0, Writing: 1, Taking: 2 } as const
@@ -166,16 +168,18 @@ export class PipeLog {
   /** @returns false when the disk is full: then all is as before */
   #log(raw: Buffer): boolean {
     const record = formatLog(raw, this.#options.stream, timestamp())
-    this.#mark(Phase.Writing, this.#options.log.size, 0)
+    this.#cursor.writeDoubleLE(this.#options.log.size, LOG_SIZE)
+    this.#enter(Phase.Writing)
     if (!this.#append(record)) {
-      this.#mark(Phase.Idle, 0, 0)
+      this.#enter(Phase.Idle)
       return false
     }
     this.#cursor[MARK_AFTER] = raw[0] ?? 0
     this.#cursor[MARK] = ~(raw[0] ?? 0)
-    this.#mark(Phase.Taking, 0, raw.length)
+    this.#cursor.writeDoubleLE(raw.length, BYTES)
+    this.#enter(Phase.Taking)
     this.#take(raw.length)
-    this.#mark(Phase.Idle, 0, 0)
+    this.#enter(Phase.Idle)
     this.#shown = Math.max(0, this.#shown - raw.length)
     this.#options.log.rotateIfFull()
     return true
@@ -202,20 +206,22 @@ export class PipeLog {
     syscall('readv', this.#fd, vector, 2)
   }
 
-  #mark(phase: number, logSize: number, length: number): void {
-    this.#cursor.writeDoubleLE(logSize, 8)
-    this.#cursor.writeDoubleLE(length, 16)
-    this.#cursor.writeUInt32LE(phase, 0) // last: it makes the others valid
+  /**
+   * What a phase needs is stored before it begins, and nothing of the phase before is touched until it has: a death in
+   * between leaves that one whole.
+   */
+  #enter(phase: number): void {
+    this.#cursor.writeUInt32LE(phase, 0)
   }
 
   #recover(): void {
     const phase = this.#cursor.readUInt32LE(0)
-    if (phase === Phase.Writing) this.#options.log.truncate(this.#cursor.readDoubleLE(8))
-    const length = this.#cursor.readDoubleLE(16)
+    if (phase === Phase.Writing) this.#options.log.truncate(this.#cursor.readDoubleLE(LOG_SIZE))
+    const length = this.#cursor.readDoubleLE(BYTES)
     const isTaken = this.#cursor[MARK] === this.#cursor[MARK_AFTER]
     // The pipe is empty when it, too, is gone: after a reboot.
     if (phase === Phase.Taking && !isTaken && this.#peek().length >= length) this.#take(length)
-    this.#mark(Phase.Idle, 0, 0)
+    this.#enter(Phase.Idle)
   }
 }
 

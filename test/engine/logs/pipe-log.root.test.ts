@@ -109,7 +109,8 @@ describe('PipeLog', () => {
     },
   )
 
-  // writeSync: half a record is written. ftruncateSync: in the recovery. renameSync: in a rotation.
+  // writeSync: half a record is written. ftruncateSync: in the recovery. renameSync: in a rotation. The others: between two
+  // stores into the shared page, of the first records and of later ones.
   test.each([
     'writeSync:1',
     'writeSync:2',
@@ -117,6 +118,8 @@ describe('PipeLog', () => {
     'renameSync:1',
     '+renameSync:2',
     'renameSync:4',
+    ...[1, 2, 3, 4, 5, 6, 11, 12].map((count) => `+writeDoubleLE:${count}`),
+    ...[2, 3, 4, 5, 6, 7].map((count) => `+writeUInt32LE:${count}`),
   ])('a death at %s: the next reader goes on', async (deathAt) => {
     const keeper = openSync(path.join(directory, 'fifo'), 'r+')
     const writer = startWriter(100_000)
