@@ -49,6 +49,9 @@ async function expectRestored(terminal: Terminal): Promise<void> {
   expect(modes.split(' ').slice(1).sort()).toEqual(['echo', 'icanon', 'isig', 'opost'])
 }
 
+/** Of the outer shell, waiting: what is typed before that goes to the program that is just ending. */
+const PROMPT = /\n\$$/
+
 const SIZES: readonly TerminalSize[] = [
   { columns: 80, rows: 24 },
   { columns: 60, rows: 20 },
@@ -113,6 +116,7 @@ describe.skipIf(!hasTmux)(
         await terminal.resize({ columns: 100, rows: 30 })
         await terminal.until(/^30 100$/m)
         await terminal.press('C-c')
+        await terminal.until(PROMPT)
         await terminal.enter('echo code=$?')
         await terminal.until(/^code=130$/m)
       })
@@ -123,7 +127,8 @@ describe.skipIf(!hasTmux)(
         await terminal.enter('tsstack run --rm talker sh -i')
         await terminal.until(/# *$/)
         await terminal.enter('echo sum=$((20 + 3)); test -t 0 && exit 7')
-        await terminal.until(/^sum=23\n\$$/m) // the outer shell's prompt
+        await terminal.until(/^sum=23$/m)
+        await terminal.until(PROMPT)
         await terminal.enter('echo code=$?')
         await terminal.until(/^code=7$/m)
       })
