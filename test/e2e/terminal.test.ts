@@ -50,7 +50,7 @@ async function expectRestored(terminal: Terminal): Promise<void> {
 }
 
 /** Of the outer shell, waiting: what is typed before that goes to the program that is just ending. */
-const PROMPT = /\n\$$/
+const PROMPT = /(?:\n|\^C)\$$/
 
 const SIZES: readonly TerminalSize[] = [
   { columns: 80, rows: 24 },
