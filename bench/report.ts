@@ -64,3 +64,32 @@ function plain(value: number): string {
   if (value >= 1000) return String(Math.round(value))
   return String(Number(value.toPrecision(3)))
 }
+
+/**
+ * The rows of an earlier table, with those of a later run in their places, and its new ones at the end: a run of some
+ * measurements (`--only`) leaves the others' rows alone.
+ *
+ * @throws {Error} when the tables have other columns: the ratios of a row hold for one set of peers
+ */
+export function mergeTables(earlier: string, later: string): string {
+  const [before, after] = [rowsOf(earlier), rowsOf(later)]
+  const [head, ...rows] = before.values()
+  if (head !== undefined && head !== [...after.values()][0])
+    throw new Error('Cannot put these rows into the table: it was measured with other peers')
+  const merged = new Map([...before, ...after])
+  return rows.length === 0 ? later : [...merged.values()].join('\n')
+}
+
+/** Of a Markdown table, by title; cells may have been padded by a formatter. */
+function rowsOf(text: string): Map<string, string> {
+  const lines = text.split('\n').filter((line) => line.startsWith('|'))
+  return new Map(
+    lines.map((line) => {
+      const cells = line
+        .slice(1, line.lastIndexOf('|'))
+        .split('|')
+        .map((cell) => cell.trim().replace(/^-+$/, '---'))
+      return [cells[0] ?? '', `| ${cells.join(' | ')} |`]
+    }),
+  )
+}

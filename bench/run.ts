@@ -4,7 +4,7 @@
  *
  *   npm run bench -- [--trees DIRECTORY] [--only boot,exec] [--rounds 1]
  *
- * Prints a Markdown table; with --write it goes into docs/benchmarks.md. Needs root, cc, busybox-static and iperf3.
+ * Prints a Markdown table; with --write its rows go into that of docs/benchmarks.md. Needs root, cc, busybox-static and iperf3.
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
@@ -28,7 +28,7 @@ import { memory } from './measurements/memory.ts'
 import { network } from './measurements/network.ts'
 import { update } from './measurements/update.ts'
 import { upDown } from './measurements/up-down.ts'
-import { table, type Column } from './report.ts'
+import { mergeTables, table, type Column } from './report.ts'
 
 const MEASUREMENTS: readonly Measurement[] = [
   boot,
@@ -134,16 +134,18 @@ async function main(): Promise<void> {
   }
   const columns: Column[] = [...engines, { id: 'floor', title: 'floor (C)' }]
   const rows = measurements.flatMap(({ rows: own }) => own)
-  const text = `${machine()}\n\n${table(rows, columns, results)}`
-  process.stdout.write(`${text}\n`)
-  if (flags.write) writeDocument(text)
+  const measured = table(rows, columns, results)
+  process.stdout.write(`${machine()}\n\n${measured}\n`)
+  if (flags.write) writeDocument(measured)
 }
 
-function writeDocument(text: string): void {
+function writeDocument(measured: string): void {
   const [begin, end] = ['<!-- measured -->', '<!-- /measured -->']
   const document = readFileSync(DOCUMENT, 'utf8')
-  const before = document.slice(0, document.indexOf(begin) + begin.length)
-  writeFileSync(DOCUMENT, `${before}\n\n${text}\n\n${document.slice(document.indexOf(end))}`)
+  const start = document.indexOf(begin) + begin.length
+  const stop = document.indexOf(end)
+  const text = `${machine()}\n\n${mergeTables(document.slice(start, stop), measured)}`
+  writeFileSync(DOCUMENT, `${document.slice(0, start)}\n\n${text}\n\n${document.slice(stop)}`)
 }
 
 await main()
