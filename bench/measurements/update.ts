@@ -44,6 +44,8 @@ export const update: Measurement = {
         String(CONNECTIONS),
         '-d',
         `${String(SECONDS)}s`,
+        '--timeout', // slow is not failed
+        `${String(SECONDS)}s`,
       ]
       const load = engine.sandbox.run([...wrk, url])
       await sleep(BEFORE_MS)
