@@ -192,7 +192,9 @@ class Fixture implements DaemonFixture {
     this.#daemon = daemon
     await eventually('an answer of the daemon', async () => {
       if (daemon.exitCode !== null || daemon.signalCode !== null)
-        throw new Error(`the daemon has ended:\n${this.#log}`)
+        throw new Error(
+          `the daemon has ended (${String(daemon.signalCode ?? daemon.exitCode)}):\n${this.#log}`,
+        )
       return this.client.version().catch(() => undefined)
     })
     this.#namespaces ??= {

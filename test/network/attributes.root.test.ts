@@ -223,7 +223,7 @@ describe('names while no daemon runs', () => {
   test('wait for the next one, and are answered by it', async () => {
     const image = 'host:sh,coreutils,getent'
     const script = `while ! test -e /tmp/ask; do sleep 0.02; done; getent ahostsv4 web >/tmp/answer`
-    const network = { networks: { default: null } }
+    const network = { networks: { default: null }, dns_opt: ['timeout:30'] }
     const services = {
       web: { ...IDLE, ...network },
       s: { ...IDLE, ...network, image, command: ['sh', '-c', `${script}; sleep 1000`] },
