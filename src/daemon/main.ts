@@ -126,10 +126,11 @@ function buildContext(
   const events = openEventLog(state)
   const kept = openKeptDescriptors(state)
   const networks = openStackNetworks({ state, containers, events, kept })
+  const layers = takesDetachedLayers() ? undefined : openLayerDirectory(path.join(runDir, 'layers'))
   const context: Context = {
     directories: {
       containers: directory('containers', 0o700),
-      ...(takesDetachedLayers() ? {} : { layers: openLayerDirectory(path.join(runDir, 'layers')) }),
+      ...(layers === undefined ? {} : { layers }),
     },
     state,
     containers,
@@ -141,7 +142,7 @@ function buildContext(
     images,
     snapshotter: openSnapshotter(storageDriver, directory('snapshots'), images),
     volumes: openVolumeStore(directory('volumes')),
-    volumeMounts: createVolumeMounts(),
+    volumeMounts: createVolumeMounts(kept, layers),
     cgroups: openCgroupDriver(cgroupParent),
     networks,
     events,

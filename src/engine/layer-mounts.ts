@@ -1,12 +1,14 @@
 /**
  * Where ID-mapped layers are while they are needed. Since Linux 6.15 overlayfs takes detached mounts as layers. Before, it
  * clones a layer only out of the mount namespace of who asks (fs/namespace.c: clone_private_mount), so there each layer
- * is attached in a directory of the daemon's, read-only, until its stack goes; what a crash left is swept.
+ * is attached in a directory of the daemon's, read-only, until its stack goes; what a crash left is swept. Copies of
+ * mounts are made under the same rule (open_tree(2)).
  */
 import { mkdirSync, mkdtempSync, readdirSync, rmdirSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { AT_FDCWD, MNT_DETACH, MOVE_MOUNT_F_EMPTY_PATH } from '../kernel/constants.ts'
+import { cloneMount } from '../kernel/detached-mount.ts'
 import { syscall, trySyscall } from '../kernel/libc.ts'
 
 const FIRST_WITH_DETACHED_LAYERS = [6, 15] as const
@@ -44,4 +46,21 @@ export function attachLayer(mount: number, directory: string): string {
 export function detachLayer(place: string): void {
   trySyscall('umount2', place, MNT_DETACH)
   rmdirSync(place)
+}
+
+/**
+ * A detached copy of a part of a detached mount.
+ * @param root descriptor of the mount
+ * @param place descriptor of a file or directory in it
+ * @param attachIn where the kernel wants mounts to be attached; `root` is not to be attached anywhere afterwards
+ * @returns the copy's descriptor, close-on-exec
+ */
+export function clonePart(root: number, place: number, attachIn: string | undefined): number {
+  if (attachIn === undefined) return cloneMount(place)
+  const attached = attachLayer(root, attachIn)
+  try {
+    return cloneMount(place)
+  } finally {
+    detachLayer(attached)
+  }
 }

@@ -100,13 +100,11 @@ export function cloneTree(path: string, options: { readonly recursive: boolean }
 }
 
 /**
- * A detached copy of what a descriptor shows, be it itself of a detached mount (since Linux 6.15).
- * @returns undefined where the kernel can't
+ * A detached copy of what a descriptor shows.
+ * @throws {SyscallError} EINVAL for what is of a detached mount, before Linux 6.15
  */
-export function tryCloneMount(fd: number): number | undefined {
-  const flags = OPEN_TREE_CLONE | Open.CLOEXEC | AT_EMPTY_PATH
-  const result = trySyscall('open_tree', fd, '', flags)
-  return result < 0 ? undefined : result
+export function cloneMount(fd: number): number {
+  return syscall('open_tree', fd, '', OPEN_TREE_CLONE | Open.CLOEXEC | AT_EMPTY_PATH)
 }
 
 export interface MountChange {

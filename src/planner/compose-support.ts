@@ -272,6 +272,7 @@ const TOP: Readonly<Record<string, Support>> = {
   'secrets.*.external': refused(EXTERNAL_FILE, 'Write file: or environment:'),
   'secrets.*.template_driver': refused('secrets are not templates', 'Remove it'),
   models: silent('refused where a service uses one'),
+  'x-tsstack': done('additions of tsstack (docs/additions.md)'),
 }
 
 /** By path from the top: `services.*.deploy.mode`. */

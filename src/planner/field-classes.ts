@@ -131,6 +131,7 @@ export const EXTENSION_FIELDS = {
   drain: 'ignored',
   owner: 'replace',
   probe: 'update',
+  replica: 'replace',
   restart_on: 'update',
   schedule: 'ignored',
 } as const satisfies Record<keyof ServiceExtension, FieldClass>

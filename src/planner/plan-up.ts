@@ -16,8 +16,9 @@ import type { ObservedContainer, ObservedState } from './observed-state.ts'
 import { buildPlan, type PlanNode } from './plan-builder.ts'
 import type { Plan } from './plan.ts'
 import { orderPortHandovers } from './port-handover.ts'
-import { decideNetworks, networkNodes, volumeKeys, volumeNodes } from './resource-operations.ts'
-import { assertScaleKnown } from './service-replicas.ts'
+import { decideNetworks, networkNodes, volumeNodes } from './resource-operations.ts'
+import { volumesOfReplicas } from './replica-identity.ts'
+import { assertScaleKnown, replicaCount } from './service-replicas.ts'
 import { rolloutWarnings } from './rollout-steps.ts'
 import { serviceSteps } from './service-steps.ts'
 
@@ -37,7 +38,9 @@ export function planUp(desired: DesiredState, observed: ObservedState, options: 
   const graph = dependencyGraph(stack)
   const scope = new Set(selectServices(graph, options.services, options))
   const networks = decideNetworks({ stack, scope }, observed, options)
-  const volumes = volumeNodes({ stack, scope }, observed)
+  const countOf = (name: string): number =>
+    replicaCount(name, ownValue(stack.services, name) ?? {}, options.scale)
+  const volumes = volumeNodes({ stack, scope, countOf }, observed)
   const containers = containersByService(observed.containers)
   const orphans = findOrphans(desired, containers)
   const steps = new Map<string, readonly ContainerSteps[]>([
@@ -59,7 +62,11 @@ export function planUp(desired: DesiredState, observed: ObservedState, options: 
     graph,
     scope,
     resources: (name) =>
-      resourcesOf(stack, name, { networks: networkCreations, volumes: volumes.nodes }),
+      resourcesOf(stack, name, {
+        networks: networkCreations,
+        volumes: volumes.nodes,
+        count: countOf(name),
+      }),
     creationSources: (name) => creationSources(ownValue(stack.services, name) ?? {}),
   })
   orderPortHandovers(nodes, stack)
@@ -177,6 +184,7 @@ function resourcesOf(
   created: {
     readonly networks: ReadonlyMap<string, PlanNode>
     readonly volumes: ReadonlyMap<string, PlanNode>
+    readonly count: number
   },
 ): readonly PlanNode[] {
   const service = ownValue(stack.services, name)
@@ -184,8 +192,8 @@ function resourcesOf(
   const networks = Object.keys(service.networks ?? {}).map((key) =>
     created.networks.get(ownValue(stack.networks, key)?.name ?? key),
   )
-  const volumes = volumeKeys(service).map((key) =>
-    created.volumes.get(ownValue(stack.volumes, key)?.name ?? key),
+  const volumes = volumesOfReplicas(stack, service, created.count).map(({ key, definition }) =>
+    created.volumes.get(definition?.name ?? key),
   )
   return [...networks, ...volumes].filter((node) => node !== undefined)
 }

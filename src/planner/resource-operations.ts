@@ -7,6 +7,7 @@ import { compareContainers, isLive } from './container-steps.ts'
 import type { UpOptions } from './desired-state.ts'
 import type { ObservedContainer, ObservedState } from './observed-state.ts'
 import { planNode, type PlanNode } from './plan-builder.ts'
+import { volumesOfReplicas } from './replica-identity.ts'
 
 /** What is to be done with the networks that the services in scope use; keys are names, not keys of the stack. */
 export interface NetworkDecision {
@@ -87,14 +88,18 @@ export function networkNodes(
  * @throws {NOT_FOUND} naming an external volume that does not exist
  */
 export function volumeNodes(
-  desired: { readonly stack: Stack; readonly scope: ReadonlySet<string> },
+  desired: {
+    readonly stack: Stack
+    readonly scope: ReadonlySet<string>
+    /** How many replicas a service is to have. Default: one. */
+    readonly countOf?: (service: string) => number
+  },
   observed: ObservedState,
 ): { readonly nodes: ReadonlyMap<string, PlanNode>; readonly warnings: readonly string[] } {
   const existing = new Map(observed.volumes.map((volume) => [volume.name, volume]))
   const nodes = new Map<string, PlanNode>()
   const warnings: string[] = []
-  for (const key of usedKeys(desired, volumeKeys)) {
-    const definition = ownValue(desired.stack.volumes, key)
+  for (const { key, definition } of usedVolumes(desired)) {
     if (!definition) throw undefinedResource('volume', key)
     const { name } = definition
     if (definition.external) {
@@ -117,6 +122,19 @@ export function volumeNodes(
     }
   }
   return { nodes, warnings }
+}
+
+/** In the order of their names, each once. */
+function usedVolumes({
+  stack,
+  scope,
+  countOf = () => 1,
+}: Parameters<typeof volumeNodes>[0]): ReturnType<typeof volumesOfReplicas> {
+  const used = Object.entries(stack.services)
+    .filter(([name]) => scope.has(name))
+    .flatMap(([name, service]) => volumesOfReplicas(stack, service, countOf(name)))
+  const named = new Map(used.map((volume) => [volume.definition?.name ?? volume.key, volume]))
+  return [...named].sort(([a], [b]) => compareText(a, b)).map(([, volume]) => volume)
 }
 
 /** Keys of the named volumes that a service mounts. */

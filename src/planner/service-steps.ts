@@ -131,7 +131,10 @@ function fateOf(steps: readonly ContainerSteps[]): Fate | undefined {
   return existing.some(({ start }) => start !== undefined) ? 'started' : undefined
 }
 
-/** The wanted number of replicas: up-to-date containers with low numbers stay, gaps are filled. */
+/**
+ * The wanted number of replicas: up-to-date containers with low numbers stay, gaps are filled. Where replicas have an
+ * identity they are always those from 1 on: a higher one does not stand in for one that is missing.
+ */
 function replicaSteps(
   context: UpContext,
   subject: Subject,
@@ -141,15 +144,18 @@ function replicaSteps(
   const numbers = new Set<number>()
   const isDuplicate = ({ number }: ObservedContainer): boolean =>
     numbers.size === numbers.add(number).size
+  const hasIdentity = subject.definition['x-tsstack']?.replica !== undefined
+  const isObsolete = (container: ObservedContainer): boolean =>
+    isDuplicate(container) ||
+    (hasIdentity
+      ? container.number > count
+      : replacementCause(context, subject, container) !== undefined)
   const ranked = existing
-    .map((container) => {
-      const isObsolete =
-        isDuplicate(container) || replacementCause(context, subject, container) !== undefined
-      return { container, isObsolete }
-    })
+    .map((container) => ({ container, isObsolete: isObsolete(container) }))
     .sort((a, b) => Number(a.isObsolete) - Number(b.isObsolete))
-  const kept = ranked.slice(0, count).map(({ container }) => container)
-  const surplus = ranked.slice(count).map(({ container }) => container)
+  const room = hasIdentity ? ranked.filter((rank) => !rank.isObsolete).length : count
+  const kept = ranked.slice(0, room).map(({ container }) => container)
+  const surplus = ranked.slice(room).map(({ container }) => container)
   const scaled = `scaled from ${existing.length} to ${count}`
   return [
     ...kept.map((container) => containerSteps(context, subject, container)),

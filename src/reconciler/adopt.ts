@@ -60,6 +60,10 @@ function adopt(
   const health = monitorHealth(context, record.id, { ...running, isNew: false })
   followProcess(context, { ...running, health })
   if (record.part === undefined) context.networks.adopt(record)
+  const volumes = record.config.mounts.flatMap((mount) =>
+    mount.kind === 'volume' ? [mount.volume] : [],
+  )
+  context.volumeMounts.adopt(record.id, volumes, recovered)
   return true
 }
 

@@ -2,10 +2,10 @@
 import type { StepMount } from '../builder/build-input.ts'
 import type { ContainerMount } from '../engine/container-config.ts'
 import type { MountSource } from '../engine/host-mount.ts'
+import { clonePart } from '../engine/layer-mounts.ts'
 import { openRoot } from '../engine/root-file-system.ts'
 import type { StackUserNamespace } from '../engine/user-namespace.ts'
 import { Open } from '../kernel/constants.ts'
-import { tryCloneMount } from '../kernel/detached-mount.ts'
 import type { FdScope } from '../kernel/fd-scope.ts'
 import { RESOLVE, tryOpenConfined } from '../kernel/file-calls.ts'
 import { TsstackError } from '../errors.ts'
@@ -14,7 +14,16 @@ import { TsstackError } from '../errors.ts'
 export function layersSource(
   { source, draft }: StepMount & { readonly kind: 'layers' },
   mount: ContainerMount,
-  { userns, scope }: { readonly userns: StackUserNamespace | undefined; readonly scope: FdScope },
+  {
+    userns,
+    scope,
+    attachIn,
+  }: {
+    readonly userns: StackUserNamespace | undefined
+    readonly scope: FdScope
+    /** See clonePart(). */
+    readonly attachIn: string | undefined
+  },
 ): MountSource {
   const { fd } = openRoot(draft.mount, userns, scope)
   if (source === '/') return { mount, detached: { fd, isMapped: true } }
@@ -24,14 +33,6 @@ export function layersSource(
       'NOT_FOUND',
       `can't mount "${source}" at "${mount.target}": it is not there`,
     )
-  const part = tryCloneMount(scope.add(place))
-  if (part === undefined)
-    throw new TsstackError(
-      'FAILED_PRECONDITION',
-      `can't mount "${source}": the kernel is too old`,
-      {
-        hint: 'Linux 6.15 can; mount the whole stage instead',
-      },
-    )
-  return { mount, detached: { fd: scope.add(part), isMapped: true } }
+  const part = scope.add(clonePart(fd, scope.add(place), attachIn))
+  return { mount, detached: { fd: part, isMapped: true } }
 }

@@ -184,16 +184,17 @@ function secretFilesOf(mounts: readonly StepMount[]): TreeFile[] {
 }
 
 function sourcesOf(
-  { record, step, scope }: Run,
+  { runner, record, step, scope }: Run,
   userns: StackUserNamespace | undefined,
 ): MountSource[] {
   const start = userns?.range.start ?? 0
+  const attachIn = runner.context.directories.layers
   return step.mounts.flatMap((mount): MountSource[] => {
     const { target } = mount
     const own = record.config.mounts.find((candidate) => candidate.target === target)
     if (own === undefined || mount.kind === 'secret') return []
     if (mount.kind === 'tmpfs') return [{ mount: own }]
-    if (mount.kind === 'layers') return [layersSource(mount, own, { userns, scope })]
+    if (mount.kind === 'layers') return [layersSource(mount, own, { userns, scope, attachIn })]
     const { source } = mount
     const isUsers = mount.kind === 'socket' || mount.isUsers
     const idMap = isUsers ? openBindOwner('folder', source, { start, scope }) : undefined

@@ -1,6 +1,7 @@
 /** Making a container: its record, its name, its anonymous volumes. Nothing of it runs yet. */
 import { randomBytes } from 'node:crypto'
 import type { TerminalSize } from '../engine/device-tree.ts'
+import { serviceOfReplica } from '../planner/replica-identity.ts'
 import { serviceConfiguration } from '../planner/service-fields.ts'
 import type { Service } from '../spec/stack.ts'
 import { TsstackError } from '../errors.ts'
@@ -91,9 +92,10 @@ export function conversionInputOf(
   }
   const containerOf = (reference: string): string =>
     findShared(context, resolved.desired.stack.name, reference)
+  const { stack } = resolved.desired
   return {
-    stack: resolved.desired.stack,
-    service,
+    stack,
+    service: serviceOfReplica(service, { stack, ...identity }),
     identity,
     image,
     mountedImages: resolved.mountedImages,

@@ -1,5 +1,6 @@
 /** Making volumes: the record first, then the directory. */
 import { volumeConfigHash } from '../planner/config-hash.ts'
+import { volumeNamed } from '../planner/replica-identity.ts'
 import type { VolumeDefinition } from '../spec/stack.ts'
 import { volumeSourceOf } from '../volumes/volume-source.ts'
 import { TsstackError } from '../errors.ts'
@@ -14,14 +15,14 @@ export async function createVolume(
   resolved: ResolvedStack,
 ): Promise<void> {
   const { stack } = resolved.desired
-  const [key, definition] =
-    Object.entries(stack.volumes).find(([, volume]) => volume.name === name) ?? []
-  if (key === undefined || definition === undefined)
+  const found = volumeNamed(stack, name)
+  if (found === undefined)
     throw new TsstackError(
       'NOT_FOUND',
       `Cannot create volume "${name}": the stack has none of that name`,
     )
   if (context.volumeRecords.get(name) !== undefined) return
+  const { key, definition } = found
   const labels = {
     ...definition.labels,
     'com.docker.compose.project': stack.name,

@@ -3,12 +3,12 @@ import { createHash } from 'node:crypto'
 import { closeSync } from 'node:fs'
 import type { ContainerMount } from '../engine/container-config.ts'
 import type { MountSource } from '../engine/host-mount.ts'
+import { clonePart } from '../engine/layer-mounts.ts'
 import { openRoot } from '../engine/root-file-system.ts'
 import type { StackUserNamespace } from '../engine/user-namespace.ts'
 import type { FdScope } from '../kernel/fd-scope.ts'
 import { Open } from '../kernel/constants.ts'
 import { RESOLVE, tryOpenConfined } from '../kernel/file-calls.ts'
-import { tryCloneMount } from '../kernel/detached-mount.ts'
 import { TsstackError } from '../errors.ts'
 import type { Context } from './context.ts'
 import type { ContainerRecord } from './records.ts'
@@ -53,10 +53,13 @@ export async function imageSource(
   )
   const { fd } = openRoot(snapshot, userns, scope)
   if (mount.subpath === undefined) return { mount, detached: { fd, isMapped: true } }
-  return { mount, detached: { fd: scope.add(subtree(fd, mount)), isMapped: true } }
+  return {
+    mount,
+    detached: { fd: scope.add(subtree(fd, mount, context.directories.layers)), isMapped: true },
+  }
 }
 
-function subtree(root: number, mount: ImageMount): number {
+function subtree(root: number, mount: ImageMount, attachIn: string | undefined): number {
   const subpath = mount.subpath ?? ''
   const place = tryOpenConfined(root, subpath, { flags: Open.PATH, resolve: RESOLVE.IN_ROOT })
   if (place < 0)
@@ -65,13 +68,7 @@ function subtree(root: number, mount: ImageMount): number {
       `Cannot mount subpath "${subpath}" of image "${mount.image.reference}": it has no such path`,
     )
   try {
-    const fd = tryCloneMount(place)
-    if (fd !== undefined) return fd
-    throw new TsstackError(
-      'FAILED_PRECONDITION',
-      `Cannot mount subpath "${subpath}" of image "${mount.image.reference}": the kernel is too old`,
-      { hint: 'Linux 6.15 can; mount the whole image instead' },
-    )
+    return clonePart(root, place, attachIn)
   } finally {
     closeSync(place)
   }

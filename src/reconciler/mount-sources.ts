@@ -4,9 +4,9 @@ import path from 'node:path'
 import type { ContainerMount } from '../engine/container-config.ts'
 import type { ContainerRoot } from '../engine/container-root.ts'
 import type { MountSource } from '../engine/host-mount.ts'
+import { clonePart } from '../engine/layer-mounts.ts'
 import type { StackUserNamespace } from '../engine/user-namespace.ts'
 import { O_DIRECTORY, Open, AT_FDCWD } from '../kernel/constants.ts'
-import { tryCloneMount } from '../kernel/detached-mount.ts'
 import type { FdScope } from '../kernel/fd-scope.ts'
 import { openConfined, RESOLVE, tryOpenConfined } from '../kernel/file-calls.ts'
 import { volumeSourceOf } from '../volumes/volume-source.ts'
@@ -84,7 +84,7 @@ async function volumeSource(
   if (options !== undefined) return sourceWithOptions(context, record, { ...request, options })
   await context.volumes.create(mount.volume)
   if (!record.seeded && !mount.noCopy) await seed(context, request)
-  return atSubpath({ mount, path: context.volumes.dataPath(mount.volume) }, request)
+  return atSubpath(context, { mount, path: context.volumes.dataPath(mount.volume) }, request)
 }
 
 async function sourceWithOptions(
@@ -104,12 +104,11 @@ async function sourceWithOptions(
         `Cannot mount volume "${volume}": its device "${source.path}" does not exist`,
         { hint: 'Create the directory, or correct "driver_opts.device"' },
       )
-    return atSubpath({ mount: shown, path: source.path }, request)
+    return atSubpath(context, { mount: shown, path: source.path }, request)
   }
   const { fd, plainFd } = await context.volumeMounts.open({ volume, source, container: record.id })
   scope.add(fd)
-  const detached = { fd, ...(plainFd === undefined ? {} : { plainFd }) }
-  return atSubpath({ mount: { ...mount, readOnly }, detached }, request)
+  return atSubpath(context, { mount: { ...mount, readOnly }, detached: { fd, plainFd } }, request)
 }
 
 async function seed(context: Context, { mount, root, userns }: VolumeRequest): Promise<void> {
@@ -128,7 +127,11 @@ async function seed(context: Context, { mount, root, userns }: VolumeRequest): P
  * A subpath that leaves the volume, by `..` or by a symlink that a container put there, is refused. From then on the
  * place is known by its descriptor: what a container renames meanwhile does not matter.
  */
-function atSubpath(source: MountSource, { mount, scope }: VolumeRequest): MountSource {
+function atSubpath(
+  context: Context,
+  source: MountSource,
+  { mount, scope }: VolumeRequest,
+): MountSource {
   if (mount.subpath === undefined) return source
   const { detached, path: directory = '' } = source
   const flags = Open.PATH
@@ -137,15 +140,13 @@ function atSubpath(source: MountSource, { mount, scope }: VolumeRequest): MountS
     scope.add(openConfined(AT_FDCWD, directory, { flags: flags | O_DIRECTORY, resolve: 0 }))
   const resolve = RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS
   const place = tryOpenConfined(root, path.posix.normalize(mount.subpath), { flags, resolve })
-  const refusal = (state: string): TsstackError =>
-    new TsstackError(
+  if (place < 0)
+    throw new TsstackError(
       'NOT_FOUND',
-      `Cannot mount subpath "${mount.subpath ?? ''}" of volume "${mount.volume}": ${state}`,
+      `Cannot mount subpath "${mount.subpath}" of volume "${mount.volume}": it is not a plain path of the volume`,
     )
-  if (place < 0) throw refusal('it is not a plain path of the volume')
   scope.add(place)
   if (detached === undefined) return { ...source, path: `/proc/self/fd/${place}` }
-  const fd = tryCloneMount(place)
-  if (fd === undefined) throw refusal('the kernel is too old; Linux 6.15 can')
-  return { ...source, detached: { fd: scope.add(fd) } }
+  const part = clonePart(root, place, context.directories.layers)
+  return { ...source, detached: { fd: scope.add(part) } }
 }

@@ -5,7 +5,7 @@ import type { RunRequest } from '../api/types.ts'
 import { dependencyGraph, selectServices } from '../planner/dependency-graph.ts'
 import { decideNetworks, volumeNodes } from '../planner/resource-operations.ts'
 import { parsePort } from '../spec/ports.ts'
-import type { Service, ServiceVolume } from '../spec/stack.ts'
+import type { Service, ServiceExtension, ServiceVolume } from '../spec/stack.ts'
 import { parseVolume } from '../spec/volume-syntax.ts'
 import { TsstackError } from '../errors.ts'
 import { buildMissing } from './build-missing.ts'
@@ -116,6 +116,7 @@ function overridden(service: Service, request: RunRequest): Service {
   const { healthcheck, container_name, 'x-tsstack': extension, ...rest } = service
   return {
     ...rest,
+    'x-tsstack': extensionOfOneOff(extension),
     restart: 'no',
     ports,
     tty: request.tty,
@@ -129,6 +130,22 @@ function overridden(service: Service, request: RunRequest): Service {
     volumes: [...(service.volumes ?? []), ...mounts],
     cap_add: [...(service.cap_add ?? []), ...(request.capAdd ?? [])],
     cap_drop: [...(service.cap_drop ?? []), ...(request.capDrop ?? [])],
+  }
+}
+
+/** It writes as the service does, and stands in for replica 1: with its variables and volumes, but not by its name. */
+function extensionOfOneOff({ owner, replica }: ServiceExtension = {}): ServiceExtension {
+  const { environment, volumes } = replica ?? {}
+  return {
+    ...(owner === undefined ? {} : { owner }),
+    ...(replica === undefined
+      ? {}
+      : {
+          replica: {
+            ...(environment === undefined ? {} : { environment }),
+            ...(volumes === undefined ? {} : { volumes }),
+          },
+        }),
   }
 }
 

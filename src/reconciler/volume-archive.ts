@@ -31,7 +31,7 @@ async function openTree(
   const source = volumeSourceOf(name, options)
   if (source.kind === 'bind') return { root: source.path, close: () => undefined }
   const container = `export ${String(exports++)}`
-  const { fd, plainFd = fd } = await context.volumeMounts.open({ volume: name, source, container })
+  const { fd, plainFd } = await context.volumeMounts.open({ volume: name, source, container })
   return {
     root: `/proc/self/fd/${plainFd}/.`,
     close: () => {

@@ -104,6 +104,12 @@ const SERVICE: Readonly<Record<string, string>> = {
   'x-tsstack.probe.tcp': 'A TCP port that must accept a connection.',
   'x-tsstack.probe.unix': 'A unix socket in the container that must accept a connection.',
   'x-tsstack.probe.file': 'A path in the container that must exist.',
+  'x-tsstack.replica':
+    'What each replica has of its own; in texts {{.Replica}} is its number, {{.Service}} and {{.Stack}} are names.',
+  'x-tsstack.replica.environment': 'Variables whose values may differ by replica.',
+  'x-tsstack.replica.hostname': 'Host name, by which other services reach this replica, too.',
+  'x-tsstack.replica.volumes':
+    'Named volumes of which each replica has one of its own: NAME-1, NAME-2; they stay when it goes.',
   'x-tsstack.schedule': 'When the service runs, each time in a container of its own.',
   'x-tsstack.schedule.cron':
     'A cron expression: 5 fields, 6 with seconds, or a name such as @daily.',
@@ -135,6 +141,9 @@ const TOP: Readonly<Record<string, string>> = {
   configs: 'Files that services mount.',
   secrets: 'Files that services mount and nobody else sees.',
   models: 'AI models that services use.',
+  'x-tsstack': "tsstack's additions to the Compose Specification.",
+  'x-tsstack.reconcile':
+    'What is done about drift: repair (the default), observe (tell only) or off.',
 }
 
 /** Description by path; `*` stands for a name. */

@@ -232,6 +232,13 @@ const tsstack = z.strictObject({
       unix: z.optional(text),
     }),
   ),
+  replica: z.optional(
+    z.strictObject({
+      environment: z.optional(optionMap),
+      hostname: z.optional(text),
+      volumes: z.optional(textList),
+    }),
+  ),
   restart_on: z.optional(z.enum(['exit', 'unhealthy'])),
   schedule: z.optional(
     z.strictObject({

@@ -98,4 +98,7 @@ export const stackFileSchema = z.strictObject({
   services: z.optional(z.record(resourceName, service)),
   version: z.optional(text),
   volumes: z.optional(z.record(resourceName, z.union([volume, nothing]))),
+  'x-tsstack': z.optional(
+    z.strictObject({ reconcile: z.optional(z.enum(['repair', 'observe', 'off'])) }),
+  ),
 })

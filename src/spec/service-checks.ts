@@ -3,6 +3,7 @@ import type { Finding } from './finding.ts'
 import type { Plain } from './model.ts'
 import { listIn, mapIn, recordsIn, textIn, textsIn } from './model.ts'
 import type { Path } from './node.ts'
+import { checkReplica } from './replica-text.ts'
 import { suggest } from './suggest.ts'
 
 type ServiceCheck = (name: string, service: Plain) => readonly Finding[]
@@ -217,6 +218,7 @@ export const SERVICE_CHECKS: readonly ServiceCheck[] = [
   checkLimits,
   checkMounts,
   checkDevices,
+  checkReplica,
   checkWatch,
   checkRestart,
 ]

@@ -188,10 +188,19 @@ export interface Schedule {
   readonly history?: number
 }
 
+/** What each replica of a service has of its own. In texts `{{.Replica}}` is its number, from 1. */
+export interface ReplicaIdentity {
+  readonly hostname?: string
+  readonly environment?: Dictionary<string | number>
+  /** Keys of the stack's volumes: replica 2 has `NAME-2` instead. */
+  readonly volumes?: readonly string[]
+}
+
 export interface ServiceExtension {
   /** Who on the disk is the container's root in bind mounts: `folder` (its owner), `UID` or `UID:GID`. */
   readonly owner?: string
   readonly probe?: Probe
+  readonly replica?: ReplicaIdentity
   /** `unhealthy`: a container whose health check fails is restarted, too. Default: `exit`. */
   readonly restart_on?: 'exit' | 'unhealthy'
   /** For how long connections of a replaced container may go on before it is asked to stop. */

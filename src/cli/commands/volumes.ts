@@ -1,4 +1,6 @@
 import type { VolumeSummary } from '../../api/types.ts'
+import { volumeNamed } from '../../planner/replica-identity.ts'
+import { volumeKeys } from '../../planner/resource-operations.ts'
 import type { Command } from '../command.ts'
 import { FORMAT_FLAG, QUIET_FLAG, renderListing } from '../listing.ts'
 import { checkServices } from '../select-containers.ts'
@@ -15,13 +17,9 @@ async function volumesOf(context: CommandContext): Promise<readonly VolumeSummar
   if (positional.length === 0) return client.volumes(await resolveStackName(context))
   const { stack } = await loadSource(context)
   checkServices(positional, Object.keys(stack.services))
-  const mounted = positional.flatMap((service) =>
-    (stack.services[service]?.volumes ?? [])
-      .filter(({ type }) => type === 'volume')
-      .map(({ source = '' }) => stack.volumes[source]?.name ?? source),
-  )
+  const mounted = positional.flatMap((service) => volumeKeys(stack.services[service] ?? {}))
   const volumes = await client.volumes()
-  return volumes.filter(({ name }) => mounted.includes(name))
+  return volumes.filter(({ name }) => mounted.includes(volumeNamed(stack, name)?.key ?? name))
 }
 
 export const command: Command = {
