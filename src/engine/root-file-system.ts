@@ -196,10 +196,13 @@ class RootBuilder {
     )
   }
 
-  /** The container's own cgroups, read-only, where programs look for their limits. */
+  /**
+   * The container's own cgroups, where programs look for their limits; read-only, but for a privileged one, which may run
+   * an engine of its own.
+   */
   #addCgroupView(): void {
-    const hierarchies = this.#request.cgroupHierarchies
-    const flags = SAFE | MountFlag.RDONLY
+    const { cgroupHierarchies: hierarchies, config } = this.#request
+    const flags = SAFE | (config.privileged ? 0 : MountFlag.RDONLY)
     if (hierarchies.includes('unified')) {
       this.#innerMounts.push({
         type: 'cgroup2',

@@ -1,9 +1,9 @@
 /** Control groups v2: one tree for all controllers (kernel: admin-guide/cgroup-v2.rst). */
-import { closeSync, existsSync, openSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
 import { attachDeviceProgram } from '../../kernel/bpf.ts'
 import { TsstackError } from '../../errors.ts'
 import type { CgroupDriver, CgroupHandle, CgroupWarning } from './cgroup.ts'
-import { parseFlatKeyed, readNumber, tryRead, tryWrite } from './cgroup-file.ts'
+import { parseFlatKeyed, parseProcesses, readNumber, tryRead, tryWrite } from './cgroup-file.ts'
 import { checkCgroupName } from './cgroup-name.ts'
 import { deviceProgram } from './device-program.ts'
 import { resolveDeviceRules } from './device-rules.ts'
@@ -26,8 +26,37 @@ function enableControllers(directory: string): void {
   const missing = CONTROLLERS.filter((name) => available.includes(name) && !enabled.includes(name))
   if (missing.length === 0) return
   const file = `${directory}/cgroup.subtree_control`
-  if (tryWrite(file, missing.map((name) => `+${name}`).join(' ')) === undefined) return
+  const enable = (): string | undefined =>
+    tryWrite(file, missing.map((name) => `+${name}`).join(' '))
+  let failure = enable()
+  if (failure === 'EBUSY' && vacate(directory)) failure = enable()
+  if (failure === undefined) return
   for (const name of missing) tryWrite(file, `+${name}`)
+}
+
+/** Where a container's processes go when an engine in it makes cgroups of its own. */
+const VACATED = 'init'
+
+/**
+ * A cgroup that holds processes gives no controllers to others (cgroup-v2.rst: No Internal Process Constraint). In a
+ * container the root of the tree is such a one: what runs there moves below.
+ * @returns false where it is no container's root
+ */
+function vacate(directory: string): boolean {
+  // The root of the whole tree has no type.
+  if (directory !== '/sys/fs/cgroup' || !existsSync(`${directory}/cgroup.type`)) return false
+  const below = `${directory}/${VACATED}`
+  if (!existsSync(below)) mkdirSync(below)
+  const own = parseProcesses(tryRead(`${directory}/cgroup.procs`) ?? '')
+  for (const pid of own) tryWrite(`${below}/cgroup.procs`, String(pid))
+  return true
+}
+
+/** Where a process joins a container: beside those that are there, wherever they have moved to. */
+function joinDirectory(directory: string): string {
+  const isVacated = (tryRead(`${directory}/cgroup.subtree_control`) ?? '').trim() !== ''
+  const below = `${directory}/${VACATED}`
+  return isVacated && existsSync(below) ? below : directory
 }
 
 /** io.max keeps a line for each device until told otherwise. */
@@ -142,13 +171,18 @@ function toHandle(base: string, name: string, warnings: readonly CgroupWarning[]
   const directory = `${base}/${name}`
   return {
     name,
-    joinFiles: [`${directory}/cgroup.procs`],
-    cloneDirectory: directory,
+    get joinFiles() {
+      return [`${joinDirectory(directory)}/cgroup.procs`]
+    },
+    get cloneDirectory() {
+      return joinDirectory(directory)
+    },
     warnings,
     update: (limits) => applyLimits(directory, limits, true),
     limitValues: () => limitValues(directory),
     enter: (pids) => {
-      for (const pid of pids) tryWrite(`${directory}/cgroup.procs`, String(pid))
+      const file = `${joinDirectory(directory)}/cgroup.procs`
+      for (const pid of pids) tryWrite(file, String(pid))
     },
     stats() {
       if (existsSync(directory)) return readStatsV2(directory)
