@@ -113,8 +113,16 @@ const checkDevices: ServiceCheck = (service, { allow }) => {
       what: 'rules for devices',
       option: '--allow-privileged',
     })
-  if (service.gpus !== undefined && !allow.devices.includes('gpus'))
-    devices.push({ at: ['gpus'], what: 'GPUs', option: '--allow-devices gpus' })
+  const reserved = service.deploy?.resources?.reservations?.devices ?? []
+  if (allow.devices.includes('gpus')) return devices
+  const option = '--allow-devices gpus'
+  if (service.gpus !== undefined) devices.push({ at: ['gpus'], what: 'GPUs', option })
+  if (reserved.length > 0)
+    devices.push({
+      at: ['deploy', 'resources', 'reservations', 'devices'],
+      what: 'devices that are reserved',
+      option,
+    })
   return devices
 }
 

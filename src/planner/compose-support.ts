@@ -100,11 +100,7 @@ const SERVICE: Readonly<Record<string, Support>> = {
   'deploy.resources': DONE,
   'deploy.resources.limits.pids': DONE,
   'deploy.resources.reservations.cpus': silent('a share to schedule by; there is one host'),
-  'deploy.resources.reservations.devices': refused(
-    'devices can not be reserved by capability',
-    'Name them in `devices:`',
-    isNotEmpty,
-  ),
+  'deploy.resources.reservations.devices': host('devices that the host describes in /etc/cdi'),
   'deploy.resources.reservations.generic_resources': noted(
     'there is one host to be scheduled on',
     isNotEmpty,
@@ -128,11 +124,7 @@ const SERVICE: Readonly<Record<string, Support>> = {
   extends: DONE,
   external_links: done('to containers on a network of the service'),
   extra_hosts: DONE,
-  gpus: refused(
-    'graphics processors are not passed on by capability',
-    'Name the nodes in `devices:`',
-    isNotEmpty,
-  ),
+  gpus: host('graphics processors that the host describes in /etc/cdi'),
   group_add: DONE,
   healthcheck: DONE,
   hostname: DONE,

@@ -19,6 +19,7 @@ import { TsstackError } from '../errors.ts'
 import type { ContainerIdentity, ConversionInput } from './conversion-input.ts'
 import { containerMounts, containerFiles } from './container-mounts.ts'
 import { deviceAccessOf } from './device-access-of.ts'
+import { deviceEditsOf } from './device-requests.ts'
 import { healthCheckOf } from './health-check-of.ts'
 import { resourceLimitsOf } from './resource-limits-of.ts'
 import { securityOptionsOf } from './security-options.ts'
@@ -34,6 +35,7 @@ const DEFAULT_LOG_FILES = 5
 export function containerConfigOf(input: ConversionInput): ContainerConfig {
   const { stack, service, identity, image } = input
   const health = healthCheckOf(service, image)
+  const requested = deviceEditsOf(service)
   const shortId = identity.id.slice(0, 12)
   return {
     name: identity.name,
@@ -43,33 +45,31 @@ export function containerConfigOf(input: ConversionInput): ContainerConfig {
     oneoff: identity.oneoff,
     image: { reference: imageNameOf(stack, identity.serviceName) ?? '', id: image.id },
     argv: argvOf(service, image, identity.serviceName),
-    environment: environmentOf(service, image, service.hostname ?? shortId),
+    environment: {
+      ...requested.environment,
+      ...environmentOf(service, image, service.hostname ?? shortId),
+    },
     workingDir: service.working_dir ?? image.config.workingDir ?? '/',
     ...definedUser(service.user ?? image.config.user),
-    additionalGroups: service.group_add ?? [],
+    additionalGroups: [...(service.group_add ?? []), ...requested.groups],
     hostname: service.hostname ?? shortId,
     ...(service.domainname === undefined ? {} : { domainname: service.domainname }),
     tty: service.tty ?? false,
     stdinOpen: service.stdin_open ?? false,
     readOnlyRoot: service.read_only ?? false,
     init: service.init ?? false,
-    mounts: containerMounts(input),
+    mounts: [...containerMounts(input), ...requested.mounts],
     files: containerFiles(input),
     shmBytes: service.shm_size === undefined ? DEFAULT_SHM_BYTES : parseBytes(service.shm_size),
     privileged: service.privileged ?? false,
     capAdd: service.cap_add ?? [],
     capDrop: service.cap_drop ?? [],
     ...securityOptionsOf(service),
-    ...deviceAccessOf(service),
+    ...deviceAccessOf(service, requested.devices),
     ulimits: ulimitsOf(service),
     sysctls: service.sysctls ?? {},
     ...(service.oom_score_adj === undefined ? {} : { oomScoreAdj: service.oom_score_adj }),
-    userNamespace: service.userns_mode !== 'host' && service.privileged !== true,
-    networkMode: networkModeOf(input),
-    ipc: namespaceModeOf(service.ipc, input.containerOf),
-    pid: namespaceModeOf(service.pid, input.containerOf),
-    uts: namespaceModeOf(service.uts, input.containerOf),
-    cgroupNamespace: service.cgroup === 'host' ? 'host' : 'private',
+    ...namespacesOf(input),
     extraHosts: service.extra_hosts ?? [],
     dns: service.dns ?? [],
     dnsSearch: service.dns_search ?? [],
@@ -169,6 +169,23 @@ function ulimitsOf(service: Service): ContainerConfig['ulimits'] {
         : { soft: limit.soft, hard: limit.hard },
     ]),
   )
+}
+
+function namespacesOf(
+  input: ConversionInput,
+): Pick<
+  ContainerConfig,
+  'userNamespace' | 'networkMode' | 'ipc' | 'pid' | 'uts' | 'cgroupNamespace'
+> {
+  const { service, containerOf } = input
+  return {
+    userNamespace: service.userns_mode !== 'host' && service.privileged !== true,
+    networkMode: networkModeOf(input),
+    ipc: namespaceModeOf(service.ipc, containerOf),
+    pid: namespaceModeOf(service.pid, containerOf),
+    uts: namespaceModeOf(service.uts, containerOf),
+    cgroupNamespace: service.cgroup === 'host' ? 'host' : 'private',
+  }
 }
 
 function networkModeOf({ service, stack, identity, containerOf }: ConversionInput): NetworkMode {

@@ -1,17 +1,28 @@
 /** `devices`, `device_cgroup_rules` and `privileged`: which devices a container has, and which it may open. */
+import { isCdiName } from '../engine/cdi-registry.ts'
 import type { DeviceRule } from '../engine/cgroup/resource-limits.ts'
 import type { ContainerConfig, DeviceMapping } from '../engine/container-config.ts'
 import { ALL_HOST_DEVICES } from '../engine/host-devices.ts'
 import type { Service } from '../spec/stack.ts'
 import { TsstackError } from '../errors.ts'
 
-/** @throws {INVALID_ARGUMENT} for a rule that is none */
-export function deviceAccessOf(service: Service): Pick<ContainerConfig, 'devices' | 'deviceRules'> {
+/**
+ * @param requested what CDI gives for devices that are asked for by name
+ * @throws {INVALID_ARGUMENT} for a rule that is none
+ */
+export function deviceAccessOf(
+  service: Service,
+  requested: readonly DeviceMapping[],
+): Pick<ContainerConfig, 'devices' | 'deviceRules'> {
   return {
     devices:
-      service.privileged === true ? [ALL_HOST_DEVICES] : (service.devices ?? []).map(toMapping),
+      service.privileged === true ? [ALL_HOST_DEVICES] : [...namedDevices(service), ...requested],
     deviceRules: (service.device_cgroup_rules ?? []).map(parseRule),
   }
+}
+
+function namedDevices({ devices = [] }: Service): readonly DeviceMapping[] {
+  return devices.filter(({ source }) => !isCdiName(source)).map(toMapping)
 }
 
 function toMapping({

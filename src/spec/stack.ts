@@ -92,11 +92,20 @@ export interface NetworkAttachment extends Extensions {
   readonly gw_priority?: number
 }
 
+/** Devices by what they can do, or by their names at their driver. */
+export interface DeviceRequest {
+  readonly capabilities?: readonly string[]
+  /** -1: all. */
+  readonly count?: number | string
+  readonly device_ids?: readonly string[]
+  readonly driver?: string
+}
+
 export interface Resources {
   readonly cpus?: number | string
   readonly memory?: string
   readonly pids?: number
-  readonly devices?: readonly unknown[]
+  readonly devices?: readonly DeviceRequest[]
   readonly generic_resources?: readonly unknown[]
 }
 
@@ -281,7 +290,7 @@ export interface Service extends Extensions {
   readonly external_links?: readonly string[]
   /** `host=ip`, sorted. */
   readonly extra_hosts?: readonly string[]
-  readonly gpus?: readonly unknown[]
+  readonly gpus?: readonly DeviceRequest[]
   readonly group_add?: readonly string[]
   readonly healthcheck?: Healthcheck
   readonly hostname?: string

@@ -2,7 +2,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import type { Service } from '../../src/spec/stack.ts'
+import type { DeviceRequest, Service } from '../../src/spec/stack.ts'
 import {
   collect,
   failureOf,
@@ -70,6 +70,62 @@ describe('devices', () => {
   test('privileged has all of the host', async () => {
     const id = await start({ privileged: true })
     expect(await daemon.sh(id, 'test -c /dev/loop-control && echo there')).toBe('there')
+  })
+})
+
+describe('devices that the host describes (CDI)', () => {
+  const DIRECTORY = '/var/run/cdi'
+  const file = `${DIRECTORY}/tsstack-test-${String(process.pid)}.yaml`
+  const node = { path: '/dev/x/card', hostPath: '/dev/loop-control', permissions: 'r' }
+  const mounts = [{ hostPath: '/etc/hostname', containerPath: '/opt/driver', options: ['ro'] }]
+  const devices = [
+    { name: '0', containerEdits: { deviceNodes: [node], env: ['CARD=0'] } },
+    { name: 'all', containerEdits: { deviceNodes: [node], env: ['CARD=all'] } },
+    { name: 'odd', containerEdits: { hooks: [{ hookName: 'createContainer', path: '/x' }] } },
+  ]
+  let made: string | undefined
+
+  beforeAll(() => {
+    made = fs.mkdirSync(DIRECTORY, { recursive: true })
+    const common = { env: ['DRIVER=test'], mounts }
+    // JSON is YAML.
+    const specification = { cdiVersion: '0.6.0', kind: 'tsstack-test.com/gpu', devices }
+    fs.writeFileSync(file, JSON.stringify({ ...specification, containerEdits: common }))
+  })
+  afterAll(() => {
+    fs.rmSync(file)
+    if (made !== undefined) fs.rmdirSync(made)
+  })
+
+  const byName = [{ source: 'tsstack-test.com/gpu=0', target: '', permissions: 'rwm' }]
+  const reserve = (device: DeviceRequest): Service => ({
+    deploy: { resources: { reservations: { devices: [device] } } },
+  })
+
+  test.each<[Service, string]>([
+    [{ devices: byName }, '0'],
+    [{ gpus: [{ count: -1 }] }, 'all'],
+    [reserve({ capabilities: ['gpu'], count: 1 }), '0'],
+    [reserve({ driver: 'tsstack-test', capabilities: ['gpu'], device_ids: ['0'] }), '0'],
+    [reserve({ driver: 'cdi', device_ids: ['tsstack-test.com/gpu=all'] }), 'all'],
+  ])('%j: its nodes, files and variables', async (service, card) => {
+    const id = await start(service)
+    expect(await daemon.sh(id, 'echo $DRIVER $CARD; stat -c %F /dev/x/card')).toBe(
+      `test ${card}\ncharacter special file`,
+    )
+    expect(await daemon.sh(id, ': </dev/x/card; cat /opt/driver')).toBe(
+      fs.readFileSync('/etc/hostname', 'utf8').trim(),
+    )
+    expect((await daemon.exec(id, ['sh', '-c', ': >/dev/x/card'])).exitCode).not.toBe(0)
+  })
+
+  test.each<[Service, string]>([
+    [{ devices: [{ source: 'tsstack-test.com/gpu=7', target: '' }] }, 'no file in /etc/cdi'],
+    [{ gpus: [{ driver: 'none', count: 1 }] }, '"none.com/gpu=0"'],
+    [reserve({ driver: 'cdi', device_ids: ['tsstack-test.com/gpu=odd'] }), 'wants hook "/x"'],
+    [reserve({ capabilities: ['tpu'] }), 'no driver is named'],
+  ])('%j is refused', async (service, message) => {
+    expect((await failureOf(start(service))).message).toContain(message)
   })
 })
 
