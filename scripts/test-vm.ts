@@ -30,7 +30,7 @@ const DISK = path.join(CACHE, 'disk.img')
 const RELEASE = 'trixie'
 const PACKAGES = [
   ...['systemd', 'systemd-sysv', 'udev', 'dbus', 'kmod', 'linux-image-cloud-amd64'],
-  ...['iproute2', 'nftables', 'procps', 'curl', 'iputils-ping', 'util-linux'],
+  ...['iproute2', 'nftables', 'procps', 'curl', 'iputils-ping', 'util-linux', 'crun'],
 ]
 const COPIED = [
   'src',

@@ -166,6 +166,8 @@ export interface ContainerConfig {
   readonly tty: boolean
   readonly stdinOpen: boolean
   readonly readOnlyRoot: boolean
+  /** An external OCI runtime that starts it; absent: the engine itself. */
+  readonly runtime?: string
   /** A first process that reaps orphans and passes signals on. */
   readonly init: boolean
   readonly mounts: readonly ContainerMount[]

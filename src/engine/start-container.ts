@@ -94,7 +94,8 @@ export async function startContainer(request: StartRequest): Promise<number> {
   })
 }
 
-function appendOuterLeg(list: SyscallList, request: StartRequest): void {
+/** Control groups, then namespaces, the user namespace last. */
+export function appendOuterLeg(list: SyscallList, request: StartRequest): void {
   for (const file of request.cgroupJoinFiles) appendWrite(list, file, '0', { ignoreError: false })
   if (request.oomScoreAdj !== undefined) {
     appendWrite(list, '/proc/self/oom_score_adj', String(request.oomScoreAdj), {
@@ -106,9 +107,10 @@ function appendOuterLeg(list: SyscallList, request: StartRequest): void {
     list.call('setns', [request.usernsFd, Clone.NEWUSER], { target: 'user namespace' })
 }
 
-function appendMounts(list: SyscallList, request: StartRequest): void {
+/** @param place where the root goes; over the host's root it is for pivot_root to swap them */
+export function appendMounts(list: SyscallList, request: StartRequest, place = '/'): void {
   list.call('mount', [null, '/', null, MountFlag.REC | MountFlag.SLAVE, null])
-  moveTo(list, request.rootFd, '/') // over the host's root, for pivot_root to swap them
+  moveTo(list, request.rootFd, place)
   for (const { mountFd, targetFd } of request.attachments) attach(list, mountFd, targetFd)
   for (const { treeFd, placed } of request.files) {
     attach(list, treeFd, request.stageFd)
@@ -182,7 +184,8 @@ function appendProtectedPaths(list: SyscallList, request: StartRequest): void {
   }
 }
 
-function appendIdentity(list: SyscallList, request: StartRequest): void {
+/** In a UTS namespace of the container's own. */
+export function appendIdentity(list: SyscallList, request: StartRequest): void {
   const { hostname, domainname } = request
   if (hostname !== undefined) list.call('sethostname', [hostname, Buffer.byteLength(hostname)])
   if (domainname !== undefined)

@@ -183,9 +183,9 @@ const SERVICE: Readonly<Record<string, Support>> = {
   read_only: DONE,
   restart: DONE,
   runtime: refused(
-    'containers are started by tsstack itself',
-    'Remove it',
-    other('runc', 'io.containerd.runc.v2'),
+    'there is no such runtime: beside the engine itself only crun is known',
+    'Remove it, or write crun (apt-get install crun)',
+    other('runc', 'io.containerd.runc.v2', 'crun'),
   ),
   scale: DONE,
   secrets: DONE,

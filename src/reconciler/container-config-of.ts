@@ -20,6 +20,7 @@ import type { ContainerIdentity, ConversionInput } from './conversion-input.ts'
 import { containerMounts, containerFiles } from './container-mounts.ts'
 import { deviceAccessOf } from './device-access-of.ts'
 import { deviceEditsOf } from './device-requests.ts'
+import { externalRuntimeOf } from './external-runtime.ts'
 import { healthCheckOf } from './health-check-of.ts'
 import { resourceLimitsOf } from './resource-limits-of.ts'
 import { securityOptionsOf } from './security-options.ts'
@@ -57,6 +58,7 @@ export function containerConfigOf(input: ConversionInput): ContainerConfig {
     tty: service.tty ?? false,
     stdinOpen: service.stdin_open ?? false,
     readOnlyRoot: service.read_only ?? false,
+    ...externalRuntimeOf(identity.serviceName, service),
     init: service.init ?? false,
     mounts: [...containerMounts(input), ...requested.mounts],
     files: containerFiles(input),

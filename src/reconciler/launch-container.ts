@@ -8,12 +8,13 @@ import { findDeviceNodes, type DeviceNode } from '../engine/host-devices.ts'
 import type { InitSpec } from '../engine/process-spec.ts'
 import { initProgram } from '../engine/init/program.ts'
 import { buildRoot, openRoot, type BuiltRoot } from '../engine/root-file-system.ts'
+import { runByRuntime, type RuntimeRequest } from '../engine/runtime/run-by-runtime.ts'
 import { startContainer } from '../engine/start-container.ts'
 import { Clone } from '../kernel/constants.ts'
 import { FdScope } from '../kernel/fd-scope.ts'
 import { openPipe } from '../kernel/pipe.ts'
 import { processStartTime } from '../kernel/process.ts'
-import { watchChild } from '../kernel/process-watch.ts'
+import { watchChild, type WatchedProcess } from '../kernel/process-watch.ts'
 import { toTsstackError } from '../errors.ts'
 import { handleExit } from './container-exit.ts'
 import { etcFiles, secretFiles } from './container-files.ts'
@@ -27,6 +28,7 @@ import { joinNamespaces, type IsolationOptions } from './join-namespaces.ts'
 import { openSources } from './mount-sources.ts'
 import { connectListeners } from './output-listeners.ts'
 import { limitsWith } from './resource-limits-of.ts'
+import { seccompProfile } from './security-profile.ts'
 import { userNamespaceOf } from './stack-user-namespace.ts'
 import { syncNewRoot, syncStarted } from './sync-files.ts'
 import type { ContainerRecord } from './records.ts'
@@ -138,7 +140,7 @@ async function startProcess(
     context.networks.unpublish(id)
   })
   const oomKillsBefore = cgroup.oomKills()
-  const pid = await startContainer({
+  const start = {
     ...root,
     ...identityOf(config),
     cgroupJoinFiles: cgroup.joinFiles,
@@ -151,22 +153,49 @@ async function startProcess(
       ...firstProcess(config, user, io.stdio),
       ...(config.init ? { init: initOf(scope) } : {}),
     },
-  })
+  }
+  const { runtime } = config
+  const pid = await (runtime === undefined
+    ? startContainer(start)
+    : startByRuntime(record, { ...start, runtime, owner, scope }))
   const process = watchChild(pid)
-  const current = requireContainer(context, id)
-  const { exitCode, error, finishedAt, ...rest } = current
+  recordStart(context, id, process, publishedPorts)
+  const health = monitorHealth(context, id, { process, cgroup, isNew: true })
+  return { id, process, io: io.io, cgroup, health, oomKillsBefore }
+}
+
+function recordStart(
+  context: Context,
+  id: string,
+  { pid, startTime }: WatchedProcess,
+  publishedPorts: ContainerRecord['publishedPorts'],
+): void {
+  const { exitCode, error, finishedAt, ...rest } = requireContainer(context, id)
   context.containers.put(id, {
     ...rest,
     state: 'running',
     pid,
-    pidStartTime: process.startTime,
+    pidStartTime: startTime,
     startedAt: new Date().toISOString(),
     seeded: true,
     oomKilled: false,
     publishedPorts,
   })
-  const health = monitorHealth(context, id, { process, cgroup, isNew: true })
-  return { id, process, io: io.io, cgroup, health, oomKillsBefore }
+}
+
+function startByRuntime(
+  { id, config }: ContainerRecord,
+  request: Omit<RuntimeRequest, 'id' | 'bundle'>,
+): Promise<number> {
+  const seccomp = seccompProfile(config)
+  const bundle = {
+    readOnlyRoot: config.readOnlyRoot,
+    privileged: config.privileged,
+    namespaces: config.cgroupNamespace === 'private' ? (['cgroup'] as const) : [],
+    annotations: config.annotations,
+    ...(seccomp === undefined ? {} : { seccomp }),
+  }
+  return runByRuntime({ ...request, id, bundle })
 }
 
 function initOf(scope: FdScope): InitSpec {

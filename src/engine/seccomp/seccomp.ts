@@ -169,16 +169,27 @@ function forArch(
   return [load(DATA_NUMBER), ...branch('ge', lastNumber(arch) + 1, beyond, known)]
 }
 
+const NATIVE: NativeArch = process.arch === 'arm64' ? 'arm64' : 'x64'
+
+/** Those rules of the profile that are for a container with these capabilities, on this machine. */
+export function rulesFor(
+  profile: SeccompProfile,
+  capabilities: readonly number[],
+  native: NativeArch = NATIVE,
+): readonly SeccompRule[] {
+  const caps = new Set(capabilities.map((number) => CAPABILITIES[number] ?? ''))
+  const arch = DOCKER_ARCH[native]
+  return profile.rules.filter(
+    (one) => isIncluded(one.includes, arch, caps) && !isExcluded(one.excludes, arch, caps),
+  )
+}
+
 function compile(
   profile: SeccompProfile,
   capabilities: readonly number[],
   native: NativeArch,
 ): Uint8Array {
-  const caps = new Set(capabilities.map((number) => CAPABILITIES[number] ?? ''))
-  const arch = DOCKER_ARCH[native]
-  const rules = profile.rules.filter(
-    (one) => isIncluded(one.includes, arch, caps) && !isExcluded(one.excludes, arch, caps),
-  )
+  const rules = rulesFor(profile, capabilities, native)
   const foreign = [give(actionValue({ kind: 'kill-process' }))]
   const compat =
     native === 'x64' && profile.allow32Bit
@@ -209,7 +220,7 @@ const cache = new WeakMap<SeccompProfile, Map<string, Uint8Array>>()
 export function buildSeccompFilter(
   profile: SeccompProfile,
   capabilities: readonly number[],
-  arch: NativeArch = process.arch === 'arm64' ? 'arm64' : 'x64',
+  arch: NativeArch = NATIVE,
 ): Uint8Array {
   const filters = cache.get(profile) ?? new Map<string, Uint8Array>()
   cache.set(profile, filters)
