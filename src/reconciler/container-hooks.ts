@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import type { ContainerConfig, Hook } from '../engine/container-config.ts'
 import { finishSession } from '../engine/finish-session.ts'
+import { ALL_HOST_DEVICES } from '../engine/host-devices.ts'
 import { toTsstackError, TsstackError } from '../errors.ts'
 import { openContainerExec } from './container-exec.ts'
 import type { Context } from './context.ts'
@@ -190,7 +191,7 @@ async function initConfig(
     },
     ...(user === undefined || user === '' ? {} : { user }),
     ...(hook.workingDir === undefined ? {} : { workingDir: hook.workingDir }),
-    privileged: hook.privileged ?? config.privileged,
+    ...privilegesOf(config, hook),
     endpoints: config.endpoints.map(({ ipv4, ipv6, mac, ...endpoint }) => ({
       ...endpoint,
       aliases: [],
@@ -198,5 +199,24 @@ async function initConfig(
     ports: [],
     restart: { condition: 'no' },
     hooks: { preStart: [], postStart: [], preStop: [] },
+  }
+}
+
+/** What `privileged` means to a container is written down in its configuration: the other way round where the hook differs. */
+function privilegesOf(config: ContainerConfig, { privileged }: Hook): Partial<ContainerConfig> {
+  if (privileged === undefined || privileged === config.privileged) return {}
+  if (!privileged)
+    return {
+      privileged,
+      seccomp: 'default',
+      systemPaths: 'protected',
+      devices: [],
+      deviceRules: [],
+    }
+  return {
+    privileged,
+    seccomp: 'unconfined',
+    systemPaths: 'unconfined',
+    devices: [ALL_HOST_DEVICES],
   }
 }

@@ -16,7 +16,7 @@ export function securityOptionsOf(service: Service): SecurityOptions {
   for (const option of service.security_opt ?? []) {
     const [, name = option, value = ''] = /^([^=:]+)[=:](.*)$/s.exec(option) ?? []
     if (name === 'no-new-privileges') noNewPrivileges = value !== 'false'
-    else if (name === 'seccomp') seccomp = value
+    else if (name === 'seccomp') seccomp = value === 'builtin' ? 'default' : value
     else if (name === 'systempaths' && value === 'unconfined') systemPaths = 'unconfined'
     else if (name === 'apparmor') refuseAppArmor(value)
     else if (name !== 'label') throw unknownOption(option) // labels are SELinux's: nothing to do without it

@@ -44,7 +44,7 @@ export interface LoadOptions {
   readonly consistency?: boolean
   /** False: `env_file` and `label_file` stay, and variables without value are not looked up. */
   readonly resolveEnvironment?: boolean
-  /** False: what configs and secrets hold is not read. */
+  /** False: what configs and secrets hold is not read, nor are profiles of seccomp. */
   readonly readContents?: boolean
   /** True: networks, volumes, configs and secrets that no service uses stay. */
   readonly allResources?: boolean

@@ -26,6 +26,7 @@ import { projectNameOf } from './project-name.ts'
 import { checkpoint } from './remote-files.ts'
 import { selectProfiles, selectServices, withoutUnused } from './selection.ts'
 import { resolveServiceFiles } from './service-files.ts'
+import { withSeccompProfiles } from './seccomp-profiles.ts'
 import type { Session } from './session.ts'
 import { openSession } from './session.ts'
 import { positionOf } from './source.ts'
@@ -49,15 +50,19 @@ export function loadStack(options: LoadOptions): LoadedStack {
     session.diagnostics.error(locate(root, path), message, { path, expected, suggestion })
   session.diagnostics.throwIfAny()
   const lookup = (variable: string): string | undefined => environment.get(variable)
-  const contents =
-    options.readContents === false
-      ? { configs: {}, secrets: {} }
-      : readContents(model, { root, session, lookup })
+  const { workingDir } = project
+  const reads = options.readContents ?? true
+  const contents = reads
+    ? readContents(model, { root, session, lookup })
+    : { configs: {}, secrets: {} }
+  const complete = reads
+    ? toStack(withSeccompProfiles(model, { root, session, workingDir }))
+    : stack
   session.diagnostics.throwIfAny()
   return {
-    stack,
+    stack: complete,
     files: project.files,
-    workingDir: project.workingDir,
+    workingDir,
     contents,
     warnings: session.diagnostics.warnings(),
     locate: (path) => positionIn(root, path),

@@ -245,9 +245,34 @@ describe('hooks', () => {
     const failure = await failureOf(start({ pre_start: [failing] }))
     expect(failure.message).toMatch(/s hook exited with status 9: no data/)
   })
+
+  test('a privileged pre_start is unfiltered and has devices, the container is not', async () => {
+    const script =
+      'grep -E "^Seccomp:" /proc/self/status >>/data/log; test -c /dev/kmsg; echo $? >>/data/log'
+    const id = await start(
+      {
+        pre_start: [
+          { command: ['sh', '-c', script], privileged: true },
+          { command: ['sh', '-c', script] },
+        ],
+        volumes: [{ type: 'volume' as const, source: 'data', target: '/data' }],
+      },
+      { volumes: { data: { name: `${STACK}_data` } } },
+    )
+    const log = await daemon.sh(id, 'cat /data/log')
+    expect(log.split(/\s+/)).toEqual(['Seccomp:', '0', '0', 'Seccomp:', '2', '1'])
+  })
 })
 
 describe('security_opt', () => {
+  test('a profile of its own filters system calls', async () => {
+    const denied = { names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_ERRNO', errnoRet: 38 }
+    const profile = JSON.stringify({ defaultAction: 'SCMP_ACT_ALLOW', syscalls: [denied] })
+    const script = 'touch /tmp/file && echo made; mkdir /tmp/directory 2>&1 || true'
+    const id = await start({ security_opt: [`seccomp=${profile}`] })
+    expect(await daemon.sh(id, script)).toMatch(/^made\n.*not implemented$/)
+  })
+
   test('systempaths=unconfined shows what is masked otherwise', async () => {
     const masked = await daemon.sh(await start({ userns_mode: 'host' }), 'wc -c </proc/timer_list')
     const open = await daemon.sh(

@@ -114,6 +114,36 @@ describe('loadStack() reads contents', () => {
   })
 })
 
+describe('loadStack() reads profiles of seccomp', () => {
+  const text = `${WEB}    security_opt: ["seccomp:profiles/web.json", "no-new-privileges"]\n`
+
+  test('relative to the project directory, whatever their layout', () => {
+    const files = { 'stack.yaml': text, 'profiles/web.json': '{\n "defaultAction": "A"\n}' }
+    expect(loadFrom(files).stack.services['web']?.security_opt).toEqual([
+      'seccomp={"defaultAction":"A"}',
+      'no-new-privileges',
+    ])
+  })
+
+  test.each([
+    [{}, /stack\.yaml:\d+:\d+.*cannot read \/project\/profiles\/web\.json: no such file/s],
+    [{ 'profiles/web.json': '{' }, /stack\.yaml:\d+:\d+.*cannot read profiles\/web\.json: /s],
+  ])('and tells where one is named that is not to be had: %j', (files, message) => {
+    expect(() => loadFrom({ 'stack.yaml': text, ...files })).toThrow(message)
+  })
+
+  test.each(['unconfined', 'default', 'builtin', '{"defaultAction":"A"}'])(
+    'but not %s',
+    (value) => {
+      const option = `seccomp=${value}`
+      const stack = `${WEB}    security_opt: ['${option}']\n`
+      expect(loadFrom({ 'stack.yaml': stack }).stack.services['web']?.security_opt).toEqual([
+        option,
+      ])
+    },
+  )
+})
+
 describe('loadStack() merges', () => {
   test('two files, with what is reset and overridden', () => {
     const base = `${WEB}    ports: ["80:80"]\n    environment: {A: "1", B: "2"}\n    command: [a]\n    cap_add: [X]\n    volumes: ["va:/x", "vb:/y"]\nvolumes: {va: {}, vb: {}, vc: {}}\n`
