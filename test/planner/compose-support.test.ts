@@ -91,7 +91,7 @@ function thrownBy(work: () => unknown): TsstackError {
 
 describe('checkSupport()', () => {
   test('names all that is refused, with reason and remedy', () => {
-    const refuse = (): string[] => check({ runtime: 'crun', cgroup_parent: '/x' })
+    const refuse = (): string[] => check({ runtime: 'kata', cgroup_parent: '/x' })
     expect(refuse).toThrow(
       /service "web": cgroup_parent is refused: .*\n.*service "web": runtime is refused/,
     )
@@ -111,6 +111,7 @@ describe('checkSupport()', () => {
     ['this platform without a machine', { platform: 'linux' }],
     ['32 bits of it', { platform: 'linux/386' }],
     ['runc by name', { runtime: 'runc' }],
+    ['an external runtime', { runtime: 'crun' }],
     ['replicas', { deploy: { mode: 'replicated', replicas: 2 } }],
     ['empty lists', { gpus: [], storage_opt: {} }],
     ['false', { use_api_socket: false }],
@@ -141,7 +142,7 @@ describe('checkSupport()', () => {
       ...stackOf({}, { networks: { other: { name: 'other', driver: 'overlay' } } }),
       services: {
         web: { image: 'a' },
-        other: { image: 'a', runtime: 'crun', networks: { other: null } },
+        other: { image: 'a', runtime: 'kata', networks: { other: null } },
       },
     }
     expect(checkSupport(stack, new Set(['web']), HOST)).toEqual([])
