@@ -1,5 +1,5 @@
 /**
- * Carries TCP connections to an IPv6 port of the host over to a container that has IPv4 only: `curl localhost` works
+ * Carries TCP connections to an IPv6 port of the host over to containers that have IPv4 only: `curl localhost` works
  * whichever address it tries first. The container sees the bridge's address as their source.
  */
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
@@ -14,8 +14,8 @@ export interface ProxyTarget {
 }
 
 export interface TcpProxy {
-  /** Sends new connections elsewhere; those that are open go on. */
-  retarget(target: ProxyTarget): void
+  /** Sends new connections elsewhere, to each of the targets in turn; those that are open go on. */
+  retarget(targets: readonly ProxyTarget[]): void
   /** Stops listening and cuts what is open. */
   close(): void
 }
@@ -27,12 +27,15 @@ export interface TcpProxy {
  */
 export async function openTcpProxy(
   listen: { readonly address: string; readonly port: number },
-  target: ProxyTarget,
+  targets: readonly ProxyTarget[],
 ): Promise<TcpProxy | undefined> {
-  let current = target
+  let current = targets
+  let turn = 0
   const sockets = new Set<Socket>()
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
-    carry(client, current, sockets)
+    const target = current[turn++ % current.length]
+    if (target === undefined) client.resetAndDestroy()
+    else carry(client, target, sockets)
   })
   server.maxConnections = MAX_CONNECTIONS
   try {

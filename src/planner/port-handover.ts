@@ -15,47 +15,60 @@ const FIXED_PORT = /(?:^|:)(\d+):\d+\/(\w+)$/
  * changes atomically.
  */
 export function orderPortHandovers(nodes: NodesByService, stack: Stack): void {
-  const byStop = new Map<string, PlanNode[]>()
-  const byUpdate = new Map<string, PlanNode[]>()
-  const takers: { readonly node: PlanNode; readonly ports: ReadonlySet<string> }[] = []
+  const byStop: Givers = new Map()
+  const byUpdate: Givers = new Map()
+  const takers: Taker[] = []
   for (const [service, containers] of nodes) {
     const wanted = hostPorts((ownValue(stack.services, service)?.ports ?? []).map(portText))
     for (const container of containers) {
       const held = hostPorts(recordedPorts(container.steps.container))
-      if (container.stop) add(byStop, held, container.stop)
+      if (container.stop) add(byStop, held, { service, node: container.stop })
       const taken = new Set([...wanted].filter((port) => !held.has(port)))
       const given = new Set([...held].filter((port) => !wanted.has(port)))
       const changed = container.update ?? (container.steps.roll && container.start)
-      if (changed && taken.size === 0) add(byUpdate, given, changed)
-      takers.push(...takersOf(container, { wanted, taken }))
+      if (changed && taken.size === 0) add(byUpdate, given, { service, node: changed })
+      takers.push(...takersOf({ service, container }, { wanted, taken }))
     }
   }
-  for (const { node, ports } of takers) {
+  for (const { service, node, ports } of takers) {
     const givers = [...ports].flatMap((port) => [
       ...(byStop.get(port) ?? []),
       ...(byUpdate.get(port) ?? []),
     ])
-    for (const giver of givers) {
-      if (giver === node) continue
+    for (const { service: other, node: giver } of givers) {
+      if (other === service) continue // replicas share a port
       giver.after.delete(node) // a port is needed at once, a short gap can wait
       node.after.add(giver)
     }
   }
 }
 
-function* takersOf(
-  { start, update }: ContainerNodes,
-  { wanted, taken }: { readonly wanted: ReadonlySet<string>; readonly taken: ReadonlySet<string> },
-): Iterable<{ readonly node: PlanNode; readonly ports: ReadonlySet<string> }> {
-  if (start) yield { node: start, ports: wanted }
-  if (update) yield { node: update, ports: taken }
+interface Party {
+  readonly service: string
+  readonly node: PlanNode
 }
 
-function add(givers: Map<string, PlanNode[]>, ports: ReadonlySet<string>, node: PlanNode): void {
+interface Taker extends Party {
+  readonly ports: ReadonlySet<string>
+}
+
+/** By port. */
+type Givers = Map<string, Party[]>
+
+function* takersOf(
+  { service, container }: { readonly service: string; readonly container: ContainerNodes },
+  { wanted, taken }: { readonly wanted: ReadonlySet<string>; readonly taken: ReadonlySet<string> },
+): Iterable<Taker> {
+  const { start, update } = container
+  if (start) yield { service, node: start, ports: wanted }
+  if (update) yield { service, node: update, ports: taken }
+}
+
+function add(givers: Givers, ports: ReadonlySet<string>, party: Party): void {
   for (const port of ports) {
-    const nodes = givers.get(port)
-    if (nodes) nodes.push(node)
-    else givers.set(port, [node])
+    const parties = givers.get(port)
+    if (parties) parties.push(party)
+    else givers.set(port, [party])
   }
 }
 

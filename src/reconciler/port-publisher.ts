@@ -1,17 +1,19 @@
 /**
  * Published ports: which port of the host leads where. Each is reserved on the host first, so that a conflict is an error
- * with a name and not a silence; then all of them go to the firewall in one transaction.
+ * with a name and not a silence; then all of them go to the firewall in one transaction. Replicas of a service that publish
+ * the same port share it: each new connection goes to one of them.
  */
 import type { PublishedPort } from '../api/types.ts'
 import type { PortMapping } from '../engine/container-config.ts'
 import type { Protocol, PublishedAddress } from '../network/firewall/elements.ts'
 import { openFirewall, type Firewall } from '../network/firewall/firewall.ts'
 import { enableForwarding, restoreForwarding, type SettingChange } from '../network/forwarding.ts'
-import { reservePort, type PortReservation } from '../network/port-reservation.ts'
-import { openTcpProxy, type ProxyTarget, type TcpProxy } from '../network/tcp-proxy.ts'
+import type { PortReservation } from '../network/port-reservation.ts'
 import type { Collection, StateStore } from '../state/state-store.ts'
 import { log } from '../log.ts'
 import type { NetworkView } from './network-view.ts'
+import { PortHolders } from './port-holders.ts'
+import { PortProxies, type ProxiedPort } from './port-proxies.ts'
 import type { ContainerRecord, NetworkDocument } from './records.ts'
 
 export interface PortPublisher {
@@ -50,11 +52,10 @@ interface HeldPort {
   readonly reservation: PortReservation
 }
 
-/** What leads to one container. */
-interface Holding {
-  readonly ports: readonly HeldPort[]
-  /** By published port. */
-  readonly proxies: ReadonlyMap<number, Promise<TcpProxy | undefined>>
+/** Where a container is reached. A published port leads in over a network that lets anybody in. */
+interface Way {
+  readonly ipv4: string | undefined
+  readonly ipv6: string | undefined
 }
 
 export function openPortPublisher(view: NetworkView, state: StateStore): PortPublisher {
@@ -66,7 +67,10 @@ class Publisher implements PortPublisher {
   readonly #firewall: Firewall = openFirewall()
   /** Settings of the host that we changed, to be put back with the last network. */
   readonly #settings: Collection<readonly SettingChange[]>
-  readonly #holdings = new Map<string, Holding>()
+  readonly #holders = new PortHolders()
+  readonly #proxies = new PortProxies()
+  /** What leads to each container, by its id. */
+  readonly #holdings = new Map<string, readonly HeldPort[]>()
   #paused = false
   #guarded = false
 
@@ -78,11 +82,10 @@ class Publisher implements PortPublisher {
   publish(record: ContainerRecord): readonly PublishedPort[] {
     const before = this.#holdings.get(record.id)
     if (record.config.ports.length === 0 && before === undefined) return []
-    const ports = this.#reserve(record, before?.ports ?? [])
-    this.#releaseBut(before, ports)
-    const proxies = this.#openProxies(record, ports, before)
+    const ports = this.#reserve(record, before ?? [])
+    releaseBut(before, ports)
     if (ports.length === 0) this.#holdings.delete(record.id)
-    else this.#holdings.set(record.id, { ports, proxies })
+    else this.#holdings.set(record.id, ports)
     this.#sync()
     return ports.flatMap(({ port }) =>
       port.hostIp === ANY_IPV4 ? [port, { ...port, hostIp: ANY_IPV6 }] : [port],
@@ -93,8 +96,7 @@ class Publisher implements PortPublisher {
     const holding = this.#holdings.get(containerId)
     if (holding === undefined) return
     this.#holdings.delete(containerId)
-    this.#releaseBut(holding, [])
-    closeProxies(holding)
+    releaseBut(holding, [])
     this.#sync()
   }
 
@@ -155,10 +157,8 @@ class Publisher implements PortPublisher {
   }
 
   close(): void {
-    for (const holding of this.#holdings.values()) {
-      this.#releaseBut(holding, [])
-      closeProxies(holding)
-    }
+    for (const holding of this.#holdings.values()) releaseBut(holding, [])
+    this.#proxies.sync([])
     this.#firewall.close()
   }
 
@@ -178,56 +178,45 @@ class Publisher implements PortPublisher {
       return record.config.ports.map((mapping, index) => {
         const same = kept[index]
         if (same !== undefined) return same
-        const made = reserve(mapping, preferred(record, mapping))
+        const own = [...taken, ...kept].flatMap((held) => held?.port ?? [])
+        const isTwice = own.some((port) => fits(port, { ...mapping, target: port.target }))
+        const owner = isTwice ? undefined : ownerOf(record)
+        const made = this.#take(owner, mapping, preferred(record, mapping))
         taken.push(made)
         return made
       })
     } catch (error) {
       for (const { reservation } of taken) reservation.release()
-      this.#takeBack(record.id, available)
+      this.#takeBack(record, available)
       throw error
     }
   }
 
-  #takeBack(containerId: string, released: readonly HeldPort[]): void {
-    const holding = this.#holdings.get(containerId)
+  #takeBack(record: ContainerRecord, released: readonly HeldPort[]): void {
+    const holding = this.#holdings.get(record.id)
     if (holding === undefined || released.length === 0) return
-    const ports = holding.ports.map((held) => {
+    const ports = holding.map((held) => {
       const { hostIp, published: from, target, protocol } = held.port
       return released.includes(held)
-        ? reserve({ hostIp, target, protocol }, { from, to: from })
+        ? this.#take(ownerOf(record), { hostIp, target, protocol }, { from, to: from })
         : held
     })
-    this.#holdings.set(containerId, { ...holding, ports })
+    this.#holdings.set(record.id, ports)
   }
 
-  #releaseBut(holding: Holding | undefined, kept: readonly HeldPort[]): void {
-    for (const held of holding?.ports ?? []) {
-      if (!kept.includes(held)) held.reservation.release()
-    }
-  }
-
-  /**
-   * `localhost` may mean ::1, whose packets can't be translated: what is published everywhere is carried over from there,
-   * and from any IPv6 where the container has IPv4 only.
-   */
-  #openProxies(
-    record: ContainerRecord,
-    ports: readonly HeldPort[],
-    before: Holding | undefined,
-  ): Holding['proxies'] {
-    const { ipv4, ipv6 } = this.#addresses(record.id)
-    const wanted = ports.filter(({ port }) => port.protocol === 'tcp' && port.hostIp === ANY_IPV4)
-    const proxies = new Map<number, Promise<TcpProxy | undefined>>()
-    const address = ipv4 ?? ipv6
-    for (const { port } of address === undefined ? [] : wanted) {
-      const target = { address: address ?? '', port: port.target }
-      const known = before?.proxies.get(port.published)
-      void known?.then((open) => open?.retarget(target))
-      proxies.set(port.published, known ?? openProxy(port, target))
-    }
-    for (const [port, proxy] of before?.proxies ?? []) if (!proxies.has(port)) closeProxy(proxy)
-    return proxies
+  #take(
+    owner: string | undefined,
+    mapping: PortMapping,
+    published: PortMapping['published'],
+  ): HeldPort {
+    const hostIp = mapping.hostIp ?? ANY_IPV4
+    const reservation = this.#holders.take(owner, {
+      hostIp,
+      protocol: mapping.protocol as Protocol,
+      ...(published === undefined ? {} : { published }),
+    })
+    const { target, protocol } = mapping
+    return { reservation, port: { hostIp, published: reservation.port, target, protocol } }
   }
 
   /** What is on an interface of the host (macvlan) does not pass through the host's rules. */
@@ -235,12 +224,8 @@ class Publisher implements PortPublisher {
     return this.#view.documents().filter(({ macvlan }) => macvlan === undefined)
   }
 
-  #addresses(containerId: string): { ipv4: string | undefined; ipv6: string | undefined } {
-    const documents = new Map(this.#bridges().map((document) => [document.name, document]))
-    // A published port leads in over a network that lets anybody in.
-    const leases = this.#view
-      .leasesOf(containerId)
-      .filter((lease) => documents.get(lease.network)?.internal === false)
+  #wayTo(containerId: string, open: ReadonlySet<string>): Way {
+    const leases = this.#view.leasesOf(containerId).filter(({ network }) => open.has(network))
     return {
       ipv4: leases.find((lease) => lease.ipv4 !== undefined)?.ipv4,
       ipv6: leases.find((lease) => lease.ipv6 !== undefined)?.ipv6,
@@ -249,11 +234,17 @@ class Publisher implements PortPublisher {
 
   #sync(): void {
     if (this.#paused) return
-    const published = [...this.#holdings].flatMap(([id, { ports }]) => this.#elements(id, ports))
+    const networks = this.#bridges()
+    const open = new Set(networks.filter(({ internal }) => !internal).map(({ name }) => name))
+    const reached = [...this.#holdings].map(([id, ports]) => ({
+      ports: ports.map(({ port }) => port),
+      way: this.#wayTo(id, open),
+    }))
+    const published = reached.flatMap(({ ports, way }) => elements(ports, way))
     const changed = this.#settings.get(FORWARDING) ?? []
     const guardForwarding = changed.some(({ path }) => path.endsWith('/ip_forward'))
     const { blockedBy, guarded } = this.#firewall.sync({
-      networks: this.#bridges(),
+      networks,
       published,
       guardForwarding,
     })
@@ -262,63 +253,48 @@ class Publisher implements PortPublisher {
     this.#guarded = guarded
     if (blockedBy.length > 0)
       log.warn('forwarded packets are dropped by chains of others', { chains: blockedBy })
-  }
-
-  #elements(containerId: string, ports: readonly HeldPort[]): PublishedAddress[] {
-    const { ipv4, ipv6 } = this.#addresses(containerId)
-    return ports.flatMap(({ port }): PublishedAddress[] => {
-      const base = {
-        protocol: port.protocol as Protocol,
-        hostPort: port.published,
-        containerPort: port.target,
-      }
-      const isIpv6 = port.hostIp.includes(':')
-      const toIpv4 =
-        ipv4 === undefined || isIpv6 ? [] : [{ ...base, hostIp: port.hostIp, containerIp: ipv4 }]
-      const hostIpv6 = isIpv6 ? port.hostIp : port.hostIp === ANY_IPV4 ? ANY_IPV6 : undefined
-      const toIpv6 =
-        ipv6 === undefined || hostIpv6 === undefined
-          ? []
-          : [{ ...base, hostIp: hostIpv6, containerIp: ipv6 }]
-      return [...toIpv4, ...toIpv6]
-    })
+    this.#proxies.sync(reached.flatMap(({ ports, way }) => proxied(ports, way)))
   }
 }
 
-function closeProxies({ proxies }: Holding): void {
-  for (const proxy of proxies.values()) closeProxy(proxy)
-}
-
-function closeProxy(proxy: Promise<TcpProxy | undefined>): void {
-  void proxy.then((open) => open?.close())
-}
-
-function openProxy(port: PublishedPort, target: ProxyTarget): Promise<TcpProxy | undefined> {
-  return openTcpProxy({ address: ANY_IPV6, port: port.published }, target).catch(
-    (error: unknown) => {
-      log.warn('port is not reachable over IPv6', { port: port.published, error })
-      return undefined
-    },
-  )
-}
-
-function reserve(mapping: PortMapping, published: PortMapping['published']): HeldPort {
-  const hostIp = mapping.hostIp ?? ANY_IPV4
-  const protocol = mapping.protocol as Protocol
-  const reservation = reservePort({
-    hostIp,
-    protocol,
-    ...(published === undefined ? {} : { published }),
+function elements(ports: readonly PublishedPort[], { ipv4, ipv6 }: Way): PublishedAddress[] {
+  return ports.flatMap((port): PublishedAddress[] => {
+    const base = {
+      protocol: port.protocol as Protocol,
+      hostPort: port.published,
+      containerPort: port.target,
+    }
+    const isIpv6 = port.hostIp.includes(':')
+    const toIpv4 =
+      ipv4 === undefined || isIpv6 ? [] : [{ ...base, hostIp: port.hostIp, containerIp: ipv4 }]
+    const hostIpv6 = isIpv6 ? port.hostIp : port.hostIp === ANY_IPV4 ? ANY_IPV6 : undefined
+    const toIpv6 =
+      ipv6 === undefined || hostIpv6 === undefined
+        ? []
+        : [{ ...base, hostIp: hostIpv6, containerIp: ipv6 }]
+    return [...toIpv4, ...toIpv6]
   })
-  return {
-    reservation,
-    port: {
-      hostIp,
-      published: reservation.port,
-      target: mapping.target,
-      protocol: mapping.protocol,
-    },
-  }
+}
+
+/**
+ * `localhost` may mean ::1, whose packets can't be translated: what is published everywhere is carried over from there,
+ * and from any IPv6 where the container has IPv4 only.
+ */
+function proxied(ports: readonly PublishedPort[], { ipv4, ipv6 }: Way): ProxiedPort[] {
+  const address = ipv4 ?? ipv6
+  if (address === undefined) return []
+  return ports
+    .filter(({ protocol, hostIp }) => protocol === 'tcp' && hostIp === ANY_IPV4)
+    .map(({ published, target }) => ({ published, target: { address, port: target } }))
+}
+
+function releaseBut(holding: readonly HeldPort[] | undefined, kept: readonly HeldPort[]): void {
+  for (const held of holding ?? []) if (!kept.includes(held)) held.reservation.release()
+}
+
+/** Replicas share a port; what is run once beside them does not take part of their traffic. */
+function ownerOf({ config }: ContainerRecord): string | undefined {
+  return config.oneoff ? undefined : `${config.stack} ${config.service}`
 }
 
 /** A port that the kernel chose stays the same over a restart of the daemon. */

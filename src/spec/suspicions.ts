@@ -1,7 +1,7 @@
 /** What is no mistake but seldom meant: resources that nothing uses, host ports that two want, ports without quotes. */
 import type { Diagnostics } from './diagnostics.ts'
-import type { Model, Plain } from './model.ts'
-import { mapIn, recordsIn, textIn } from './model.ts'
+import type { Model } from './model.ts'
+import { recordsIn, textIn } from './model.ts'
 import type { MapNode, Node, Path, ScalarNode } from './node.ts'
 import { child, locate } from './node.ts'
 import { withoutUnused } from './selection.ts'
@@ -65,9 +65,6 @@ function warnOfSharedPorts(context: SuspicionContext): void {
         const who = other.service === service ? 'twice' : `by service "${other.service}" too`
         const message = `services.${service}.ports: host port ${key} is published ${who}`
         warnAt(path, message, context)
-      } else if (replicasOf(definition) > 1) {
-        const message = `services.${service}.ports: host port ${key} is fixed, and there are ${String(replicasOf(definition))} replicas: only one of them can have it`
-        warnAt(path, message, context)
       }
     }
   }
@@ -77,11 +74,6 @@ const ANY_ADDRESS = new Set(['', '0.0.0.0', '::'])
 
 function overlap(a: string, b: string): boolean {
   return a === b || ANY_ADDRESS.has(a) || ANY_ADDRESS.has(b)
-}
-
-function replicasOf(service: Plain): number {
-  const count = service['scale'] ?? mapIn(service, 'deploy')['replicas']
-  return typeof count === 'number' ? count : 1
 }
 
 /** YAML 1.1 reads `22:22` as a number of base 60. */

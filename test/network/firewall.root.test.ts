@@ -257,11 +257,36 @@ describe('openFirewall', () => {
     }
   })
 
-  test('sync() refuses a port with two destinations and changes nothing', async () => {
+  test('sync() shares a port between containers, and changes who they are', async () => {
+    const askMany = async (address: string): Promise<string[]> => {
+      const answers = new Set<string>()
+      for (let count = 0; count < 60; count++)
+        answers.add((await ask(host.netnsFd, address, 8080)).slice(0, 2))
+      return [...answers].sort()
+    }
+    const all = [
+      everywhere(),
+      publish('0.0.0.0', 8080, '10.9.0.3'),
+      publish('0.0.0.0', 8080, '10.9.1.2'),
+      publish('::', 8080, 'fd00:0::2'),
+      publish('::', 8080, 'fd00:1::2'),
+    ]
+    firewall.sync(state(...all))
+    expect(firewall.sync(state(...all)).outcome).toBe('kept')
+    expect(await askMany('127.0.0.1')).toEqual(['a1', 'a2', 'b1'])
+    expect(await askMany('fd00:0::1')).toEqual(['a1', 'b1'])
+    expect(firewall.sync(state(...all.slice(1))).outcome).toBe('changed')
+    expect(await askMany('10.9.0.1')).toEqual(['a2', 'b1'])
     firewall.sync(state(everywhere()))
-    expect(() => firewall.sync(state(everywhere(), publish('0.0.0.0', 8080, '10.9.0.3')))).toThrow(
-      'leads to two containers',
+    expect(await askMany('127.0.0.1')).toEqual(['a1'])
+  })
+
+  test('sync() refuses a port that more containers share than it has slots, and changes nothing', async () => {
+    firewall.sync(state(everywhere()))
+    const many = Array.from({ length: 257 }, (_, index) =>
+      publish('0.0.0.0', 8080, `10.8.${String(index >> 8)}.${String(index & 255)}`),
     )
+    expect(() => firewall.sync(state(...many))).toThrow('at most 256 can share a port')
     expect(await ask(host.netnsFd, '127.0.0.1', 8080)).toMatch(/^a1/)
   })
 
@@ -350,10 +375,15 @@ describe('openFirewall', () => {
   )
 
   test.skipIf(!hasNft)('sync() writes rules that nft prints and reads again (needs nft)', () => {
-    firewall.sync(state(everywhere(), publish('::', 8080, 'fd00:0::2')))
+    const shared = ['fd00:0::2', 'fd00:0::3'].flatMap((to) => [
+      publish('::', 8081, to),
+      publish('fd00:0::1', 8081, to),
+    ])
+    firewall.sync(state(everywhere(), publish('::', 8080, 'fd00:0::2'), ...shared))
     const text = execFileSync('nft', ['list', 'ruleset'], { encoding: 'utf8' })
     // Without /etc/protocols nft has no names for them.
     expect(text).toMatch(/0\.0\.0\.0 \. (tcp|6) \. 8080 : 10\.9\.0\.2 \. 80/)
+    expect(text).toMatch(/510 \. fd00::1 \. (tcp|6) \. 8081 : fd00::3 \. 80/)
     execFileSync('nft', ['-c', '-f', '-'], { input: text })
   })
 

@@ -102,10 +102,9 @@ describe('openTcpProxy', () => {
       server.listen(port, '127.0.0.1')
       return server
     })
-    const proxy = await openTcpProxy(
-      { address: '::', port: 7000 },
+    const proxy = await openTcpProxy({ address: '::', port: 7000 }, [
       { address: '127.0.0.1', port: 7001 },
-    )
+    ])
     const talk = async (): Promise<string> => {
       const socket = createConnection({ host: '::1', port: 7000, allowHalfOpen: true })
       socket.end('x'.repeat(200_000))
@@ -115,12 +114,12 @@ describe('openTcpProxy', () => {
     }
     try {
       expect(await talk()).toBe(`7001 ${'x'.repeat(200_000)}`)
-      proxy?.retarget({ address: '127.0.0.1', port: 7002 })
+      proxy?.retarget([{ address: '127.0.0.1', port: 7002 }])
       expect(await talk()).toMatch(/^7002/)
-      proxy?.retarget({ address: '127.0.0.1', port: 7003 })
+      proxy?.retarget([{ address: '127.0.0.1', port: 7003 }])
       await expect(ask(host.netnsFd, '::1', 7000)).rejects.toThrow('ECONNRESET')
       await expect(
-        openTcpProxy({ address: '::1', port: 7000 }, { address: '127.0.0.1', port: 7001 }),
+        openTcpProxy({ address: '::1', port: 7000 }, [{ address: '127.0.0.1', port: 7001 }]),
       ).rejects.toThrow('it is in use')
     } finally {
       proxy?.close()

@@ -27,13 +27,12 @@ describe('loadStack() warns of', () => {
     ])
   })
 
-  test('a host port that two want, and a fixed one of several replicas', () => {
+  test('a host port that two services want; replicas of one share it', () => {
     const text =
       'services:\n  a: {image: x, ports: ["80:80", "80:81"]}\n  b:\n    image: x\n    ports:\n      - "127.0.0.1:80:82"\n  c: {image: x, scale: 2, ports: ["90:90"]}\n'
     expect(warningsOf(text)).toEqual([
       '2:34 services.a.ports: host port 80/tcp is published twice',
       '6:9 services.b.ports: host port 80/tcp is published by service "a" too',
-      '7:35 services.c.ports: host port 90/tcp is fixed, and there are 2 replicas: only one of them can have it',
     ])
   })
 

@@ -8,9 +8,11 @@ import {
   type Subnet,
 } from '../ip-address.ts'
 import type { SetElement } from './nf-tables.ts'
-import type { SetName } from './ruleset.ts'
+import { SLOT_KEYS, type SetName } from './sets.ts'
 
 const INTERFACE_BYTES = 16
+/** Every part of a key fills whole registers of 4 bytes. */
+const PROTOCOL_AND_PORT_BYTES = 8
 const PROTOCOL = { tcp: 6, udp: 17, sctp: 132 } as const
 
 export type Protocol = keyof typeof PROTOCOL
@@ -47,7 +49,7 @@ export type Elements = ReadonlyMap<SetName, ReadonlyMap<string, () => SetElement
 
 /**
  * All elements of a state.
- * @throws {INVALID_ARGUMENT} for an address or port that is none, or two destinations for one published port
+ * @throws {INVALID_ARGUMENT} for an address or port that is none, or more than 256 containers that share a published port
  */
 export function elementsOf(state: FirewallState): Elements {
   const sets = new Map<SetName, Map<string, () => SetElement>>()
@@ -56,26 +58,67 @@ export function elementsOf(state: FirewallState): Elements {
     sets.set(set, elements.set(id, encode))
   }
   for (const network of state.networks) putNetwork(put, network)
-  const destinations = new Map<string, string>()
-  for (const published of state.published) {
-    const source = `${published.hostIp} ${published.protocol} ${published.hostPort}`
-    const id = `${source} ${published.containerIp} ${published.containerPort}`
-    const other = destinations.get(source)
-    if (other !== undefined && other !== id) {
-      throw new TsstackError(
-        'INVALID_ARGUMENT',
-        `Cannot publish "${source}": it leads to two containers`,
-      )
-    }
-    destinations.set(source, id)
-    put(published.containerIp.includes(':') ? 'published6' : 'published4', id, () =>
-      publishedElement(published),
-    )
+  for (const [source, destinations] of bySource(state.published)) {
+    const [only] = destinations.values()
+    if (destinations.size === 1 && only !== undefined) putPublished(put, only)
+    else putShared(put, source, [...destinations.values()])
   }
   return sets
 }
 
 type Put = (set: SetName, id: string, encode: () => SetElement) => void
+
+/** What leads from where to where, each once: by its source and family, then by its destination. */
+function bySource(
+  all: readonly PublishedAddress[],
+): ReadonlyMap<string, ReadonlyMap<string, PublishedAddress>> {
+  const sources = new Map<string, Map<string, PublishedAddress>>()
+  for (const published of all) {
+    const source = `${published.hostIp} ${published.protocol} ${published.hostPort}`
+    const destinations = sources.get(source) ?? new Map<string, PublishedAddress>()
+    destinations.set(`${published.containerIp} ${published.containerPort}`, published)
+    sources.set(source, destinations)
+  }
+  return sources
+}
+
+function putPublished(put: Put, published: PublishedAddress): void {
+  const { hostIp, protocol, hostPort, containerIp, containerPort } = published
+  put(
+    containerIp.includes(':') ? 'published6' : 'published4',
+    `${hostIp} ${protocol} ${hostPort} ${containerIp} ${containerPort}`,
+    () => publishedElement(published),
+  )
+}
+
+/** Slots are dealt out in turn, so that shares differ by one slot at most. */
+function putShared(put: Put, source: string, destinations: readonly PublishedAddress[]): void {
+  if (destinations.length > SLOT_KEYS.length) {
+    throw new TsstackError(
+      'INVALID_ARGUMENT',
+      `Cannot publish "${source}" of ${destinations.length} containers: at most ${SLOT_KEYS.length} can share a port`,
+    )
+  }
+  for (const [slot, slotKey] of SLOT_KEYS.entries()) {
+    const published = destinations[slot % destinations.length]
+    if (published === undefined) continue
+    const { containerIp, containerPort } = published
+    put(sharedSet(published), `${source} ${slot} ${containerIp} ${containerPort}`, () => {
+      const { key, ...element } = publishedElement(published)
+      const wanted = isAny(published) ? key.subarray(-PROTOCOL_AND_PORT_BYTES) : key
+      return { ...element, key: Buffer.concat([slotKey, wanted]) }
+    })
+  }
+}
+
+function sharedSet(published: PublishedAddress): SetName {
+  if (published.containerIp.includes(':')) return isAny(published) ? 'sharedAny6' : 'shared6'
+  return isAny(published) ? 'sharedAny4' : 'shared4'
+}
+
+function isAny({ hostIp }: PublishedAddress): boolean {
+  return hostIp === '0.0.0.0' || hostIp === '::'
+}
 
 function putNetwork(put: Put, network: FirewallNetwork): void {
   const { bridge } = network
@@ -121,7 +164,7 @@ function publishedElement(published: PublishedAddress): SetElement {
     )
   }
   const address = addressBytes(host)
-  const key = Buffer.alloc(address.length + 8) // every part of a key fills whole registers of 4 bytes
+  const key = Buffer.alloc(address.length + PROTOCOL_AND_PORT_BYTES)
   key.set(address)
   key.writeUInt8(PROTOCOL[published.protocol], address.length)
   key.writeUInt16BE(portNumber(published.hostPort), address.length + 4)

@@ -59,6 +59,7 @@ export const Field = {
   ipv6Source: { base: 'network', offset: 8, length: 16 },
   ipv4Destination: { base: 'network', offset: 16, length: 4 },
   ipv6Destination: { base: 'network', offset: 24, length: 16 },
+  sourcePort: { base: 'transport', offset: 0, length: 2 },
   destinationPort: { base: 'transport', offset: 2, length: 2 },
   icmpType: { base: 'transport', offset: 0, length: 1 },
 } as const satisfies Record<string, Payload>

@@ -24,7 +24,8 @@ import {
   getTable,
   newTable,
 } from './nf-tables.ts'
-import { createRuleset, SETS, TABLE } from './ruleset.ts'
+import { createRuleset, TABLE } from './ruleset.ts'
+import { SETS } from './sets.ts'
 
 /** Of the socket: one transaction of 50,000 published ports. */
 const BUFFER_BYTES = 8 * 1024 * 1024

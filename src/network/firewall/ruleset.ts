@@ -4,12 +4,13 @@
  *
  *   raw_prerouting     containers can't reach 127.0.0.0/8 of the host, although it is routed through their bridges
  *   nat_prerouting     published ports: (address, protocol, port) -> (container, port); 0.0.0.0 means any local address
+ *                      where several containers share it: (slot, address, protocol, port) -> (container, port)
  *   nat_output         the same for programs of the host itself
  *   nat_postrouting    outgoing, hairpin and localhost traffic gets the host's address
  *   filter_forward     networks reach neither each other nor, if internal, anything; from outside only published ports
  *   filter_input       a network reaches its own gateway, not those of others
  */
-import { u32, u8 } from '../netlink/attributes.ts'
+import { be16, u32, u8 } from '../netlink/attributes.ts'
 import type { NetlinkRequest } from '../netlink/messages.ts'
 import {
   compare,
@@ -35,79 +36,12 @@ import {
   newTable,
   Policy,
   type BaseChain,
-  type SetDefinition,
   type Table,
 } from './nf-tables.ts'
+import { SETS, SLOT_BITS } from './sets.ts'
 
 /** Everything of ours is in this table. */
 export const TABLE: Table = { family: NetfilterFamily.INET, name: 'tsstack' }
-
-// Data types as nft prints them by (include/datatype.h of nftables); concatenations shift by 6 bits.
-const Type = { IPV4: 7, IPV6: 8, PROTOCOL: 12, PORT: 13, INTERFACE: 41 } as const
-const INTERFACE_BYTES = 16
-
-function concatenate(...types: readonly number[]): number {
-  return types.reduce((sum, type) => (sum << 6) | type, 0)
-}
-
-const interfaces = { keyType: Type.INTERFACE, keyBytes: INTERFACE_BYTES, hostOrder: true }
-
-/** All sets and maps, by what they hold. */
-export const SETS = {
-  /** Our bridges. */
-  bridges: { name: 'bridges', ...interfaces },
-  internal: { name: 'internal', ...interfaces },
-  /** Bridges whose outgoing traffic gets the host's address. */
-  masqueraded: { name: 'masqueraded', ...interfaces },
-  /** A bridge and itself: traffic within a network. */
-  loops: {
-    name: 'loops',
-    keyType: concatenate(Type.INTERFACE, Type.INTERFACE),
-    keyBytes: 2 * INTERFACE_BYTES,
-  },
-  gateways4: { name: 'gateways4', keyType: Type.IPV4, keyBytes: 4 },
-  gateways6: { name: 'gateways6', keyType: Type.IPV6, keyBytes: 16 },
-  /** A bridge and its own gateway. */
-  own4: {
-    name: 'own4',
-    keyType: concatenate(Type.INTERFACE, Type.IPV4),
-    keyBytes: INTERFACE_BYTES + 4,
-  },
-  own6: {
-    name: 'own6',
-    keyType: concatenate(Type.INTERFACE, Type.IPV6),
-    keyBytes: INTERFACE_BYTES + 16,
-  },
-  /** A bridge and the subnets behind it. */
-  homes4: {
-    name: 'homes4',
-    keyType: concatenate(Type.INTERFACE, Type.IPV4),
-    keyBytes: INTERFACE_BYTES + 4,
-    fields: [INTERFACE_BYTES, 4],
-  },
-  homes6: {
-    name: 'homes6',
-    keyType: concatenate(Type.INTERFACE, Type.IPV6),
-    keyBytes: INTERFACE_BYTES + 16,
-    fields: [INTERFACE_BYTES, 16],
-  },
-  published4: {
-    name: 'published4',
-    keyType: concatenate(Type.IPV4, Type.PROTOCOL, Type.PORT),
-    keyBytes: 12,
-    dataType: concatenate(Type.IPV4, Type.PORT),
-    dataBytes: 8,
-  },
-  published6: {
-    name: 'published6',
-    keyType: concatenate(Type.IPV6, Type.PROTOCOL, Type.PORT),
-    keyBytes: 24,
-    dataType: concatenate(Type.IPV6, Type.PORT),
-    dataBytes: 20,
-  },
-} as const satisfies Record<string, SetDefinition>
-
-export type SetName = keyof typeof SETS
 
 const RTN_LOCAL = u32(2)
 const ESTABLISHED_OR_RELATED = u32(2 | 4)
@@ -175,13 +109,48 @@ function translate6(address: Rule): Rule {
   ]
 }
 
+const slot = [loadPayload(Field.sourcePort, 0), mask(0, be16(SLOT_BITS))]
+const share4 = [
+  ...slot,
+  loadPayload(Field.ipv4Destination, 1),
+  loadMeta('l4proto', 2),
+  loadPayload(Field.destinationPort, 3),
+  lookUp('shared4', 0, { to: 0 }),
+  translateDestination(NetfilterFamily.IPV4, 0, 1),
+]
+const share6 = [
+  ...slot,
+  loadPayload(Field.ipv6Destination, 1),
+  loadMeta('l4proto', 5),
+  loadPayload(Field.destinationPort, 6),
+  lookUp('shared6', 0, { to: 0 }),
+  translateDestination(NetfilterFamily.IPV6, 0, 4),
+]
+const slotOfAny = [...slot, loadMeta('l4proto', 1), loadPayload(Field.destinationPort, 2)]
+const shareAny4 = [
+  ...slotOfAny,
+  lookUp('shared_any4', 0, { to: 0 }),
+  translateDestination(NetfilterFamily.IPV4, 0, 1),
+]
+const shareAny6 = [
+  ...slotOfAny,
+  lookUp('shared_any6', 0, { to: 0 }),
+  translateDestination(NetfilterFamily.IPV6, 0, 4),
+]
+
 /** A packet with a loopback destination counts only where the host itself sent it: otherwise a neighbour forged it. */
 function translations(guard4: Rule): Rule[] {
+  const to4 = [...isIpv4, ...guard4]
+  const to6 = [...isIpv6, ...notToLoopback6]
   return [
-    [...isIpv4, ...guard4, ...translate4(destination4)],
-    [...isIpv4, ...guard4, ...toThisHost, ...translate4(anyDestination4)],
-    [...isIpv6, ...notToLoopback6, ...translate6(destination6)],
-    [...isIpv6, ...notToLoopback6, ...toThisHost, ...translate6(anyDestination6)],
+    [...to4, ...translate4(destination4)],
+    [...to4, ...share4],
+    [...to4, ...toThisHost, ...translate4(anyDestination4)],
+    [...to4, ...toThisHost, ...shareAny4],
+    [...to6, ...translate6(destination6)],
+    [...to6, ...share6],
+    [...to6, ...toThisHost, ...translate6(anyDestination6)],
+    [...to6, ...toThisHost, ...shareAny6],
   ]
 }
 
