@@ -31,6 +31,8 @@ interface Schema {
   readonly propertyNames?: Schema
 }
 
+const EXTENSION = 'x-tsstack'
+
 const STACK_FILE = jsonSchema as unknown as Schema
 
 interface Problem {
@@ -111,6 +113,8 @@ function checkMap(node: MapNode, schema: Schema, visit: Visit): void {
       const atKey = entry.value.kind === 'map' || isNull(entry.value)
       const place = atKey ? entry : entry.value
       check(entry.value, value, { path: [...visit.path, key], place, problems: visit.problems })
+    } else if (additionalProperties === false && key === EXTENSION) {
+      tellMisplacedExtension(entry, visit)
     } else if (additionalProperties === false && !key.startsWith('x-')) {
       tellUnknownKey(key, entry, properties, visit)
     }
@@ -209,6 +213,15 @@ function checkName(key: string, place: Place, names: Schema | undefined, visit: 
   })
 }
 
+/** What stands there would mean nothing, whereas other keys that begin with x- are the user's own. */
+function tellMisplacedExtension(place: Place, visit: Visit): void {
+  const path = [...visit.path, EXTENSION]
+  tell({ ...visit, path }, place, `${EXTENSION} has no meaning in ${formatPath(visit.path)}`, {
+    expected: `${EXTENSION} at the top level or in a service`,
+    suggestion: 'move it there, or remove it',
+  })
+}
+
 const MAX_LISTED = 20
 
 function tellUnknownKey(
@@ -280,6 +293,7 @@ const DURATIONS = new Set([
   'start_period',
   'start_interval',
   'stop_grace_period',
+  'drain',
   'delay',
   'monitor',
   'window',

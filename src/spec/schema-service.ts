@@ -228,7 +228,7 @@ const tsstack = z.strictObject({
     z.strictObject({
       file: z.optional(text),
       http: z.optional(text),
-      tcp: z.optional(integer),
+      tcp: z.optional(integer.check(z.gte(1), z.lte(65_535))),
       unix: z.optional(text),
     }),
   ),
@@ -244,7 +244,7 @@ const tsstack = z.strictObject({
     z.strictObject({
       concurrency: z.optional(z.enum(['allow', 'forbid', 'replace'])),
       cron: text,
-      history: z.optional(integer),
+      history: z.optional(integer.check(z.gte(0), z.lte(1000))),
       missed: z.optional(z.enum(['run', 'skip'])),
       time_zone: z.optional(text),
     }),
