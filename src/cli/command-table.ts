@@ -31,6 +31,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: 'Check the stack file and print it in canonical form',
     load: async () => (await import('./commands/config.ts')).command,
   },
+  convert: {
+    summary: 'The same as "config"',
+    load: async () => (await import('./commands/config.ts')).command,
+  },
   cp: {
     summary: 'Copy files between a container and this host',
     load: async () => (await import('./commands/cp.ts')).command,

@@ -21,3 +21,8 @@ export const WAIT_TIMEOUT_FLAG: Flag = {
   value: 'SECONDS',
   help: 'Wait at most this long',
 }
+
+export const QUIET_TRANSFER_FLAGS: readonly Flag[] = [
+  { name: 'quiet-pull', kind: 'bool', help: 'No progress of downloads' },
+  { name: 'quiet-build', kind: 'bool', help: 'No progress of builds' },
+]

@@ -134,6 +134,7 @@ export async function showProgress(
   let result: ProgressResult = { changed: false, containers: [] }
   try {
     for await (const event of flatten(stream)) {
+      if (event.type === 'operation' && isUnwanted(event, context)) continue
       if (event.type === 'plan') {
         await view.stop()
         view = await openView(mode, event.operations, context)
@@ -151,6 +152,18 @@ export async function showProgress(
     await view.stop()
   }
   return result
+}
+
+/** `--quiet-pull` and `--quiet-build`: how far a transfer or a build is, but not how it ended. */
+function isUnwanted(
+  { resource, action, status }: OperationEvent,
+  { flags }: CommandContext,
+): boolean {
+  if (status === 'failed') return false
+  const isImage = resource === 'image'
+  const isPull = resource === 'layer' || (isImage && action.startsWith('Pull'))
+  const isBuild = resource === 'step' || (isImage && /^Buil[dt]/.test(action))
+  return (isPull && flags.bool('quiet-pull')) || (isBuild && flags.bool('quiet-build'))
 }
 
 /** `-q`: nothing but warnings. */

@@ -5,6 +5,7 @@ import { TsstackError } from '../errors.ts'
 import type { Flag } from './args.ts'
 import { sshAgentOf } from './build-options.ts'
 import type { CommandContext } from './command.ts'
+import { QUIET_TRANSFER_FLAGS } from './common-flags.ts'
 
 export const PULL_FLAG: Flag = {
   name: 'pull',
@@ -16,6 +17,11 @@ export const PULL_FLAG: Flag = {
 
 export const UP_FLAGS: readonly Flag[] = [
   { name: 'force-recreate', kind: 'bool', help: 'Replace containers though nothing changed' },
+  {
+    name: 'always-recreate-deps',
+    kind: 'bool',
+    help: 'Replace the containers of services that the given ones depend on, too',
+  },
   { name: 'no-recreate', kind: 'bool', help: 'Leave existing containers though something changed' },
   { name: 'no-deps', kind: 'bool', help: 'Leave the services that they depend on alone' },
   {
@@ -39,6 +45,14 @@ export const UP_FLAGS: readonly Flag[] = [
   { name: 'build', kind: 'bool', help: 'Build images before containers are started' },
   { name: 'no-build', kind: 'bool', help: 'Build nothing, though an image is missing' },
   PULL_FLAG,
+  ...QUIET_TRANSFER_FLAGS,
+  {
+    name: 'yes',
+    short: 'y',
+    kind: 'bool',
+    help: 'Accepted: no question is asked anyway',
+    hidden: true,
+  },
 ]
 
 const MAX_REPLICAS = 10_000
@@ -99,6 +113,7 @@ export function readUpOptions({ flags, positional, env }: CommandContext): UpReq
   return {
     ...(positional.length > 0 ? { services: positional } : {}),
     forceRecreate: flags.bool('force-recreate'),
+    alwaysRecreateDeps: flags.bool('always-recreate-deps'),
     noRecreate: flags.bool('no-recreate'),
     noDeps: flags.bool('no-deps'),
     removeOrphans,

@@ -70,6 +70,7 @@ const pullPolicy = z.enum(['always', 'missing', 'never'])
 const upOptions = z.object({
   services: texts.exactOptional(),
   forceRecreate: z.boolean().exactOptional(),
+  alwaysRecreateDeps: z.boolean().exactOptional(),
   noRecreate: z.boolean().exactOptional(),
   noDeps: z.boolean().exactOptional(),
   removeOrphans: z.boolean().exactOptional(),

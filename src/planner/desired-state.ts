@@ -20,6 +20,8 @@ export interface UpOptions {
   /** Only these services and what they depend on; empty or absent: all. */
   readonly services?: readonly string[]
   readonly forceRecreate?: boolean
+  /** With `services`: also what they depend on. */
+  readonly alwaysRecreateDeps?: boolean
   readonly noRecreate?: boolean
   readonly noDeps?: boolean
   readonly removeOrphans?: boolean
@@ -33,11 +35,12 @@ export interface UpOptions {
 
 /** Only what the planner goes by, of options that may have more. */
 export function planningOptions(options: UpOptions): UpOptions {
-  const { services, forceRecreate, noRecreate, noDeps } = options
+  const { services, forceRecreate, alwaysRecreateDeps, noRecreate, noDeps } = options
   const { removeOrphans, scale, noStart, renewAnonVolumes } = options
   const all = {
     services,
     forceRecreate,
+    alwaysRecreateDeps,
     noRecreate,
     noDeps,
     removeOrphans,

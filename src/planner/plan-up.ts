@@ -81,11 +81,11 @@ export function planUp(desired: DesiredState, observed: ObservedState, options: 
   return markHazards(buildPlan(stack.name, all, warnings), observed)
 }
 
-function assertConsistent({ forceRecreate, noRecreate }: UpOptions): void {
-  if (!forceRecreate || !noRecreate) return
+function assertConsistent({ forceRecreate, alwaysRecreateDeps, noRecreate }: UpOptions): void {
+  if (!noRecreate || (!forceRecreate && !alwaysRecreateDeps)) return
   throw new TsstackError(
     'INVALID_ARGUMENT',
-    'Cannot plan up: force-recreate and no-recreate exclude each other',
+    `Cannot plan up: ${forceRecreate ? 'force-recreate' : 'always-recreate-deps'} and no-recreate exclude each other`,
   )
 }
 

@@ -202,7 +202,8 @@ function replacementCause(
   if (container.replaceHash !== configuration.replaceHash) {
     return describeChanges(replacingChanges(fieldChanges(container.fields, configuration.fields)))
   }
-  if (options.forceRecreate && isNamed) return 'recreation is forced'
+  const isForced = isNamed ? options.forceRecreate : options.alwaysRecreateDeps
+  if (isForced) return 'recreation is forced'
   return container.state === 'dead' ? 'container is dead' : undefined
 }
 

@@ -91,6 +91,19 @@ test('stages, arguments and copies come together, and up runs what was built', (
     },
   ))
 
+test('run --build, quietly; and down --rmi takes what was built', () =>
+  project('quiet', { Dockerfile: `FROM ${BASE}\nRUN echo 1 >/made` }, async (tsstack) => {
+    const first = await tsstack.run('run --rm --build --quiet-build app cat /made')
+    expect([first.exitCode, first.stdout.trim()]).toEqual([0, '1'])
+    expect(first.stderr).not.toContain('RUN echo')
+    writeFileSync(path.join(tsstack.directory, 'Dockerfile'), `FROM ${BASE}\nRUN echo 2 >/made`)
+    expect((await tsstack.ok('run --rm app cat /made')).trim()).toBe('1')
+    expect((await tsstack.ok('run --rm --build app cat /made')).trim()).toBe('2')
+    await tsstack.ok('up -d')
+    await tsstack.ok('down --rmi local')
+    expect(await tsstack.ok('image ls')).not.toContain('quiet-app')
+  }))
+
 test('up builds what is missing, and --no-build does not', () =>
   project('missing', { Dockerfile: `FROM ${BASE}\nRUN echo hi > /hi\n` }, async (tsstack) => {
     const refused = await tsstack.run('up -d --no-build')

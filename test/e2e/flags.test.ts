@@ -127,3 +127,36 @@ stackTest('kill and pause say what they do', async () => {
   )
   expect(await tsstack.ok('ps -q')).toBe('')
 })
+
+stackTest(
+  'events of a time that is over, by duration or by time, and the command ends',
+  async () => {
+    const at = new Date().toISOString()
+    await tsstack.ok('restart -t 0 polite')
+    const events = async (words: string): Promise<string> => tsstack.ok(`events ${words}`)
+    expect(await events('--since 10m --until 0s')).toMatch(/container start .*flags-deaf-1/)
+    expect(await events(`--since ${at} --until 0s --json polite`)).toContain('"action":"die"')
+    expect(await events(`--since ${at} --until 0s deaf`)).toBe('')
+    expect(await events('--since 10m --until 9m')).toBe('')
+    const { exitCode, stderr } = await tsstack.run('events --since yesterday')
+    expect([exitCode, stderr]).toEqual([1, expect.stringContaining('Cannot read time "yesterday"')])
+  },
+)
+
+stackTest('--always-recreate-deps replaces what the named services depend on', async () => {
+  const ids = async (): Promise<string[]> =>
+    (await tsstack.ok('ps --no-trunc --format {{.Service}}={{.ID}}')).split('\n').sort()
+  const before = await ids()
+  await tsstack.ok('up -d -t 0 --force-recreate polite')
+  const [deaf, polite] = await ids()
+  expect([deaf === before[0], polite === before[1]]).toEqual([true, false])
+  await tsstack.ok('up -d -t 0 --always-recreate-deps polite')
+  expect((await ids())[0]).not.toBe(before[0])
+})
+
+stackTest('diff of two revisions', async () => {
+  writeFileSync(path.join(tsstack.directory, 'stack.yaml'), STACK.replace('[nice]', '[kind]'))
+  await tsstack.ok('up -d -t 0')
+  expect(await tsstack.ok('diff 1..2')).toContain('kind')
+  writeFileSync(path.join(tsstack.directory, 'stack.yaml'), STACK)
+})

@@ -18,9 +18,11 @@ function optionsOf({ flags, positional, env }: CommandContext): BuildOptions {
     ...(flags.has('pull') ? { pull: flags.bool('pull') } : {}),
     push: flags.bool('push'),
     args: { ...(epoch === undefined ? {} : { SOURCE_DATE_EPOCH: epoch }), ...given },
-    ...sshAgentOf(env),
+    ...sshAgentOf(env, flags.list('ssh')),
   }
 }
+
+const NONE = ['false']
 
 async function run(context: CommandContext): Promise<number> {
   const { flags, positional, env, output } = context
@@ -58,6 +60,20 @@ export const command: Command = {
     { name: 'no-cache', kind: 'bool', help: 'Run every step again' },
     { name: 'pull', kind: 'bool', help: 'Look for newer base images in their registries' },
     { name: 'push', kind: 'bool', help: 'Push the images when they are built' },
+    {
+      name: 'ssh',
+      kind: 'list',
+      value: 'ID[=SOCKET]',
+      help: 'The ssh agent for RUN --mount=type=ssh (default: that of SSH_AUTH_SOCK)',
+    },
+    {
+      name: 'provenance',
+      kind: 'text',
+      value: 'MODE',
+      choices: NONE,
+      help: 'Only false: none is made',
+    },
+    { name: 'sbom', kind: 'text', value: 'MODE', choices: NONE, help: 'Only false: none is made' },
     { name: 'print', kind: 'bool', help: 'Print what would be built, as JSON, and build nothing' },
     { name: 'quiet', short: 'q', kind: 'bool', help: 'No progress' },
     {

@@ -1,7 +1,23 @@
 import { GRACE_FLAG } from '../common-flags.ts'
+import type { ContainerSummary } from '../../api/types.ts'
+import type { Client } from '../../client/client.ts'
+import { toTsstackError } from '../../errors.ts'
 import type { Command } from '../command.ts'
 import { resolveStackName } from '../stack-name.ts'
 import { showProgress } from '../progress.ts'
+
+/** What `--rmi` removes, of the images that containers of the stack are of. */
+async function imagesOf(
+  client: Client,
+  stack: string,
+  which: string | undefined,
+): Promise<readonly string[]> {
+  if (which === undefined) return []
+  const containers = await client.containers({ stack, all: true })
+  const isWanted = ({ image, service }: ContainerSummary): boolean =>
+    which === 'all' || image === `${stack}-${service}`
+  return [...new Set(containers.filter(isWanted).map(({ image }) => image))]
+}
 
 export const command: Command = {
   usage: '[OPTIONS] [SERVICE...]',
@@ -26,8 +42,7 @@ export const command: Command = {
       kind: 'text',
       value: 'WHICH',
       choices: ['local', 'all'],
-      help: 'Accepted for Docker Compose',
-      hidden: true,
+      help: 'Remove images too: all that its containers are of, or local, those that were built without a name',
     },
   ],
   examples: [
@@ -39,6 +54,7 @@ export const command: Command = {
     const stack = await resolveStackName(context)
     const timeoutSeconds = flags.number('timeout')
     const client = await context.client()
+    const images = await imagesOf(client, stack, flags.text('rmi'))
     const stream = client.down(stack, {
       options: {
         ...(positional.length > 0 ? { services: positional } : {}),
@@ -48,6 +64,12 @@ export const command: Command = {
       },
     })
     await showProgress(stream, context)
+    for (const image of images) {
+      // Another stack may use it: then it stays.
+      await client.removeImages({ images: [image] }).catch((error: unknown) => {
+        context.output.note(`warning: ${toTsstackError(error).message}`)
+      })
+    }
     return 0
   },
 }

@@ -1,6 +1,7 @@
 import type { EngineEvent } from '../../api/types.ts'
 import { flatten } from '../../client/flatten.ts'
 import { TsstackError } from '../../errors.ts'
+import { parseMoment } from '../../spec/moment.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { INTERRUPTED_EXIT, onInterrupt } from '../interrupt.ts'
 import { resolveStackName } from '../stack-name.ts'
@@ -25,14 +26,16 @@ function toJson({ time, type, action, id, service, attributes }: EngineEvent): s
 function untilMs(context: CommandContext): number {
   const until = context.flags.text('until')
   if (until === undefined) return Infinity
-  const ms = Date.parse(until)
+  const ms = parseMoment(until, Date.now())
   if (Number.isNaN(ms))
     throw new TsstackError(
       'INVALID_ARGUMENT',
-      `invalid --until "${until}": expected a time like 2026-01-02T13:23:37Z`,
+      `invalid --until "${until}": expected a time like 2026-01-02T13:23:37Z, or how long ago, like 10m`,
     )
   return ms
 }
+
+const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 async function run(context: CommandContext): Promise<number> {
   const { flags, output, positional } = context
@@ -41,14 +44,13 @@ async function run(context: CommandContext): Promise<number> {
   const since = flags.text('since')
   const client = await context.client()
   const interrupt = onInterrupt()
-  const signal = Number.isFinite(endMs)
-    ? AbortSignal.any([
-        interrupt.signal,
-        AbortSignal.timeout(Math.max(0, Math.min(endMs - Date.now(), 2 ** 31 - 1))),
-      ])
-    : interrupt.signal
+  const restMs = endMs - Date.now()
+  const signal =
+    restMs > 0 && Number.isFinite(restMs)
+      ? AbortSignal.any([interrupt.signal, AbortSignal.timeout(Math.min(restMs, LONGEST_TIMER_MS))])
+      : interrupt.signal
   try {
-    const query = { stack, follow: true, ...(since === undefined ? {} : { since }) }
+    const query = { stack, follow: restMs > 0, ...(since === undefined ? {} : { since }) }
     for await (const event of flatten(client.events(query, signal))) {
       if (positional.length > 0 && !positional.includes(event.service ?? '')) continue
       if (Date.parse(event.time) > endMs) break
@@ -67,9 +69,17 @@ export const command: Command = {
   summary: 'Receive events of the containers as they happen',
   flags: [
     { name: 'json', kind: 'bool', help: 'A JSON object a line' },
-    { name: 'since', kind: 'text', value: 'TIME', help: 'Begin with those since this time' },
+    {
+      name: 'since',
+      kind: 'text',
+      value: 'TIME',
+      help: 'Begin with those since a time (2026-01-02T13:23:37Z), or so long ago (10m)',
+    },
     { name: 'until', kind: 'text', value: 'TIME', help: 'End at this time' },
   ],
-  examples: [['tsstack events --json', 'For a program']],
+  examples: [
+    ['tsstack events --json', 'For a program'],
+    ['tsstack events --since 1h --until 5m web', 'What happened to "web" meanwhile'],
+  ],
   run,
 }

@@ -74,7 +74,7 @@ export async function showRevisionDiff(context: CommandContext, range: string): 
   const parsed = parseRange(range)
   const stack = await resolveStackName(context)
   const diff = await (await context.client()).revisionDiff(stack, parsed)
-  if (flags.bool('json')) {
+  if (flags.bool('json') || flags.text('format') === 'json') {
     output.write(`${JSON.stringify(diff, null, 2)}\n`)
     return 0
   }

@@ -4,13 +4,15 @@ import { TsstackError } from '../../errors.ts'
 import type { LoadedStack } from '../../spec/loaded-stack.ts'
 import { splitShellWords } from '../../spec/shell-words.ts'
 import type { Command, CommandContext } from '../command.ts'
+import { sshAgentOf } from '../build-options.ts'
+import { QUIET_TRANSFER_FLAGS } from '../common-flags.ts'
 import { parseEnvironment, readEnvironmentFiles } from '../environment-flags.ts'
 import { isTerminal } from '../output.ts'
 import { showProgress, withQuiet } from '../progress.ts'
 import { checkServices } from '../select-containers.ts'
 import { loadWithServices } from '../stack-source.ts'
 import { runSession, terminalSize } from '../terminal-session.ts'
-import { credentialsForStack } from '../../sources/registry-credentials.ts'
+import { credentialsForBuild, credentialsForStack } from '../../sources/registry-credentials.ts'
 import { PULL_FLAG, readPull, sourceOf } from '../up-options.ts'
 
 function parseLabels(pairs: readonly string[]): Readonly<Record<string, string>> {
@@ -98,12 +100,26 @@ async function startDependencies(
   await showProgress(client.up(loaded.stack.name, request), context)
 }
 
+async function buildImage(
+  context: CommandContext,
+  client: Client,
+  loaded: LoadedStack,
+): Promise<void> {
+  const request = {
+    ...sourceOf(loaded),
+    ...(await credentialsForBuild(context.env, loaded.stack)),
+    options: { services: context.positional.slice(0, 1), ...sshAgentOf(context.env) },
+  }
+  await showProgress(client.build(loaded.stack.name, request), context)
+}
+
 async function run(given: CommandContext): Promise<number> {
   const context = withQuiet(given)
   const streams = readStreams(context)
   const loaded = await loadWithServices(context, context.positional.slice(0, 1))
   checkServices(context.positional.slice(0, 1), Object.keys(loaded.stack.services))
   const client = await context.client()
+  if (context.flags.bool('build')) await buildImage(context, client, loaded)
   await startDependencies(context, client, loaded)
   const credentials = await credentialsForStack(context.env, loaded.stack)
   const request = { ...toRunRequest(context, loaded, streams), ...credentials }
@@ -146,6 +162,8 @@ export const command: Command = {
       help: 'Set environment variables of a file; -e wins',
     },
     PULL_FLAG,
+    { name: 'build', kind: 'bool', help: 'Build the image of the service first' },
+    ...QUIET_TRANSFER_FLAGS,
     { name: 'quiet', short: 'q', kind: 'bool', help: 'No progress' },
     {
       name: 'volume',
@@ -190,7 +208,6 @@ export const command: Command = {
       help: 'Accepted: a terminal is given anyway',
       hidden: true,
     },
-    { name: 'quiet-pull', kind: 'bool', help: 'Accepted for Docker Compose', hidden: true },
   ],
   examples: [
     ['tsstack run --rm api npm test', 'The tests, in a container that is removed afterwards'],

@@ -128,7 +128,6 @@ export const command: Command = {
     { name: 'timestamps', kind: 'bool', help: 'Time in front of each line' },
     { name: 'no-log-prefix', kind: 'bool', help: 'No name in front of the lines' },
     { name: 'no-color', kind: 'bool', help: 'No colours' },
-    { name: 'yes', short: 'y', kind: 'bool', help: 'Accepted for Docker Compose', hidden: true },
     {
       name: 'menu',
       kind: 'bool',
@@ -140,7 +139,6 @@ export const command: Command = {
       help: 'Accepted: all services are attached to anyway',
       hidden: true,
     },
-    { name: 'quiet-pull', kind: 'bool', help: 'Accepted for Docker Compose', hidden: true },
   ],
   examples: [
     ['tsstack up -d', 'Start the stack of ./compose.yaml in the background'],

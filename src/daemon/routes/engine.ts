@@ -8,6 +8,7 @@ import { API_VERSION, VERSION } from '../../version.ts'
 import { examineHost } from '../doctor.ts'
 import { streamLines, type LineSink } from '../ndjson.ts'
 import { eventsQuery, statsQuery } from '../request-schemas.ts'
+import { timeArgument } from '../time-argument.ts'
 import { parseBody } from '../validate.ts'
 
 const STATS_PERIOD_MS = 1000
@@ -61,7 +62,8 @@ async function streamEvents(
 ): Promise<void> {
   const isWanted = (event: EngineEvent): boolean => stack === undefined || event.stack === stack
   const followed = follow === true ? sink.signal : undefined
-  for await (const batch of context.events.read({ since, follow: followed }))
+  const from = since === undefined ? undefined : timeArgument(since)
+  for await (const batch of context.events.read({ since: from, follow: followed }))
     await sink.write(batch.filter((event) => isWanted(event)))
 }
 

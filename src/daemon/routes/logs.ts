@@ -2,12 +2,11 @@ import type { FastifyReply } from 'fastify'
 import type { LogLine } from '../../api/types.ts'
 import type { LogRecord } from '../../engine/logs/log-format.ts'
 import { readLog, type ReadLogOptions } from '../../engine/logs/log-reader.ts'
-import { parseDurationMs } from '../../spec/duration.ts'
 import type { Context } from '../../reconciler/context.ts'
 import { ioOptions } from '../../reconciler/container-streams.ts'
 import { containersOf } from '../../reconciler/observe.ts'
 import type { ContainerRecord } from '../../reconciler/records.ts'
-import { TsstackError } from '../../errors.ts'
+import { timeArgument } from '../time-argument.ts'
 import { streamLines, type LineSink } from '../ndjson.ts'
 import { logsQuery } from '../request-schemas.ts'
 import { parseBody } from '../validate.ts'
@@ -33,8 +32,8 @@ export async function streamLogs(
   const records = containersOf(context, stack).filter(isWanted)
   const options: ReadLogOptions = {
     ...(tail === undefined || tail === 'all' ? {} : { tail: Number(tail) }),
-    ...(since === undefined ? {} : { since: toTime(since) }),
-    ...(until === undefined ? {} : { until: toTime(until) }),
+    ...(since === undefined ? {} : { since: timeArgument(since) }),
+    ...(until === undefined ? {} : { until: timeArgument(until) }),
   }
   const produce = async (sink: LineSink): Promise<void> => {
     const readers = records.map((record) =>
@@ -44,22 +43,6 @@ export async function streamLogs(
     await Promise.all(readers)
   }
   await streamLines(reply, produce, { follows: follow ?? false })
-}
-
-/** A Go duration back from now, or a time, as the log's own form of time. @throws {INVALID_ARGUMENT} */
-function toTime(text: string): string {
-  const isDuration = /^[\d.]+(ns|us|ms|s|m|h|d)/.test(text)
-  const seconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) : undefined
-  const milliseconds = isDuration
-    ? Date.now() - parseDurationMs(text)
-    : seconds === undefined
-      ? Date.parse(text)
-      : seconds * 1000
-  if (Number.isNaN(milliseconds))
-    throw new TsstackError('INVALID_ARGUMENT', `Cannot read time "${text}"`, {
-      hint: 'Use RFC 3339 or a duration such as 10m',
-    })
-  return `${new Date(milliseconds).toISOString().slice(0, -1)}000000Z` // the log has nanoseconds
 }
 
 interface Pump {
