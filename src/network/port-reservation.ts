@@ -68,8 +68,12 @@ function tryReserve(request: PortRequest, port: number): PortReservation | undef
 }
 
 function refused(request: PortRequest, port: number, errno: string): TsstackError {
-  const state =
-    errno === 'EADDRNOTAVAIL' ? `"${request.hostIp}" is not an address of this host` : errno
+  const states: Readonly<Record<string, string>> = {
+    EADDRNOTAVAIL: `"${request.hostIp}" is not an address of this host`,
+    EPROTONOSUPPORT: `the kernel has no ${request.protocol}`,
+    EAFNOSUPPORT: `the kernel has no IPv${request.hostIp.includes(':') ? '6' : '4'}`,
+  }
+  const state = states[errno] ?? errno
   return new TsstackError(
     'FAILED_PRECONDITION',
     `Cannot publish port ${describe(request, port)}: ${state}`,

@@ -227,7 +227,6 @@ class Networks implements StackNetworks {
       readonly lease: Lease | undefined
     },
   ): EndpointRecord {
-    const wayOut = this.#wayOut(record.config.endpoints)
     const document = this.#require(endpoint.network)
     const addresses = [lease?.ipv4, lease?.ipv6].flatMap((address) => {
       const subnet = address === undefined ? undefined : subnetOf(document.subnets, address)
@@ -245,7 +244,9 @@ class Networks implements StackNetworks {
         ),
         ...(endpoint.linkLocal ?? []).map(withLinkPrefix),
       ],
-      gateways: endpoint === wayOut ? addresses.map(({ subnet }) => subnet.gateway) : [],
+      gateways: addresses
+        .map(({ subnet }) => subnet.gateway)
+        .filter((gateway) => this.#wayOut(record.config.endpoints, gateway) === endpoint),
       ...(document.mtu === undefined ? {} : { mtu: document.mtu }),
     }
   }
@@ -276,10 +277,16 @@ class Networks implements StackNetworks {
     return this.#ports.firewallPort
   }
 
-  /** The endpoint with the default route: of those that lead out, the first with the highest priority. */
-  #wayOut(endpoints: readonly Endpoint[]): Endpoint | undefined {
+  /**
+   * The endpoint with the default route of a gateway's family: of those that lead out by it, the first with the highest
+   * priority. One network may lead out by IPv4, another by IPv6.
+   */
+  #wayOut(endpoints: readonly Endpoint[], like: string): Endpoint | undefined {
     return endpoints
-      .filter(({ network }) => !this.#require(network).internal)
+      .filter(({ network }) => {
+        const { internal, subnets } = this.#require(network)
+        return !internal && subnets.some(({ gateway }) => isIpv6(gateway) === isIpv6(like))
+      })
       .toSorted((a, b) => b.gatewayPriority - a.gatewayPriority)[0]
   }
 
@@ -396,6 +403,10 @@ class Networks implements StackNetworks {
     this.#ports.close()
     this.#driver.close()
   }
+}
+
+function isIpv6(address: string): boolean {
+  return address.includes(':')
 }
 
 /** An address without a prefix of its own, as `link_local_ips` has them: its usual subnet. */

@@ -68,6 +68,31 @@ describe('endpoints', () => {
     expect(shown).toContain('mtu 1400')
   })
 
+  test('further addresses; a network of IPv6 alone; the way of names to an own name server', async () => {
+    const networks = named({
+      a: { ipam: { config: [{ subnet: '10.231.5.0/24' }] } },
+      six: {
+        enable_ipv4: false,
+        enable_ipv6: true,
+        ipam: { config: [{ subnet: 'fd31:6::/64', gateway: 'fd31:6::fe' }] },
+      },
+    })
+    const id = await start(
+      {
+        networks: { a: { link_local_ips: ['169.254.9.9', '10.77.0.5'], priority: 1 }, six: null },
+        dns: ['192.0.2.53'],
+      },
+      networks,
+    )
+    const shown = await daemon.sh(id, 'ip -o addr; cat /etc/resolv.conf; ip -6 route show default')
+    expect(shown).toMatch(/eth0 +inet 169\.254\.9\.9\/16/)
+    expect(shown).toMatch(/eth0 +inet 10\.77\.0\.5\//)
+    expect(shown).toMatch(/eth1 +inet6 fd31:6::/)
+    expect(shown).not.toMatch(/eth1 +inet /)
+    expect(shown).toContain('default via fd31:6::fe dev eth1')
+    expect(shown).not.toContain('192.0.2.53') // the daemon asks it
+  })
+
   test('priority orders the interfaces, gw_priority chooses the default route', async () => {
     const networks = named({
       a: { ipam: { config: [{ subnet: '10.231.1.0/24' }] } },

@@ -1,5 +1,6 @@
 /** Published ports as a neighbour on the wire sees them, over IPv4 and IPv6, and how rules of an administrator count. */
 import { execFileSync } from 'node:child_process'
+import fs from 'node:fs'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Port, Service } from '../../src/spec/stack.ts'
 import { failureOf, startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
@@ -133,6 +134,19 @@ describe('published ports', () => {
     expect(ask(outside(), HOST[0], ports[0]?.published ?? 0)).toBe(NEIGHBOUR[0])
     const failure = await failureOf(publish([{ target: 80, published: '1', host_ip: '10.9.9.9' }]))
     expect(failure.message).toContain('"10.9.9.9" is not an address of this host')
+  })
+
+  test('sctp is published where the kernel has it, and refused by its name where it has not', async () => {
+    const sctp = publish([{ target: 80, published: '8110', protocol: 'sctp' }])
+    if (!fs.existsSync('/proc/net/sctp')) {
+      expect((await failureOf(sctp)).message).toContain('8110/sctp: the kernel has no sctp')
+      return
+    }
+    await sctp
+    expect((await daemon.container(STACK, 's')).ports).toContainEqual(
+      expect.objectContaining({ published: 8110, protocol: 'sctp' }),
+    )
+    expect(onHost('nft', 'list', 'map', 'inet', 'tsstack', 'published4')).toContain('8110')
   })
 })
 
