@@ -172,7 +172,8 @@ function relayExec(session: ExecSession, socket: Duplex): void {
     })
     session.stdin?.destroy()
   }
-  if (socket.destroyed) hangUp()
+  // It may have gone while the program was being started, and said so when nobody listened.
+  if (socket.destroyed || socket.readableEnded) hangUp()
   else socket.on('close', hangUp)
 }
 

@@ -174,10 +174,12 @@ describe('limits', () => {
     const handle = driver.create('shop/db', { cpuNanos: 1e8 })
     run(handle, 'while :; do :; done')
     await eventually('throttling', () => handle.stats().cpu.throttledPeriods >= 3)
-    const { cpu } = handle.stats()
-    expect(cpu.throttledNanos).toBeGreaterThan(0)
-    expect(cpu.totalNanos).toBeGreaterThan(0)
-    expect(cpu.totalNanos).toBeLessThan((cpu.periods + 2) * 3e7)
+    // What it took too much of in one period, where ticks come late, is taken off the next ones.
+    await eventually('a tenth of the time, or not much more', () => {
+      const { cpu } = handle.stats()
+      return cpu.totalNanos > 0 && cpu.totalNanos < (cpu.periods + 2) * 3e7
+    })
+    expect(handle.stats().cpu.throttledNanos).toBeGreaterThan(0)
   })
 
   it('devices lets open the default ones only', async () => {
@@ -266,8 +268,8 @@ describe('update()', () => {
   it('says which limit is below what is used', async () => {
     const handle = driver.create('shop/db', {})
     // tail holds all of it until the end of its input, which does not come.
-    run(handle, '{ head -c 30000000 /dev/zero; sleep 100; } | tail -c 30000000')
-    await eventually('memory in use', () => handle.stats().memory.usageBytes > 25_000_000)
+    run(handle, '{ head -c 4000000 /dev/zero; sleep 100; } | tail -c 4000000')
+    await eventually('memory in use', () => handle.stats().memory.anonymousBytes > 3_500_000)
     expect(() => handle.update({ memoryBytes: 1 })).toThrow(/Cannot set memoryBytes/)
   })
 })
