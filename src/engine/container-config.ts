@@ -166,6 +166,8 @@ export interface ContainerConfig {
   readonly tty: boolean
   readonly stdinOpen: boolean
   readonly readOnlyRoot: boolean
+  /** How much it may write outside of its mounts; absent: as much as the disk holds. */
+  readonly storageBytes?: number
   /** An external OCI runtime that starts it; absent: the engine itself. */
   readonly runtime?: string
   /** A first process that reaps orphans and passes signals on. */

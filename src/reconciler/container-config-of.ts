@@ -24,6 +24,7 @@ import { externalRuntimeOf } from './external-runtime.ts'
 import { healthCheckOf } from './health-check-of.ts'
 import { resourceLimitsOf } from './resource-limits-of.ts'
 import { securityOptionsOf } from './security-options.ts'
+import { storageLimitOf } from './storage-limit-of.ts'
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 const DEFAULT_SHM_BYTES = 64 * 1024 * 1024
@@ -58,6 +59,7 @@ export function containerConfigOf(input: ConversionInput): ContainerConfig {
     tty: service.tty ?? false,
     stdinOpen: service.stdin_open ?? false,
     readOnlyRoot: service.read_only ?? false,
+    ...storageLimitOf(service),
     ...externalRuntimeOf(identity.serviceName, service),
     init: service.init ?? false,
     mounts: [...containerMounts(input), ...requested.mounts],
@@ -72,10 +74,7 @@ export function containerConfigOf(input: ConversionInput): ContainerConfig {
     sysctls: service.sysctls ?? {},
     ...(service.oom_score_adj === undefined ? {} : { oomScoreAdj: service.oom_score_adj }),
     ...namespacesOf(input),
-    extraHosts: service.extra_hosts ?? [],
-    dns: service.dns ?? [],
-    dnsSearch: service.dns_search ?? [],
-    dnsOptions: service.dns_opt ?? [],
+    ...resolutionOf(service),
     links: linksOf(service),
     stopSignal: parseSignal(service.stop_signal ?? image.config.stopSignal ?? 'SIGTERM'),
     stopGraceMs:
@@ -96,6 +95,18 @@ export function containerConfigOf(input: ConversionInput): ContainerConfig {
 
 function definedUser(user: string | undefined): { user?: string } {
   return user === undefined || user === '' ? {} : { user }
+}
+
+/** How it resolves names. */
+function resolutionOf(
+  service: Service,
+): Pick<ContainerConfig, 'extraHosts' | 'dns' | 'dnsSearch' | 'dnsOptions'> {
+  return {
+    extraHosts: service.extra_hosts ?? [],
+    dns: service.dns ?? [],
+    dnsSearch: service.dns_search ?? [],
+    dnsOptions: service.dns_opt ?? [],
+  }
 }
 
 /** An entrypoint of the stack's own also discards the image's command (Compose: entrypoint). */

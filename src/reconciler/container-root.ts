@@ -4,6 +4,7 @@ import { openRoot } from '../engine/root-file-system.ts'
 import { FdScope } from '../kernel/fd-scope.ts'
 import { toTsstackError } from '../errors.ts'
 import type { Context } from './context.ts'
+import { prepareSnapshot } from './container-snapshot.ts'
 import { requireContainer } from './find-container.ts'
 import { userNamespaceOf } from './stack-user-namespace.ts'
 
@@ -62,11 +63,11 @@ function rootOfRunning(context: Context, id: string, scope: FdScope): OpenedRoot
 }
 
 async function rootOfStopped(context: Context, id: string, scope: FdScope): Promise<OpenedRoot> {
-  const { config } = requireContainer(context, id)
+  const record = requireContainer(context, id)
+  const { config } = record
   const owner = ownerOf(context, id)
   const userns = config.userNamespace ? userNamespaceOf(context, config.stack) : undefined
-  const image = context.images.inspect(config.image.id)
-  const mount = await context.snapshotter.prepare(id, image, { uid: owner, gid: owner })
+  const mount = await prepareSnapshot(context, record, owner)
   const { fd } = openRoot(mount, userns, scope)
   return {
     fd,

@@ -21,6 +21,7 @@ import { etcFiles, secretFiles } from './container-files.ts'
 import type { Context, LiveContainer } from './context.ts'
 import { emitContainerEvent } from './container-event.ts'
 import { monitorHealth } from './container-health.ts'
+import { prepareSnapshot } from './container-snapshot.ts'
 import { openStreams } from './container-streams.ts'
 import { requireContainer } from './find-container.ts'
 import { cgroupHierarchiesOf, firstProcess, identityOf } from './first-process.ts'
@@ -209,12 +210,7 @@ async function makeRoot(
   { userns, devices, scope }: IsolationOptions & { readonly devices: readonly DeviceNode[] },
 ): Promise<BuiltRoot> {
   const { config } = record
-  const ids = { uid: userns?.range.start ?? 0, gid: userns?.range.start ?? 0 }
-  const mount = await context.snapshotter.prepare(
-    record.id,
-    context.images.inspect(config.image.id),
-    ids,
-  )
+  const mount = await prepareSnapshot(context, record, userns?.range.start ?? 0)
   const root = openRoot(mount, userns, scope)
   await syncNewRoot(context, record, root)
   const sources = await openSources(context, record, { root, userns, scope })

@@ -38,8 +38,10 @@ export interface SnapshotDirectory {
 
 const TMP = '.tmp'
 
-export function recordOf(image: SnapshotImage, { uid, gid }: SnapshotOptions): SnapshotRecord {
-  return { image: image.id, layers: image.layers, uid, gid }
+export function recordOf(image: SnapshotImage, options: SnapshotOptions): SnapshotRecord {
+  const { uid, gid, sizeBytes } = options
+  const limit = sizeBytes === undefined ? {} : { sizeBytes }
+  return { image: image.id, layers: image.layers, uid, gid, ...limit }
 }
 
 /** Removes what an earlier process left in a directory of drafts; the rest of the start does not wait for it. */

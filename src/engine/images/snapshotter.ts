@@ -13,6 +13,8 @@ export interface SnapshotOptions {
   /** The ids of the host that are the container's 0: the start of the stack's range, or 0 without a user namespace. */
   readonly uid: number
   readonly gid: number
+  /** How much the container may write at most; absent: as much as the disk holds. */
+  readonly sizeBytes?: number
 }
 
 /** What a driver has on disk of a snapshot: for telling what was changed, whether it is mounted or not. */
@@ -36,6 +38,7 @@ export interface Snapshotter {
    * the container has written.
    * @throws {ALREADY_EXISTS} the key belongs to a snapshot of another image
    * @throws {INVALID_ARGUMENT} the key is not `[A-Za-z0-9][A-Za-z0-9_.-]*` of at most 128 characters
+   * @throws {FAILED_PRECONDITION} a limit of its size is not to be had here
    */
   readonly prepare: (key: string, image: SnapshotImage, options: SnapshotOptions) => Promise<Mount>
   /** The mount of a snapshot that was prepared before. @throws {NOT_FOUND} */

@@ -7,11 +7,20 @@
  * The tree is mounted ID-mapped, so `uid` and `gid` of the options only matter to the engine.
  */
 import path from 'node:path'
+import { TsstackError } from '../../errors.ts'
 import type { Mount } from '../../kernel/mount.ts'
 import { mergeLayer } from './layer-merge.ts'
 import type { SnapshotterSettings } from './overlay-snapshotter.ts'
 import { diskUsage, openSnapshotDirectory, recordOf } from './snapshot-directory.ts'
 import type { Snapshotter } from './snapshotter.ts'
+
+function cannotLimit(): TsstackError {
+  return new TsstackError(
+    'FAILED_PRECONDITION',
+    'Cannot limit the writable layer: the storage driver "vfs" has no limits',
+    { hint: 'Remove "storage_opt:", or use the storage driver "overlay"' },
+  )
+}
 
 /** Opens the driver on its directory; one process at a time may use it. */
 export function openVfsSnapshotter(settings: SnapshotterSettings): Snapshotter {
@@ -26,6 +35,7 @@ export function openVfsSnapshotter(settings: SnapshotterSettings): Snapshotter {
   return {
     driver: 'vfs',
     async prepare(key, image, options) {
+      if (options.sizeBytes !== undefined) throw cannotLimit()
       await snapshots.prepare(key, recordOf(image, options), async (draft) => {
         const tree = path.join(draft, 'tree')
         for (const layer of image.layers) await mergeLayer(settings.layerPath(layer), tree)
