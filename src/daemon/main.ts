@@ -112,10 +112,11 @@ function buildContext(
   { stateDir, runDir, storageDriver, cgroupParent, reconcileIntervalMs }: Settings,
   telemetry: Telemetry,
 ): Context {
-  const directory = (name: string, mode = 0o711): string => {
+  const directory = (name: string): string => {
     const made = path.join(stateDir, name)
-    mkdirSync(made, { recursive: true, mode })
-    chmodSync(made, mode)
+    // Files in there have the ids that images and containers gave them: a setuid program of root's is nobody else's to run.
+    mkdirSync(made, { recursive: true, mode: 0o700 })
+    chmodSync(made, 0o700)
     return made
   }
   const state = openStateStore(path.join(stateDir, 'state.db'))
@@ -129,7 +130,7 @@ function buildContext(
   const layers = takesDetachedLayers() ? undefined : openLayerDirectory(path.join(runDir, 'layers'))
   const context: Context = {
     directories: {
-      containers: directory('containers', 0o700),
+      containers: directory('containers'),
       ...(layers === undefined ? {} : { layers }),
     },
     state,

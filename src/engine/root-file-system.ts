@@ -327,6 +327,16 @@ class RootBuilder {
 const SAFE_ATTRIBUTES = MountAttribute.NOSUID | MountAttribute.NODEV | MountAttribute.NOEXEC
 
 /**
+ * Whatever the defaults of the host's module are: marks in a layer never send overlayfs elsewhere, for a directory
+ * (redirect) or for a file's content (metacopy). Documentation/filesystems/overlayfs.rst, "Metadata only copy up": "Do
+ * not use metacopy=on with untrusted upper/lower directories".
+ */
+const SAFE_OVERLAY: readonly (readonly [string, string])[] = [
+  ['redirect_dir', 'nofollow'],
+  ['metacopy', 'off'],
+]
+
+/**
  * Makes the detached root mount of a snapshot.
  * @param userns absent: the host's ids
  */
@@ -340,7 +350,7 @@ export function openRoot(
     const layers = mount.lowerdirs.map((lower) =>
       userns === undefined ? lower : `/proc/self/fd/${userns.layer(lower)}`,
     )
-    const options: [string, string][] = layers.map((layer) => ['lowerdir+', layer])
+    const options = [...layers.map((layer) => ['lowerdir+', layer] as const), ...SAFE_OVERLAY]
     if (mount.upperdir !== undefined) options.push(['upperdir', mount.upperdir])
     if (mount.workdir !== undefined) options.push(['workdir', mount.workdir])
     const fd = scope.add(mountFileSystem('overlay', options))

@@ -139,7 +139,7 @@ interface OpenedParts extends StoreParts {
 
 function openParts(root: string): OpenedParts {
   const tmpDir = path.join(root, 'tmp')
-  fs.mkdirSync(root, { recursive: true, mode: 0o711 })
+  fs.mkdirSync(root, { recursive: true, mode: 0o700 })
   void sweep(tmpDir)
   const durability = openDurability(root, {
     discard(kind, name) {

@@ -35,7 +35,9 @@ export class LayerStore {
     this.#layersDir = path.join(root, 'layers')
     this.#tmpDir = path.join(root, 'tmp')
     this.#durability = durability
-    fs.mkdirSync(this.#layersDir, { recursive: true, mode: 0o711 })
+    // Programs in layers may be setuid root: nobody of the host may come as far as their names.
+    fs.mkdirSync(this.#layersDir, { recursive: true, mode: 0o700 })
+    fs.chmodSync(this.#layersDir, 0o700)
     fs.mkdirSync(this.#tmpDir, { recursive: true, mode: 0o700 })
   }
 
