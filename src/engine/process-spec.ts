@@ -192,16 +192,28 @@ function execError(program: string, errno: number): TsstackError {
   })
 }
 
-/** Makes a failed execve readable; other failures stay as they are. */
+/** Makes a failed execve, and a clone beyond the limit of processes, readable; other failures stay as they are. */
 export function explainExecFailure(
   error: unknown,
   list: SyscallList,
   attempts: ExecAttempts,
 ): unknown {
-  if (!(error instanceof SyscallError) || error.call !== 'execve') return error
+  if (!(error instanceof SyscallError)) return error
+  if (isPastProcessLimit(error)) {
+    return new TsstackError(
+      'FAILED_PRECONDITION',
+      `Cannot execute "${attempts.program}": there are as many processes as the limit allows`,
+      { cause: error, hint: 'Raise pids_limit or deploy.resources.limits.pids', exitCode: 126 },
+    )
+  }
+  if (error.call !== 'execve') return error
   const errnos = [...attempts.entries.map((entry) => -list.result(entry)), error.errno]
   const telling = errnos.find((errno) => errno > 0 && errno !== ENOENT && errno !== ENOTDIR)
   return execError(attempts.program, telling ?? ENOENT)
+}
+
+function isPastProcessLimit({ call, errnoName: name }: SyscallError): boolean {
+  return (call === 'clone' || call === 'clone3') && name === 'EAGAIN'
 }
 
 /** Appends the writing of a short text to a file of the kernel. */

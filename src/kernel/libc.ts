@@ -24,7 +24,7 @@ const invoke = library.func('syscall', 'long', LONG_AND_SIX)
 
 const ERRNO_NAMES = new Map(
   Object.entries(os.constants.errno).map(([name, value]) => [value, name]),
-)
+).set(os.constants.errno.EAGAIN, 'EAGAIN') // it has two names, and man pages use this one
 
 /** The symbolic name of an errno value: 2 -> `ENOENT`. */
 export function errnoName(errno: number): string {
