@@ -1,20 +1,21 @@
 /** What lies behind the mounts of a container: volumes are made, binds checked, empty volumes seeded. */
-import { closeSync, mkdirSync, statSync } from 'node:fs'
+import { fstatSync, mkdirSync, statSync } from 'node:fs'
 import path from 'node:path'
 import type { ContainerMount } from '../engine/container-config.ts'
 import type { ContainerRoot } from '../engine/container-root.ts'
-import type { MountSource } from '../engine/host-mount.ts'
+import { openLocation, type MountSource } from '../engine/host-mount.ts'
 import { clonePart } from '../engine/layer-mounts.ts'
 import type { StackUserNamespace } from '../engine/user-namespace.ts'
 import { O_DIRECTORY, Open, AT_FDCWD } from '../kernel/constants.ts'
 import type { FdScope } from '../kernel/fd-scope.ts'
 import { openConfined, RESOLVE, tryOpenConfined } from '../kernel/file-calls.ts'
-import { volumeSourceOf } from '../volumes/volume-source.ts'
+import { volumeSourceOf, type VolumeSource } from '../volumes/volume-source.ts'
 import { TsstackError } from '../errors.ts'
 import { openBindOwner } from './bind-owner.ts'
 import type { Context } from './context.ts'
 import { imageSource } from './image-mounts.ts'
 import type { ContainerRecord } from './records.ts'
+import { seedForeignDirectory, seedVolume } from './seed-volume.ts'
 import { requireVolume } from './volume-admin.ts'
 
 export interface SourceOptions {
@@ -83,7 +84,7 @@ async function volumeSource(
   const { options } = requireVolume(context, mount.volume, 'mount')
   if (options !== undefined) return sourceWithOptions(context, record, { ...request, options })
   await context.volumes.create(mount.volume)
-  if (!record.seeded && !mount.noCopy) await seed(context, request)
+  if (!record.seeded && !mount.noCopy) await seedVolume(context, request)
   return atSubpath(context, { mount, path: context.volumes.dataPath(mount.volume) }, request)
 }
 
@@ -104,23 +105,31 @@ async function sourceWithOptions(
         `Cannot mount volume "${volume}": its device "${source.path}" does not exist`,
         { hint: 'Create the directory, or correct "driver_opts.device"' },
       )
+    const place = scope.add(openLocation(source.path))
+    if (fstatSync(place).isDirectory())
+      await seedUnlessFilled(context, record, { request, source, place })
     return atSubpath(context, { mount: shown, path: source.path }, request)
   }
   const { fd, plainFd } = await context.volumeMounts.open({ volume, source, container: record.id })
   scope.add(fd)
+  await seedUnlessFilled(context, record, { request, source, place: plainFd })
   return atSubpath(context, { mount: { ...mount, readOnly }, detached: { fd, plainFd } }, request)
 }
 
-async function seed(context: Context, { mount, root, userns }: VolumeRequest): Promise<void> {
-  const flags = Open.PATH | O_DIRECTORY
-  const source = tryOpenConfined(root.fd, mount.target, { flags, resolve: RESOLVE.IN_ROOT })
-  if (source < 0) return
-  try {
-    const offset = userns?.range.start ?? 0
-    await context.volumes.seed(mount.volume, `/proc/self/fd/${source}`, offset)
-  } finally {
-    closeSync(source)
-  }
+/** Memory is empty whenever it is mounted; what is read-only, or a part, is taken as it is. */
+async function seedUnlessFilled(
+  context: Context,
+  { seeded }: ContainerRecord,
+  {
+    request,
+    source,
+    place,
+  }: { readonly request: VolumeRequest; readonly source: VolumeSource; readonly place: number },
+): Promise<void> {
+  const { mount } = request
+  const isMemory = source.kind === 'file-system' && source.type === 'tmpfs'
+  if (seeded || mount.noCopy || isMemory || source.readOnly || mount.subpath !== undefined) return
+  await seedForeignDirectory(context, place, request)
 }
 
 /**

@@ -91,6 +91,26 @@ describe('driver_opts', () => {
     expect(fs.existsSync(path.join(device, 'file'))).toBe(true)
   })
 
+  test('bind: an empty directory gets what the image has there, a filled one and nocopy do not', async () => {
+    const started = async (name: string, mount: Partial<ServiceVolume> = {}): Promise<string> => {
+      const driver_opts = { type: 'none', o: 'bind', device: folder(name) }
+      return start(
+        { volumes: [{ ...DATA, target: '/etc', ...mount }] },
+        { data: { name, driver_opts } },
+      )
+    }
+    const names = async (id: string): Promise<string[]> =>
+      (await daemon.sh(id, 'ls /etc')).split('\n')
+    const copied = await started('copied')
+    expect(await names(copied)).toContain('passwd')
+    expect(await daemon.sh(copied, 'stat -c "%u:%g %a" /etc/passwd')).toBe('0:0 644')
+    expect(fs.statSync(path.join(folder('copied'), 'passwd')).uid).toBe(0)
+    fs.writeFileSync(path.join(folder('filled'), 'own'), '')
+    expect(await names(await started('filled'))).not.toContain('passwd')
+    const nocopy = { volume: { nocopy: true } }
+    expect(await names(await started('as-it-is', nocopy))).not.toContain('passwd')
+  })
+
   test('tmpfs: of its size, shared by containers that run, mounted nowhere on the host', async () => {
     const driver_opts = { type: 'tmpfs', o: 'size=1m,uid=7,mode=0770', device: 'tmpfs' }
     const services = {
