@@ -6,12 +6,15 @@ import type { Context, LiveContainer } from './context.ts'
 import type { ContainerRecord } from './records.ts'
 import { removeContainer } from './remove-container.ts'
 
+/** Before the second restart; the first is at once. */
 const FIRST_BACKOFF_MS = 100
 const MAX_BACKOFF_MS = 60_000
 /** A container that ran this long starts its back-off anew (as Docker). */
 const STABLE_AFTER_MS = 10_000
 const CGROUP_REMOVAL_TRIES = 50
-const CGROUP_REMOVAL_PAUSE_MS = 20
+/** The first pauses are shorter: a restart waits for them, and most groups are empty within a millisecond. */
+const FIRST_CGROUP_REMOVAL_PAUSE_MS = 1
+const MAX_CGROUP_REMOVAL_PAUSE_MS = 20
 /** An exit of which nobody could learn the code. */
 export const UNKNOWN_EXIT_CODE = 255
 
@@ -99,7 +102,7 @@ export function scheduleRestart(context: Context, record: ContainerRecord, launc
   const ranMs = Date.parse(record.finishedAt ?? '') - Date.parse(record.startedAt ?? '')
   const { delayMs: fixedMs, windowMs = STABLE_AFTER_MS } = record.config.restart
   const restartCount = ranMs > windowMs ? 0 : record.restartCount
-  const delayMs = fixedMs ?? Math.min(FIRST_BACKOFF_MS * 2 ** restartCount, MAX_BACKOFF_MS)
+  const delayMs = fixedMs ?? restartDelay(restartCount)
   const timer = setTimeout(() => {
     context.restartTimers.delete(id)
     void context.locks.run(id, () =>
@@ -108,6 +111,17 @@ export function scheduleRestart(context: Context, record: ContainerRecord, launc
   }, delayMs)
   timer.unref()
   context.restartTimers.set(id, timer)
+}
+
+/**
+ * Milliseconds to wait before a restart: none before the first, then twice as long each time.
+ * @param restartCount - of restarts since somebody asked for the start, or since a long run
+ */
+export function restartDelay(restartCount: number): number {
+  if (restartCount === 0) return 0
+  const longest = Math.min(FIRST_BACKOFF_MS * 2 ** (restartCount - 1), MAX_BACKOFF_MS)
+  // Half of it at least: containers that failed together are not to start together again and again.
+  return longest * (0.5 + Math.random() / 2)
 }
 
 async function restart(
@@ -134,7 +148,11 @@ async function removeCgroup(live: LiveContainer): Promise<void> {
   for (let attempt = 0; attempt < CGROUP_REMOVAL_TRIES; attempt++) {
     if (live.cgroup.remove()) return
     live.cgroup.killAll()
-    await new Promise((resolve) => setTimeout(resolve, CGROUP_REMOVAL_PAUSE_MS))
+    const pauseMs = Math.min(
+      FIRST_CGROUP_REMOVAL_PAUSE_MS * 2 ** attempt,
+      MAX_CGROUP_REMOVAL_PAUSE_MS,
+    )
+    await new Promise((resolve) => setTimeout(resolve, pauseMs))
   }
   log.warn('cgroup could not be removed', { cgroup: live.cgroup.name })
 }

@@ -142,6 +142,13 @@ function reordered(plan: Plan): Plan {
   return { ...plan, operations }
 }
 
+/** A write to it, however deep, throws. */
+function frozen<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value
+  for (const member of Object.values(value)) frozen(member)
+  return Object.freeze(value)
+}
+
 /** The same value with the keys of every object, and the observed lists, the other way round. */
 function reversed<T>(value: T): T {
   if (Array.isArray(value)) return value.map((item: unknown) => reversed(item)) as T
@@ -170,6 +177,34 @@ describe('planUp()', () => {
       fc.property(desired, observed, options, (wanted, found, up) => {
         const after = simulate(reordered(planUp(wanted, found, up)), found, wanted)
         expect(planUp(wanted, after, up).operations).toEqual([])
+      }),
+      RUNS,
+    )
+  })
+
+  test('goes on from wherever failures have left it', () => {
+    const dice = fc.infiniteStream(fc.boolean())
+    fc.assert(
+      fc.property(desired, observed, dice, (wanted, found, fails) => {
+        const up = { removeOrphans: true }
+        const plan = planUp(wanted, found, up)
+        const failing = new Set(
+          plan.operations.flatMap(({ id }) => (fails.next().value === true ? id : [])),
+        )
+        const left = simulate(plan, found, wanted, failing)
+        const after = simulate(planUp(wanted, left, up), left, wanted)
+        expect(planUp(wanted, after, up).operations).toEqual([])
+      }),
+      RUNS,
+    )
+  })
+
+  test('changes nothing that it is given, and says the same again', () => {
+    fc.assert(
+      fc.property(desired, observed, options, (wanted, found, up) => {
+        const [frozenWanted, frozenFound] = [frozen(wanted), frozen(found)]
+        const plan = planUp(frozenWanted, frozenFound, frozen(up))
+        expect(planUp(frozenWanted, frozenFound, up)).toEqual(plan)
       }),
       RUNS,
     )

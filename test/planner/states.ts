@@ -57,14 +57,23 @@ export const NOTHING: ObservedState = {
 /**
  * What is observed after the plan was carried out: services with a health check become healthy, jobs (services that
  * another waits for to complete) end with 0. Throws where an operation is done before what it needs.
+ * @param failing - ids of operations that fail and change nothing; what depends on them is not done
  */
 export function simulate(
   plan: Plan,
   observed: ObservedState,
   desired?: DesiredState,
+  failing: ReadonlySet<number> = new Set(),
 ): ObservedState {
   const world = new World(observed, desired, plan)
-  for (const operation of plan.operations) world.apply(operation)
+  const failed = new Set<number>()
+  for (const operation of plan.operations) {
+    const isOptional = operation.kind === 'wait-for-service' && !operation.required
+    const isBlocked = !isOptional && operation.dependsOn.some((id) => failed.has(id))
+    if (isBlocked || failing.has(operation.id)) failed.add(operation.id)
+    else world.apply(operation)
+    if (isOptional) failed.delete(operation.id)
+  }
   return world.observe()
 }
 
