@@ -101,9 +101,10 @@ export function planSubnets(
   const families: Family[] = []
   if (request.ipv4 !== false && !has(4)) families.push(4)
   if (request.ipv6 === true && !has(6)) families.push(6)
-  // Entries without a subnet give the gateway or range of one that is chosen: they would not fit.
+  // Without its subnet an entry would be about one that is chosen: it would not fit.
   const loose = request.config.find((entry) => entry.subnet === undefined && isSpecific(entry))
-  if (loose !== undefined) throw invalid(request.network, 'a gateway or range needs its subnet')
+  if (loose !== undefined)
+    throw invalid(request.network, 'a gateway, range or auxiliary address needs its subnet')
   const all = [...taken.networks, ...taken.host, ...subnets]
   const chosen = families.map((family) => {
     const subnet = chooseSubnet({ ...request, family }, all, pools)
@@ -115,7 +116,8 @@ export function planSubnets(
 }
 
 function isSpecific(entry: SubnetRequest): boolean {
-  return entry.gateway !== undefined || entry.ipRange !== undefined
+  const { gateway, ipRange, auxiliary = [] } = entry
+  return gateway !== undefined || ipRange !== undefined || auxiliary.length > 0
 }
 
 function invalid(network: string, state: string): TsstackError {

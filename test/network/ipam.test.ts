@@ -148,6 +148,7 @@ describe('planSubnets', () => {
     [{ subnet: '10.5.0.0/24', auxiliary: ['10.6.0.1'] }, 'auxiliary address "10.6.0.1"'],
     [{ subnet: '10.5.0.0' }, 'not an address with a prefix length'],
     [{ gateway: '10.5.0.1' }, 'needs its subnet'],
+    [{ auxiliary: ['10.5.0.9'] }, 'needs its subnet'],
     [{ subnet: '10.7.0.0/25' }, 'overlaps "10.7.0.0/24"'],
   ])('planSubnets() refuses %j', (entry, message) => {
     const taken = { networks: [requireSubnet('10.7.0.0/24')], host: [] }
