@@ -61,7 +61,7 @@ async function importLayer(
       `Cannot commit container "${config.name}": it was never started`,
     )
   const holds = pause && state === 'running'
-  if (holds) pauseContainer(context, id)
+  if (holds) await pauseContainer(context, id)
   try {
     return await context.images.importChanges(context.snapshotter.content(id))
   } finally {

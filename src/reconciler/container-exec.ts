@@ -18,6 +18,7 @@ import { TsstackError } from '../errors.ts'
 import type { Context, LiveContainer } from './context.ts'
 import type { ContainerRecord } from './records.ts'
 import { requireContainer } from './find-container.ts'
+import { whileJoining } from './joining.ts'
 import { securityProfile } from './security-profile.ts'
 
 const DYING_MS = 200
@@ -51,7 +52,8 @@ export async function openContainerExec(
     )
   }
   try {
-    return await openExecSession(sessionRequest(context, record, { exec, running }))
+    const request = sessionRequest(context, record, { exec, running })
+    return await whileJoining(running.cgroup.name, () => openExecSession(request))
   } catch (error) {
     // Half-way in its /proc entries, its cgroup or its namespaces may have been gone.
     if (!(error instanceof SyscallError) || !(await endsSoon(running.process))) throw error

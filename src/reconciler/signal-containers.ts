@@ -67,7 +67,7 @@ export async function signalContainers(
   const act = async (id: string): Promise<void> => {
     if (dryRun) return
     if (action === 'kill') await killContainer(context, id, number)
-    else if (action === 'pause') pauseContainer(context, id)
+    else if (action === 'pause') await pauseContainer(context, id)
     else unpauseContainer(context, id)
   }
   const records = targetsOf(context, target, action)

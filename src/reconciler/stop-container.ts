@@ -6,6 +6,7 @@ import { TsstackError } from '../errors.ts'
 import { emitContainerEvent } from './container-event.ts'
 import type { Context, LiveContainer } from './context.ts'
 import { requireContainer } from './find-container.ts'
+import { nobodyJoining } from './joining.ts'
 
 const SIGKILL = 9
 const KILL_DEADLINE_MS = 10_000
@@ -117,7 +118,8 @@ export async function killContainer(context: Context, id: string, signal: number
 }
 
 /** Stops every process of the container in its tracks (cgroup freezer). */
-export function pauseContainer(context: Context, id: string): void {
+export async function pauseContainer(context: Context, id: string): Promise<void> {
+  await nobodyJoining(context.live.get(id)?.cgroup.name ?? '')
   const record = requireContainer(context, id)
   const live = context.live.get(id)
   if (live === undefined) return

@@ -1,4 +1,4 @@
-/** Waiting for a state of containers, by events: nothing polls. */
+/** Waiting for a state of containers, by events; only how long somebody stays paused is looked at now and then. */
 import { TsstackError } from '../errors.ts'
 import type { Context } from './context.ts'
 import { containersOf, healthOf } from './observe.ts'
@@ -7,12 +7,14 @@ import type { ContainerRecord } from './records.ts'
 /** `ready`, not yet, or the reason why it never will be. */
 export type Verdict =
   | { readonly kind: 'ready' }
-  | { readonly kind: 'waiting' }
+  /** `paused`: nothing will come of it before somebody continues it. */
+  | { readonly kind: 'waiting'; readonly paused?: string }
   | { readonly kind: 'never'; readonly why: string }
 
 export type WaitGoal =
   'service_started' | 'service_healthy' | 'service_completed_successfully' | 'settled'
 
+const PAUSE_PATIENCE_MS = 2000
 const READY: Verdict = { kind: 'ready' }
 const WAITING: Verdict = { kind: 'waiting' }
 
@@ -32,6 +34,7 @@ export interface WaitRequest {
  */
 export function waitForService(context: Context, request: WaitRequest): Promise<void> {
   return new Promise((resolve, reject) => {
+    let pausedSince: number | undefined
     const check = (): boolean => {
       const verdicts = containersOf(context, request.stack)
         .filter(({ config }) => config.service === request.service && !config.oneoff)
@@ -46,17 +49,39 @@ export function waitForService(context: Context, request: WaitRequest): Promise<
           ),
         )
       else if (verdicts.every((verdict) => verdict.kind === 'ready')) resolve()
-      else return false
+      else return givesUpPaused(verdicts)
+      return true
+    }
+    // A commit pauses for a moment. Whoever else has paused it may never come back, and the stack would wait with it.
+    const givesUpPaused = (verdicts: readonly Verdict[]): boolean => {
+      const [name] = verdicts.flatMap((verdict) =>
+        verdict.kind === 'waiting' ? (verdict.paused ?? []) : [],
+      )
+      const now = performance.now()
+      pausedSince = name === undefined ? undefined : (pausedSince ?? now)
+      if (name === undefined || now - (pausedSince ?? now) < PAUSE_PATIENCE_MS) return false
+      reject(
+        new TsstackError(
+          'FAILED_PRECONDITION',
+          `Cannot wait for service "${request.service}": container "${name}" is paused`,
+          { hint: 'Continue it: tsstack unpause' },
+        ),
+      )
       return true
     }
     if (check()) return
-    const stop = context.events.subscribe((event) => {
+    const look = (): void => {
+      if (check()) stop()
+    }
+    const timer = setInterval(look, PAUSE_PATIENCE_MS)
+    const unsubscribe = context.events.subscribe((event) => {
       // Events tell what happens before the record says so; look when the turn is over.
-      if (event.stack === request.stack)
-        queueMicrotask(() => {
-          if (check()) stop()
-        })
+      if (event.stack === request.stack) queueMicrotask(look)
     })
+    const stop = (): void => {
+      clearInterval(timer)
+      unsubscribe()
+    }
     request.signal?.addEventListener('abort', () => {
       stop()
       reject(
@@ -78,6 +103,7 @@ export function judge(context: Context, record: ContainerRecord, goal: WaitGoal)
   if (exited && record.exitCode === 0 && goal !== 'service_healthy') return READY
   if (exited) return { kind: 'never', why: exitText }
   if (goal === 'service_started') return READY
+  if (record.state === 'paused') return { kind: 'waiting', paused: name }
   if (health === undefined) {
     if (goal === 'service_healthy') return { kind: 'never', why: 'it has no health check' }
     return record.state === 'running' ? READY : WAITING
