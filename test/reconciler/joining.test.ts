@@ -4,7 +4,15 @@ import { nobodyJoining, whileJoining } from '../../src/reconciler/joining.ts'
 test('nobodyJoining() waits for all that are on the way into that container, and those that follow them', async () => {
   const arrivals: (() => void)[] = []
   const join = (cgroup: string): Promise<string> =>
-    whileJoining(cgroup, () => new Promise((resolve) => arrivals.push(() => resolve(cgroup))))
+    whileJoining(
+      cgroup,
+      () =>
+        new Promise((resolve) => {
+          arrivals.push(() => {
+            resolve(cgroup)
+          })
+        }),
+    )
   const first = join('a')
   void join('b')
   let isFree = false
