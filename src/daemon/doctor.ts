@@ -2,7 +2,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import os from 'node:os'
 import type { DoctorCheck } from '../api/types.ts'
+import { findOtherFirewalls, type OtherFirewalls } from '../network/firewall/other-firewalls.ts'
 import type { Context } from '../reconciler/context.ts'
+import { toTsstackError } from '../errors.ts'
 
 type Finding = Omit<DoctorCheck, 'name'>
 
@@ -20,7 +22,7 @@ export function examineHost(context: Context): DoctorCheck[] {
     ['veth pairs', () => module('veth', 'veth')],
     ['forwarding', forwarding],
     ['open files', openFiles],
-    ['other firewalls', bridgeFilter],
+    ['other firewalls', otherFirewalls],
   ]
   return checks.map(([name, examine]) => ({ name, ...examine() }))
 }
@@ -130,7 +132,34 @@ function openFiles(): Finding {
       }
 }
 
-function bridgeFilter(): Finding {
+function otherFirewalls(): Finding {
+  try {
+    return tellOfFirewalls(findOtherFirewalls())
+  } catch (error) {
+    return { status: 'warning', detail: `can not be looked at: ${toTsstackError(error).message}` }
+  }
+}
+
+function tellOfFirewalls({ ufw, firewalld, blockedBy }: OtherFirewalls): Finding {
+  if (firewalld)
+    return {
+      status: 'warning',
+      detail: 'firewalld rejects what passes between interfaces of no zone',
+      remedy:
+        'firewall-cmd --permanent --zone=trusted --add-interface=ts-+ && firewall-cmd --reload',
+    }
+  if (blockedBy.length > 0)
+    return {
+      status: 'warning',
+      detail: `forwarded packets are dropped by ${blockedBy.join(', ')}`,
+      remedy: 'accept there what comes from or goes to interfaces ts-*',
+    }
+  if (ufw)
+    return {
+      status: 'warning',
+      detail: 'ufw decides what reaches published ports from outside',
+      remedy: 'ufw route allow proto tcp from any to any port 80 (the port of the container)',
+    }
   return read('/proc/sys/net/bridge/bridge-nf-call-iptables') === '1'
     ? {
         status: 'warning',

@@ -228,4 +228,20 @@ describe("an administrator's rules", () => {
     }
     expect(ask(outside(), HOST[0], 8080)).toBe(NEIGHBOUR[0])
   })
+
+  test('doctor says who else decides, and what to do about it', async () => {
+    const advice = async (): Promise<string> => {
+      const checks = await daemon.client.doctor()
+      return checks.find(({ name }) => name === 'other firewalls')?.remedy ?? ''
+    }
+    const drop = '{ type filter hook forward priority 5; policy drop; }'
+    onHost('nft', `add table inet mine; add chain inet mine forward ${drop}`)
+    expect(await advice()).toContain('interfaces ts-*')
+    onHost('nft', 'delete table inet mine')
+    const reject = '{ type filter hook forward priority 10; }'
+    onHost('nft', `add table inet firewalld; add chain inet firewalld filter_FORWARD ${reject}`)
+    expect(await advice()).toContain('firewall-cmd')
+    onHost('nft', 'delete table inet firewalld')
+    expect(await advice()).toBe('')
+  })
 })
