@@ -2,6 +2,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { takesDetachedLayers } from '../../src/engine/layer-mounts.ts'
 import type { Service, ServiceVolume } from '../../src/spec/stack.ts'
 import {
   collect,
@@ -127,7 +128,8 @@ describe('driver_opts', () => {
     expect(full.stderr).toContain('No space left')
     expect((await daemon.exec(t?.id ?? '', ['sh', '-c', ': >/data/y'])).exitCode).not.toBe(0)
     const table = fs.readFileSync(`/proc/${String(daemon.pid)}/mountinfo`, 'utf8')
-    expect(table).not.toContain('size=1024k')
+    // Older kernels copy only what is attached somewhere: in a directory of the daemon's.
+    if (takesDetachedLayers()) expect(table).not.toContain('size=1024k')
     await daemon.sh(s?.id ?? '', 'rm /data/x')
     await daemon.kill()
     await daemon.start()

@@ -29,9 +29,11 @@ const digestOf = (bytes: Buffer): string =>
   `sha256:${createHash('sha256').update(bytes).digest('hex')}`
 
 /** All that the store holds, to compare before and after. */
+/** Links are not followed: they lead out of the layer. */
 function contentsOf(directory: string): string[] {
   return fs
-    .readdirSync(directory, { recursive: true, encoding: 'utf8' })
+    .readdirSync(directory, { recursive: true, encoding: 'utf8', withFileTypes: true })
+    .map(({ parentPath, name }) => path.relative(directory, path.join(parentPath, name)))
     .filter((name) => !name.startsWith('unsynced/'))
     .sort()
 }
