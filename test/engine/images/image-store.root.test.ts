@@ -31,9 +31,11 @@ const digestOf = (bytes: Buffer): string =>
 /** All that the store holds, to compare before and after. */
 /** Links are not followed: they lead out of the layer. */
 function contentsOf(directory: string): string[] {
-  return fs
-    .readdirSync(directory, { recursive: true, encoding: 'utf8', withFileTypes: true })
-    .map(({ parentPath, name }) => path.relative(directory, path.join(parentPath, name)))
+  return execFileSync('find', [directory, '-mindepth', '1', '-printf', '%P\n'], {
+    encoding: 'utf8',
+  })
+    .trimEnd()
+    .split('\n')
     .filter((name) => !name.startsWith('unsynced/'))
     .sort()
 }
