@@ -24,8 +24,8 @@ export interface Settings {
   readonly logMaxBytes: number
   /** `TSSTACK_METRICS_ADDRESS`: `PORT`, on loopback, or `HOST:PORT`: where `/metrics` is served beside the socket. Default: nowhere. */
   readonly metricsAddress: { readonly host: string; readonly port: number } | undefined
-  /** `TSSTACK_STORAGE_DRIVER`: `overlay` or `vfs`. Default: `overlay`. */
-  readonly storageDriver: 'overlay' | 'vfs'
+  /** `TSSTACK_STORAGE_DRIVER`: `overlay`, `btrfs` or `vfs`. Default: `overlay`. */
+  readonly storageDriver: 'overlay' | 'btrfs' | 'vfs'
   /** `TSSTACK_WEBHOOK_LISTEN`: `HOST:PORT` to take webhooks of git servers on. Default: none. */
   readonly webhookListen: string | undefined
   /** `TSSTACK_RECONCILE_INTERVAL`: seconds between looks at every stack, beside those that events cause; 0: none. Default: 30. */
@@ -46,10 +46,10 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
       `Cannot listen on TSSTACK_HOST="${host}": expected unix:///path`,
     )
   const storageDriver = value('TSSTACK_STORAGE_DRIVER', 'overlay')
-  if (storageDriver !== 'overlay' && storageDriver !== 'vfs') {
+  if (storageDriver !== 'overlay' && storageDriver !== 'btrfs' && storageDriver !== 'vfs') {
     throw new TsstackError(
       'INVALID_ARGUMENT',
-      `Cannot use TSSTACK_STORAGE_DRIVER="${storageDriver}": expected overlay or vfs`,
+      `Cannot use TSSTACK_STORAGE_DRIVER="${storageDriver}": expected overlay, btrfs or vfs`,
     )
   }
   const group = environment['TSSTACK_SOCKET_GROUP']

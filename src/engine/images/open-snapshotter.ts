@@ -1,11 +1,16 @@
 /** Chooses the storage driver. Another driver is one more line here, and must pass test/suites/snapshotter.ts. */
 import path from 'node:path'
+import { openBtrfsSnapshotter } from './btrfs-snapshotter.ts'
 import type { ImageStore } from './image-store.ts'
 import { openOverlaySnapshotter } from './overlay-snapshotter.ts'
 import type { Snapshotter } from './snapshotter.ts'
 import { openVfsSnapshotter } from './vfs-snapshotter.ts'
 
-const DRIVERS = { overlay: openOverlaySnapshotter, vfs: openVfsSnapshotter } as const
+const DRIVERS = {
+  overlay: openOverlaySnapshotter,
+  btrfs: openBtrfsSnapshotter,
+  vfs: openVfsSnapshotter,
+} as const
 
 export type StorageDriver = keyof typeof DRIVERS
 

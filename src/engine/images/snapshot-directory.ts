@@ -57,7 +57,13 @@ export function sweep(directory: string): Promise<void> {
   ).then(() => undefined)
 }
 
-export function openSnapshotDirectory(root: string): SnapshotDirectory {
+/** Removes a directory that nothing names any more. */
+function removeTree(directory: string): Promise<void> {
+  return fs.promises.rm(directory, { recursive: true, force: true })
+}
+
+/** @param discard - removes a snapshot that is out of the way; the driver may know a quicker way */
+export function openSnapshotDirectory(root: string, discard = removeTree): SnapshotDirectory {
   const tmpDir = path.join(root, TMP)
   void sweep(tmpDir)
   const home = (key: string): string => {
@@ -75,7 +81,7 @@ export function openSnapshotDirectory(root: string): SnapshotDirectory {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
       throw error
     }
-    await fs.promises.rm(grave, { recursive: true, force: true })
+    await discard(grave)
   }
 
   function get(key: string): SnapshotRecord {
@@ -107,18 +113,22 @@ export function openSnapshotDirectory(root: string): SnapshotDirectory {
         await bury(home(key)) // a directory without a record is a ruin
         fs.renameSync(draft, home(key))
       } catch (error) {
-        await fs.promises.rm(draft, { recursive: true, force: true })
+        await discard(draft)
         throw error
       }
       return record
     },
     remove: (key) => bury(home(key)),
-    list: () => fs.readdirSync(root).filter((name) => name !== TMP && find(name) !== undefined),
+    list: () =>
+      fs.readdirSync(root).filter((name) => !name.startsWith('.') && find(name) !== undefined),
   }
 }
 
-/** Bytes on disk of all below a directory; a file with several names counts once. */
-export async function diskUsage(directory: string): Promise<number> {
+/**
+ * Bytes on disk of all below a directory; a file with several names counts once.
+ * @param changedSince - milliseconds since the epoch: only files that were made or changed then or later
+ */
+export async function diskUsage(directory: string, { changedSince = 0 } = {}): Promise<number> {
   const pacer = createPacer()
   const counted = new Set<bigint>()
   const pending = [directory]
@@ -129,7 +139,7 @@ export async function diskUsage(directory: string): Promise<number> {
       const stats = fs.lstatSync(file, { bigint: true, throwIfNoEntry: false })
       if (stats === undefined || counted.has(stats.ino)) continue // removed meanwhile
       if (stats.nlink > 1n && !stats.isDirectory()) counted.add(stats.ino)
-      blocks += stats.blocks
+      if (stats.ctimeMs >= changedSince) blocks += stats.blocks
       if (stats.isDirectory()) pending.push(file)
     }
     await pacer.breathe()
