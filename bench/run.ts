@@ -26,6 +26,7 @@ import { logs } from './measurements/logs.ts'
 import type { Measurement } from './measurements/measurement.ts'
 import { memory } from './measurements/memory.ts'
 import { network } from './measurements/network.ts'
+import { repair } from './measurements/repair.ts'
 import { update } from './measurements/update.ts'
 import { upDown } from './measurements/up-down.ts'
 import { mergeTables, table, type Column } from './report.ts'
@@ -39,6 +40,7 @@ const MEASUREMENTS: readonly Measurement[] = [
   logs,
   network,
   update,
+  repair,
   config,
 ]
 const DOCUMENT = path.join(import.meta.dirname, '../docs/benchmarks.md')

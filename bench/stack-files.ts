@@ -9,6 +9,7 @@ export interface BenchService {
   readonly cpus?: number
   readonly deploy?: { readonly update_config: { readonly order: string } }
   readonly pids_limit?: number
+  readonly restart?: string
   readonly healthcheck?: { readonly test: readonly string[]; readonly interval: string }
   readonly logging?: { readonly driver: string; readonly options: Readonly<Record<string, string>> }
 }

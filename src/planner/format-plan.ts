@@ -1,4 +1,5 @@
 /** The text of a plan: what `tsstack plan` prints, and what golden tests compare. */
+import { downtimeOf } from './downtime.ts'
 import { fieldClass } from './field-classes.ts'
 import type { FilePosition } from '../spec/loaded-stack.ts'
 import type { FieldChange, Hazard, Operation, Plan } from './plan.ts'
@@ -41,6 +42,9 @@ const COLORS: Readonly<Record<Verb, string>> = {
 
 const CHANGING: ReadonlySet<Verb> = new Set(['create', 'update', 'replace', 'roll', 'remove'])
 
+/** Done to what may run. */
+const DISTURBING: ReadonlySet<Verb> = new Set(['update', 'replace', 'roll', 'restart'])
+
 const WIDTH = 80
 const MAX_VALUE = 200
 const INDENT = ' '.repeat(8)
@@ -73,7 +77,8 @@ const HAZARD_TEXT: Readonly<Record<Hazard, string>> = {
 
 /**
  * One row for each resource: `+` create, `~` update in place, `-/+` replace or roll (replace some at a time), `-` remove, `>` start, `.` stop, `<>` restart,
- * `?` wait; its cause; its changed fields. Then warnings, then a line with the totals. At most 80 columns wide where names
+ * `?` wait; its cause; its changed fields. Then warnings, then a line with the totals, and one
+ * with what does not run meanwhile. At most 80 columns wide where names
  * and values are short. Control characters are escaped. Ends without a newline.
  */
 export function formatPlan(plan: Plan, options: FormatOptions = {}): string {
@@ -92,11 +97,23 @@ export function formatPlan(plan: Plan, options: FormatOptions = {}): string {
       paint('33', line),
     ),
   )
-  const sections = [lines, warnings, [summary(plan.stack, rows)]]
+  const sections = [
+    lines,
+    warnings,
+    [summary(plan.stack, rows), ...downtimeLines(rows, plan.operations)],
+  ]
   return sections
     .filter((section) => section.length > 0)
     .map((section) => section.join('\n'))
     .join('\n\n')
+}
+
+/** Where something that may run is changed: which of it does not run meanwhile. */
+function downtimeLines(rows: readonly Row[], operations: readonly Operation[]): string[] {
+  if (!rows.some(({ verb }) => DISTURBING.has(verb))) return []
+  const names = downtimeOf(operations).map(printable)
+  const text = names.length === 0 ? 'none' : `${names.join(', ')} (from stop to start)`
+  return wrap(`Downtime: ${text}`, ' '.repeat('Downtime: '.length))
 }
 
 /** Lines of at most 80 columns where words allow it; the later ones begin with the indent. */

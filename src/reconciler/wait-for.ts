@@ -81,13 +81,17 @@ export function waitForService(context: Context, request: WaitRequest): Promise<
     const stop = (): void => {
       clearInterval(timer)
       unsubscribe()
+      request.signal?.removeEventListener('abort', abort)
     }
-    request.signal?.addEventListener('abort', () => {
+    const abort = (): void => {
       stop()
       reject(
         new TsstackError('CANCELLED', `Cannot wait for service "${request.service}" any longer`),
       )
-    })
+    }
+    // A signal that is aborted already tells nobody.
+    if (request.signal?.aborted === true) abort()
+    else request.signal?.addEventListener('abort', abort, { once: true })
   })
 }
 
