@@ -54,6 +54,8 @@ export interface ExecOptions extends Partial<Omit<ExecRequest, 'command'>> {
 export interface DaemonOptions {
   /** More for the daemon's environment. */
   readonly environment?: Readonly<Record<string, string>>
+  /** A directory of the caller's, for a disk of its own. Default: one that goes with the fixture. */
+  readonly stateDir?: string
 }
 
 export interface DaemonFixture {
@@ -157,9 +159,9 @@ class Fixture implements DaemonFixture {
   #log = ''
   #closed = false
 
-  constructor({ environment = {} }: DaemonOptions) {
+  constructor({ environment = {}, stateDir }: DaemonOptions) {
     this.#home = mkdtempSync(path.join(os.tmpdir(), 'tsstack-daemon-'))
-    this.stateDir = path.join(this.#home, 'state')
+    this.stateDir = stateDir ?? path.join(this.#home, 'state')
     this.runDir = path.join(this.#home, 'run')
     this.scratch = path.join(this.#home, 'scratch')
     mkdirSync(this.scratch)

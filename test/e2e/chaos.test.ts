@@ -1,37 +1,54 @@
 /**
- * Random changes, random blows: whatever a daemon goes through, it comes to what was wanted and leaves nothing behind.
+ * Random changes, random blows: whatever a daemon goes through, it comes to what was wanted, loses no data of volumes, and
+ * leaves nothing behind. Its state is on a small disk, which is full at times.
  *
  *   TSSTACK_CHAOS_STEPS=200 TSSTACK_CHAOS_SEED=7 vitest run --project e2e test/e2e/chaos.test.ts
+ *   TSSTACK_CHAOS_SECONDS=1800 npm run test:chaos
  *
  * The steps follow from the seed; a failure prints it and what was done.
  */
+import path from 'node:path'
 import { expect, test } from 'vitest'
 import { startDaemonFixture } from '../daemon-fixture.ts'
 import { assertConsistent, settle } from './chaos/invariants.ts'
 import { createRandom } from './chaos/random.ts'
+import { openSmallDisk } from './chaos/small-disk.ts'
 import { chooseStep, performStep, STACKS, type Step, type Wanted } from './chaos/steps.ts'
+import { checkMarks, forgetRemoved, type VolumeMarks } from './chaos/volume-marks.ts'
 
-const STEPS = Number(process.env['TSSTACK_CHAOS_STEPS'] ?? 25)
+const SECONDS = Number(process.env['TSSTACK_CHAOS_SECONDS'] ?? Infinity)
+const STEPS = Number(process.env['TSSTACK_CHAOS_STEPS'] ?? (SECONDS === Infinity ? 25 : Infinity))
 const SEED = Number(process.env['TSSTACK_CHAOS_SEED'] ?? 1)
 const STEPS_BETWEEN_PAUSES = 5
 const MS_PER_STEP = 15_000
+const DISK_BYTES = 256 << 20
+const LENGTH = STEPS === Infinity ? `${String(SECONDS)} s` : `${String(STEPS)} steps`
 
 test(
-  `chaos: ${String(STEPS)} steps of seed ${String(SEED)} end as wanted and leave nothing`,
-  { timeout: 60_000 + STEPS * MS_PER_STEP },
+  `chaos: ${LENGTH} of seed ${String(SEED)} end as wanted and leave nothing`,
+  { timeout: 120_000 + Math.min(STEPS * MS_PER_STEP, SECONDS * 1000) },
   async () => {
     const random = createRandom(SEED)
-    const daemon = await startDaemonFixture()
+    const disk = openSmallDisk(DISK_BYTES)
+    const daemon = await startDaemonFixture({
+      stateDir: path.join(disk.directory, 'state'),
+      // The kernel tells nobody of changed limits.
+      environment: { TSSTACK_RECONCILE_INTERVAL: '1' },
+    })
+    const deadline = performance.now() + SECONDS * 1000
+    const marks: VolumeMarks = new Set()
     const wanted: Wanted = new Map()
     const done: Step[] = []
     try {
-      for (let index = 1; index <= STEPS; index++) {
+      for (let index = 1; index <= STEPS && performance.now() < deadline; index++) {
         const step = chooseStep(random)
         done.push(step)
+        forgetRemoved(daemon, marks, step)
         await performStep(daemon, step, wanted)
         if (index % STEPS_BETWEEN_PAUSES !== 0) continue
         await settle(daemon, wanted)
         await assertConsistent(daemon)
+        checkMarks(daemon, marks)
       }
       for (const stack of STACKS) await daemon.down(stack, { volumes: true, removeOrphans: true })
       await daemon.close()
@@ -43,7 +60,9 @@ test(
         `seed ${String(SEED)}, step ${String(done.length)}: ${String(error)}\n${steps.slice(-8).join('\n')}\n${log}`,
         { cause: error },
       )
+    } finally {
+      disk.close()
     }
-    expect(done).toHaveLength(STEPS)
+    expect(done.length).toBeGreaterThan(0)
   },
 )

@@ -5,6 +5,7 @@ import type { ContainerSummary } from '../../../src/api/types.ts'
 import { upRequest, type DaemonFixture } from '../../daemon-fixture.ts'
 import { eventually } from '../../eventually.ts'
 import type { Wanted } from './steps.ts'
+import { isTampered } from './tampering.ts'
 
 const CGROUPS = '/sys/fs/cgroup'
 
@@ -65,6 +66,9 @@ async function inconsistencies(daemon: DaemonFixture): Promise<string[]> {
     ),
     ...stateDirectoryMistakes(daemon, containers),
     ...keeperMistakes(daemon, running),
+    ...running
+      .filter((container) => isTampered(daemon, container))
+      .map(({ name }) => `${name} has another memory limit than its own`),
   ]
 }
 

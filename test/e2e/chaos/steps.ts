@@ -8,6 +8,7 @@ import {
   type upRequest,
 } from '../../daemon-fixture.ts'
 import type { Random } from './random.ts'
+import { chooseTampering, isTampering, tamper, type Tampering } from './tampering.ts'
 import { randomVariant } from './variants.ts'
 
 export const STACKS = ['alpha', 'beta'] as const
@@ -34,6 +35,7 @@ export type Operation =
     }
   /** SIGKILL for the first process of a container, from outside; `victim` counts the containers that run. */
   | { readonly kind: 'kill-process'; readonly victim: number }
+  | Tampering
 
 export interface Step {
   readonly operations: readonly Operation[]
@@ -72,7 +74,8 @@ function chooseOperation(random: Random, stack: string): Operation {
   }
   if (dice < 0.65)
     return { kind: 'down', stack, volumes: random.chance(0.4), removeOrphans: random.chance(0.5) }
-  if (dice < 0.75) return { kind: 'kill-process', victim: random.integer(100) }
+  if (dice < 0.72) return { kind: 'kill-process', victim: random.integer(100) }
+  if (dice < 0.88) return chooseTampering(random)
   return {
     kind: 'lifecycle',
     stack,
@@ -93,7 +96,7 @@ export async function performStep(
   { operations, blow }: Step,
   wanted: Wanted,
 ): Promise<void> {
-  const isDisturbed = operations.some(({ kind }) => kind === 'kill-process')
+  const isDisturbed = operations.some(({ kind }) => kind === 'kill-process' || isTampering(kind))
   const work = Promise.allSettled(operations.map((operation) => perform(daemon, operation)))
   if (blow !== undefined) {
     await new Promise((resolve) => setTimeout(resolve, blow.afterMs))
@@ -145,7 +148,10 @@ async function perform(daemon: DaemonFixture, operation: Operation): Promise<voi
       const running = (await daemon.client.containers({})).flatMap(({ pid }) => pid ?? [])
       const victim = running[operation.victim % running.length]
       if (victim !== undefined) killIfThere(victim)
+      return
     }
+    default:
+      await tamper(daemon, operation)
   }
 }
 
