@@ -150,7 +150,10 @@ async function perform(daemon: DaemonFixture, operation: Operation): Promise<voi
       if (victim !== undefined) killIfThere(victim)
       return
     }
-    default:
+    case 'delete-veth':
+    case 'flush-firewall':
+    case 'edit-limit':
+    case 'fill-disk':
       await tamper(daemon, operation)
   }
 }
