@@ -19,6 +19,8 @@ import { parseBody } from './validate.ts'
 const ROUTE = /^\/v1\/containers\/([^/?]+)\/(exec|attach)$/
 /** A program that left children behind with its output open must not keep the session for ever. */
 const DRAIN_MS = 500
+/** How often it is looked whether a client is there that has to wait. */
+const PROBE_MS = 1000
 const SIGKILL = 9
 const SIGHUP = 1
 
@@ -147,12 +149,7 @@ function relayExec(session: ExecSession, socket: Duplex): void {
   relay(session.stdout, socket, FrameType.Stdout)
   if (session.stderr !== undefined) relay(session.stderr, socket, FrameType.Stderr)
   readFrames(socket, {
-    onInput: (bytes) => {
-      if (session.stdin?.write(bytes) !== false) return
-      socket.pause() // the program does not read: the client waits, too
-      session.stdin.once('drain', () => socket.resume())
-      session.stdin.once('close', () => socket.resume())
-    },
+    onInput: inputWriter(session, socket),
     onInputClosed: () => {
       if (session.stderr !== undefined) session.stdin?.end()
     },
@@ -175,6 +172,29 @@ function relayExec(session: ExecSession, socket: Duplex): void {
   // It may have gone while the program was being started, and said so when nobody listened.
   if (socket.destroyed || socket.readableEnded) hangUp()
   else socket.on('close', hangUp)
+}
+
+/** Of a program that does not read the client waits, too. */
+function inputWriter({ stdin }: ExecSession, socket: Duplex): (bytes: Buffer) => void {
+  let probe: NodeJS.Timeout | undefined
+  const stopProbe = (): void => {
+    clearInterval(probe)
+    probe = undefined
+  }
+  const resume = (): void => {
+    stopProbe()
+    socket.resume()
+  }
+  stdin?.on('drain', resume).on('close', resume)
+  socket.on('close', stopProbe)
+  return (bytes) => {
+    if (stdin === undefined || stdin.destroyed || stdin.write(bytes)) return
+    socket.pause()
+    // Nothing is read from it now, its end neither: that the client has gone shows when it is written to.
+    probe ??= setInterval(() => {
+      if (socket.writableLength === 0) socket.write(encodeFrame(FrameType.Stdout, Buffer.alloc(0)))
+    }, PROBE_MS)
+  }
 }
 
 /** A slow client slows the program down, not the daemon's memory. */

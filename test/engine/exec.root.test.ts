@@ -232,6 +232,10 @@ describe('exec', () => {
     expect(isFull).toBe(true)
     expect((rss() - before) / 1024).toBeLessThan(64)
     session.close()
+    await eventually(
+      'the end of the program',
+      async () => (await daemon.client.top(id)).processes.length === 1,
+    )
   })
 })
 
