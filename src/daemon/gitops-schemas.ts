@@ -13,6 +13,12 @@ const sourceName = z
   .max(63)
 const digest = z.string().regex(/^[0-9a-f]{64}$/)
 
+/** `VENDOR/CLASS=NAME` of the Container Device Interface. */
+const cdiDevice = z
+  .string()
+  .regex(/^[\w.-]+\/[\w.-]+=[\w.:-]+$/)
+  .max(300)
+
 /** Within the repository. */
 const innerPath = text.refine(
   (path) =>
@@ -25,7 +31,7 @@ const permissions = z.strictObject({
   hostNamespaces: z.boolean(),
   hostPaths: z.array(absolutePath).max(100),
   capabilities: z.array(z.string().regex(/^[A-Z_]{1,40}$/)).max(50),
-  devices: z.array(z.union([z.literal('gpus'), absolutePath])).max(100),
+  devices: z.array(z.union([z.literal('gpus'), cdiDevice, absolutePath])).max(100),
   external: texts,
 })
 

@@ -22,7 +22,9 @@ export function gitAccess(source: GitSource): GitAccess {
   const { repo, ref } = source
   const reference = parseGitReference(ref === undefined ? repo : `${repo}#${ref}`)
   const timeoutMs = source.fetchTimeoutSeconds * 1000
-  const settings = [...passwordSettings(source, reference), 'http.followRedirects=initial']
+  // A header goes wherever the server points to: with a password in it, nowhere else.
+  const redirects = source.passwordFile === undefined ? 'initial' : 'false'
+  const settings = [...passwordSettings(source, reference), `http.followRedirects=${redirects}`]
   return {
     reference,
     env: { ...inherited(), ...sshEnvironment(source) },

@@ -20,13 +20,14 @@ interface Wanted extends StackSource {
 /** @throws {NOT_FOUND} an image is missing and is not to be built */
 export async function buildMissing(
   context: Context,
-  { options, credentials, stack, files, workingDir, contents }: Wanted,
+  { options, credentials, ...source }: Wanted,
   services: readonly string[],
   follower: {
     readonly tell: (event: ProgressEvent) => void
     readonly signal?: AbortSignal | undefined
   },
 ): Promise<void> {
+  const { stack, files, workingDir, contents, origin } = source
   const isMissing = (name: string): boolean =>
     !isImageHere(context, imageNameOf(stack, name) ?? name)
   const buildable = services.filter((name) => stack.services[name]?.build !== undefined)
@@ -46,6 +47,7 @@ export async function buildMissing(
   const { ssh } = options
   const request: BuildRequest = {
     ...{ stack, files, workingDir, contents },
+    ...(origin === undefined ? {} : { origin }),
     options: ssh === undefined ? {} : { ssh },
     ...(credentials === undefined ? {} : { credentials }),
   }

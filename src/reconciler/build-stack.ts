@@ -6,6 +6,7 @@ import type { BuildRequest } from '../api/build-types.ts'
 import type { ProgressEvent } from '../api/types.ts'
 import type { BuildHost, StepEvent } from '../builder/build-input.ts'
 import { buildImage } from '../builder/build-image.ts'
+import { parseReference } from '../engine/images/reference.ts'
 import { RANGE_LENGTH, openStackUserNamespace } from '../engine/user-namespace.ts'
 import { imageNameOf } from '../planner/image-name.ts'
 import { dependencyGraph, selectServices } from '../planner/dependency-graph.ts'
@@ -115,6 +116,7 @@ function hostOf(builder: Builder, build: ServiceBuild, signal: AbortSignal): Bui
   return {
     builds: context.images.builds,
     baseImage: async (reference) => {
+      if (request.origin?.kind === 'git') refuseHostFiles(reference)
       const policy = build.pull ? 'always' : 'missing'
       const pull = { policy, credentials, signal, number } as const
       await pullReference(context, reference, pull, follower.tell)
@@ -127,6 +129,19 @@ function hostOf(builder: Builder, build: ServiceBuild, signal: AbortSignal): Bui
     onStep: stepTeller(builder, build.names[0] ?? build.service),
     signal,
   }
+}
+
+/** A Dockerfile from git names images: not directories and archives of this host. @throws {PERMISSION_DENIED} */
+export function refuseHostFiles(text: string): void {
+  const reference = parseReference(text)
+  const { transport } = reference
+  if (transport === 'docker') return
+  if (transport === 'host' && reference.items.every(({ kind }) => kind !== 'path')) return
+  throw new TsstackError(
+    'PERMISSION_DENIED',
+    `Cannot build from "${text}": a Dockerfile from git may not read files of this host`,
+    { hint: 'Name an image of a registry, or copy the files from the build context' },
+  )
 }
 
 async function buildService(

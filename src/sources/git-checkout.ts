@@ -2,7 +2,7 @@
  * One commit of a git repository as plain files: which commit a name is, and its files without `.git`. Whoever serves the
  * repository is not trusted: nothing in it is run, and no link in it leads out of it.
  */
-import { lstatSync, readdirSync, readlinkSync, realpathSync, rmSync } from 'node:fs'
+import { readdir, readlink, realpath, rm } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { TsstackError } from '../errors.ts'
 import type { GitReference } from './git-reference.ts'
@@ -11,6 +11,10 @@ import type { Environment, GitOptions } from './run-git.ts'
 
 /** A whole commit id, of SHA-1 or of SHA-256. */
 export const COMMIT = /^[0-9a-f]{40}(?:[0-9a-f]{24})?$/
+
+/** Of all files of a commit together; a small pack can hold much more. */
+const MAX_BYTES = 4 * 2 ** 30
+const MAX_FILES = 200_000
 
 /** What to fetch so as to get a commit. */
 export interface Revision {
@@ -80,21 +84,32 @@ export async function checkOut(
     })
   }
   await inspect?.(directory)
+  refuseHuge(await git(...within, 'ls-tree', '-r', '--format=%(objectsize)', commit))
   await git(...within, 'checkout', '--quiet', '--detach', commit)
-  rmSync(join(directory, '.git'), { recursive: true, force: true })
-  refuseOutwardLinks(directory)
+  await rm(join(directory, '.git'), { recursive: true, force: true })
+  await refuseOutwardLinks(directory)
+}
+
+/** @param listed - the size of each file, a line each; `-` for submodules, which are not fetched */
+function refuseHuge(listed: string): void {
+  const sizes = listed.split('\n').flatMap((line) => (/^\d+$/.test(line) ? [Number(line)] : []))
+  const bytes = sizes.reduce((sum, size) => sum + size, 0)
+  if (sizes.length <= MAX_FILES && bytes <= MAX_BYTES) return
+  const what = `${String(sizes.length)} files of ${String(Math.ceil(bytes / 2 ** 20))} MiB together`
+  throw new TsstackError('PERMISSION_DENIED', `it has ${what}, which is too much`, {
+    hint: `at most ${String(MAX_FILES)} files and ${String(MAX_BYTES / 2 ** 20)} MiB`,
+  })
 }
 
 /** A link that leaves the repository would make files of this machine look like files of the repository. */
-function refuseOutwardLinks(root: string): void {
-  const real = realpathSync(root)
+async function refuseOutwardLinks(root: string): Promise<void> {
+  const real = await realpath(root)
   const pending = [real]
   for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
-    for (const name of readdirSync(directory)) {
-      const path = join(directory, name)
-      const stat = lstatSync(path)
-      if (stat.isDirectory()) pending.push(path)
-      else if (stat.isSymbolicLink() && !staysWithin(real, path)) {
+    for (const entry of await readdir(directory, { withFileTypes: true })) {
+      const path = join(directory, entry.name)
+      if (entry.isDirectory()) pending.push(path)
+      else if (entry.isSymbolicLink() && !(await staysWithin(real, path))) {
         throw new TsstackError(
           'PERMISSION_DENIED',
           `its link "${path.slice(real.length + 1)}" leaves the repository`,
@@ -105,11 +120,11 @@ function refuseOutwardLinks(root: string): void {
   }
 }
 
-function staysWithin(root: string, link: string): boolean {
+async function staysWithin(root: string, link: string): Promise<boolean> {
   const isWithin = (path: string): boolean => path === root || path.startsWith(root + sep)
-  if (!isWithin(resolve(dirname(link), readlinkSync(link)))) return false
+  if (!isWithin(resolve(dirname(link), await readlink(link)))) return false
   try {
-    return isWithin(realpathSync(link))
+    return isWithin(await realpath(link))
   } catch {
     // It leads nowhere, or in a circle.
     return true

@@ -1,14 +1,32 @@
 /**
  * Runs `git`, which is somebody else's program fed by somebody else's server: no prompts, one transport, no hooks, no
- * submodules, none of the caller's repository.
+ * submodules, none of the caller's repository. It has a session of its own, so no terminal, ends with who started it, and is
+ * killed with its helpers (`git-remote-https`, `ssh`, `index-pack`) when its time is over.
  */
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcessByStdio } from 'node:child_process'
+import type { Readable } from 'node:stream'
 import { TsstackError } from '../errors.ts'
 import type { GitReference } from './git-reference.ts'
 
 const TIMEOUT_MS = 600_000
 const MAX_OUTPUT = 8 << 20
 const MAX_SHOWN = 2000
+/** Of one file that git writes, such as the pack that it fetches. */
+const MAX_FILE_BYTES = 1 << 30
+/** Of `ulimit -f` (POSIX). */
+const BLOCK_BYTES = 512
+const NO_PROGRAM = 127
+
+/**
+ * `$0`: the size of files in blocks, the rest is for git. `setpriv` (util-linux) has the kernel kill git when its parent dies
+ * (PR_SET_PDEATHSIG, man 2 prctl), even by SIGKILL; without it git goes on to its end, and nobody takes what it brought.
+ */
+const LAUNCH = [
+  'ulimit -f "$0"',
+  'command -v git >/dev/null || exit 127',
+  'if command -v setpriv >/dev/null; then exec setpriv --pdeathsig KILL git "$@"; fi',
+  'exec git "$@"',
+].join('\n')
 
 /** Of an outer git, such as in a hook: they would lead to another repository. */
 const OUTER =
@@ -21,6 +39,8 @@ export interface GitOptions {
   readonly settings?: readonly string[]
   /** Absent: ten minutes. */
   readonly timeoutMs?: number
+  /** Absent: a gibibyte. */
+  readonly maxFileBytes?: number
 }
 
 /** Settings as git takes them from its environment (man 1 git-config, GIT_CONFIG_COUNT). */
@@ -35,13 +55,15 @@ function environmentOfSettings(settings: readonly string[]): Environment {
 }
 
 /** The environment of git: the caller's, with nothing that asks or leads elsewhere. */
-function environmentOf(env: Environment): Environment {
+function environmentOf(env: Environment, { protocol }: GitReference): Environment {
   const kept = Object.entries(env).filter(([name]) => !OUTER.test(name))
   const ssh = 'GIT_SSH' in env || 'GIT_SSH_COMMAND' in env
   return {
     ...Object.fromEntries(kept),
     ...(ssh ? {} : { GIT_SSH_COMMAND: 'ssh -o BatchMode=yes' }),
     GIT_TERMINAL_PROMPT: '0',
+    // It would take precedence over the settings of protocols.
+    GIT_ALLOW_PROTOCOL: protocol,
     GIT_LFS_SKIP_SMUDGE: '1',
     LC_ALL: 'C',
   }
@@ -57,6 +79,13 @@ function settingsFor({ protocol }: GitReference): string[] {
     'core.protectHFS=true',
     'core.protectNTFS=true',
     'submodule.recurse=false',
+    // One pack: its size is that of one file, which is limited.
+    'fetch.unpackLimit=1',
+    // A helper that nobody reads from any more ends with the next byte, or now.
+    'http.lowSpeedLimit=1',
+    'http.lowSpeedTime=60',
+    'gc.auto=0',
+    'maintenance.auto=false',
     'fetch.recurseSubmodules=false',
     'advice.detachedHead=false',
     'init.defaultBranch=main',
@@ -71,46 +100,89 @@ export async function runGit(
   words: readonly string[],
   reference: GitReference,
   env: Environment,
-  { settings = [], timeoutMs = TIMEOUT_MS }: GitOptions = {},
+  options: GitOptions = {},
 ): Promise<string> {
-  const child = spawn('git', [...settingsFor(reference), ...words], {
-    env: { ...environmentOf(env), ...environmentOfSettings(settings) },
+  const { settings = [], timeoutMs = TIMEOUT_MS, maxFileBytes = MAX_FILE_BYTES } = options
+  const blocks = String(Math.ceil(maxFileBytes / BLOCK_BYTES))
+  const child = spawn('/bin/sh', ['-c', LAUNCH, blocks, ...settingsFor(reference), ...words], {
+    env: { ...environmentOf(env, reference), ...environmentOfSettings(settings) },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: timeoutMs,
+    detached: true,
   })
+  const ended = await endOf(child, timeoutMs)
+  if (ended.code === 0) return ended.stdout
+  if (ended.code === NO_PROGRAM)
+    throw new TsstackError('FAILED_PRECONDITION', 'there is no git on the PATH', {
+      hint: 'install it (Debian: apt-get install git)',
+    })
+  throw new TsstackError('UNAVAILABLE', ended.refusal ?? toldBy(ended.stderr, ended.code, options))
+}
+
+type Git = ChildProcessByStdio<null, Readable, Readable>
+
+interface Ended {
+  readonly code: number | string
+  readonly stdout: string
+  readonly stderr: string
+  /** Why it was killed. */
+  readonly refusal: string | undefined
+}
+
+function endOf(child: Git, timeoutMs: number): Promise<Ended> {
   const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []]
   let size = 0
+  let refusal: string | undefined
+  const end = (reason: string): void => {
+    refusal ??= reason
+    killGroup(child)
+  }
   for (const [stream, chunks] of [
     [child.stdout, stdout],
     [child.stderr, stderr],
   ] as const) {
     stream.on('data', (chunk: Buffer) => {
       size += chunk.length
-      if (size > MAX_OUTPUT) child.kill('SIGKILL')
+      if (size > MAX_OUTPUT) end('git: it answers with more than can be taken')
       else chunks.push(chunk)
     })
   }
-  const code = await new Promise<number | string>((resolve, reject) => {
+  const timer = setTimeout(() => {
+    end(`git: it took longer than ${String(timeoutMs / 1000)} s`)
+  }, timeoutMs)
+  return new Promise((resolve, reject) => {
     child.on('error', (error) => {
-      reject(failedStart(error))
+      clearTimeout(timer)
+      reject(new TsstackError('UNAVAILABLE', `git: ${error.message}`))
     })
     child.on('close', (exitCode, signal) => {
-      resolve(exitCode ?? signal ?? 'unknown')
+      clearTimeout(timer)
+      const text = (chunks: Buffer[]): string => Buffer.concat(chunks).toString()
+      const code = exitCode ?? signal ?? 'unknown'
+      resolve({ code, stdout: text(stdout), stderr: text(stderr), refusal })
     })
   })
-  if (code === 0) return Buffer.concat(stdout).toString()
-  throw new TsstackError('UNAVAILABLE', toldBy(Buffer.concat(stderr).toString(), code))
 }
 
-function failedStart(error: NodeJS.ErrnoException): TsstackError {
-  if (error.code !== 'ENOENT') return new TsstackError('UNAVAILABLE', `git: ${error.message}`)
-  return new TsstackError('FAILED_PRECONDITION', 'there is no git on the PATH', {
-    hint: 'install it (Debian: apt-get install git)',
-  })
+/** Git and its helpers: they share its session's process group. */
+function killGroup({ pid }: Git): void {
+  if (pid === undefined) return
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // It has ended.
+  }
 }
 
 /** The lines that say why, without git's own advice; URLs may hold passwords. */
-function toldBy(stderr: string, code: number | string): string {
+function toldBy(
+  stderr: string,
+  code: number | string,
+  { maxFileBytes = MAX_FILE_BYTES }: GitOptions,
+): string {
+  // SIGXFSZ of man 7 signal: the limit of the size of files.
+  if (code === 'SIGXFSZ' || /died of signal 25\b|File too large/.test(stderr))
+    return `git: it is larger than ${String(maxFileBytes >> 20)} MiB`
+
   const lines = stderr.split('\n').filter((line) => /^(?:fatal|error|remote|ssh):? /.test(line))
   const said = lines
     .map((line) => line.replace(/^(?:fatal|error|remote): /, ''))

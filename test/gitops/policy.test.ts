@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Permissions } from '../../src/api/gitops-types.ts'
 import { policyFindings } from '../../src/gitops/policy.ts'
@@ -11,13 +12,13 @@ interface Outcome {
 
 /** What the policy says of a service, and of what stands beside the services. */
 function findings(service: string, allow: Partial<Permissions> = {}, top = ''): Outcome {
-  const text = `services:\n  web:\n    image: web:1\n    ${service}\n  db: { image: db:1 }\n${top}`
+  const text = `services:\n  web:\n    image: project-web:1\n    ${service}\n  db: { image: db:1 }\n${top}`
   const { stack } = loadFrom({ 'stack.yaml': text, 'conf/a': '' })
   const found = policyFindings(stack, {
     root: '/project',
     directory: '/project',
     allow: { ...NOTHING_ALLOWED, ...allow },
-    realpath: (path) => (path === '/srv/data/link' ? '/etc' : path),
+    realpath: (path) => (path === '/srv/data/link' ? '/etc' : resolve(path)),
   })
   return {
     paths: found.map(({ path }) => path.join('.')),
@@ -92,6 +93,50 @@ const OPTION_CASES: readonly (readonly [string, string, string, Partial<Permissi
     '--allow-host-paths /var/run/docker.sock',
     { hostPaths: ['/var/run'] },
   ],
+  ['oom_score_adj: -1000', 'oom_score_adj', '--allow-privileged', { privileged: true }],
+  ['oom_kill_disable: true', 'oom_score_adj', '--allow-privileged', { privileged: true }],
+  ['cpu_rt_runtime: 400', 'cpu_rt_runtime', '--allow-privileged', { privileged: true }],
+  ['runtime: crun', 'runtime', '--allow-privileged', { privileged: true }],
+  ['security_opt: ["label=disable"]', 'security_opt.0', '--allow-privileged', { privileged: true }],
+  ['x-tsstack: { owner: "0:0" }', 'x-tsstack.owner', '--allow-privileged', { privileged: true }],
+  ['cgroup: host', 'cgroup', '--allow-host-namespaces', { hostNamespaces: true }],
+  ['devices: ["/dev/net/../sda"]', 'devices.0', '--allow-devices', { devices: ['/dev/sda'] }],
+  [
+    'devices: ["vendor.com/gpu=0"]',
+    'devices.0',
+    '--allow-devices vendor.com/gpu=0',
+    { devices: ['vendor.com/gpu=0'] },
+  ],
+  [
+    'deploy: { resources: { reservations: { devices: [{ capabilities: [gpu] }] } } }',
+    'deploy.resources.reservations.devices',
+    '--allow-devices gpus',
+    { devices: ['gpus'] },
+  ],
+  [
+    'build: { context: ./conf, dockerfile: /etc/shadow }',
+    'build.dockerfile',
+    '--allow-host-paths /etc/shadow',
+    { hostPaths: ['/etc'] },
+  ],
+  [
+    'build: { context: ./conf, dockerfile: ../../etc/shadow }',
+    'build.dockerfile',
+    '--allow-host-paths /etc/shadow',
+    { hostPaths: ['/etc'] },
+  ],
+  [
+    'build: { context: ./conf, additional_contexts: { x: "docker-image://dir:/root" } }',
+    'build.additional_contexts.x',
+    '--allow-host-paths /root',
+    { hostPaths: ['/root'] },
+  ],
+  [
+    'build: { context: ./conf, tags: ["postgres:16"] }',
+    'build.tags.0',
+    '--allow-external postgres:16',
+    { external: ['postgres:16'] },
+  ],
   ['build: { context: /etc }', 'build.context', '--allow-host-paths /etc', { hostPaths: ['/etc'] }],
 ]
 
@@ -112,6 +157,11 @@ describe('policyFindings() refuses what reaches into the host, unless it is allo
     'network_mode: none',
     'volumes: ["./conf:/conf", "/anonymous"]',
     'build: ./conf',
+    'build: { context: ./conf, additional_contexts: { x: "docker-image://alpine:3" } }',
+    'build: { context: ./conf, tags: ["registry.example.com/project/web:1"] }',
+    'oom_score_adj: 500',
+    'x-tsstack: { owner: folder }',
+    'deploy: { resources: { limits: { memory: 64M } } }',
     'read_only: true',
   ])('and nothing else: %s', (service) => {
     expect(findings(service).paths).toEqual([])
@@ -145,11 +195,37 @@ describe('policyFindings() refuses what reaches into the host, unless it is allo
   })
 
   test.each([
-    '{ driver_opts: { type: none, o: bind, device: /etc } }',
-    '{ driver_opts: { type: nfs, o: "addr=1.2.3.4", device: ":/export" } }',
-    '{ driver_opts: { type: ext4, device: /dev/sda1 } }',
-  ])('a volume that is a device of the host: %s', (definition) => {
+    ['{ driver_opts: { type: none, o: bind, device: /etc } }', 'device'],
+    ['{ driver_opts: { type: none, o: bind, device: /project/conf } }', 'device'],
+    ['{ driver_opts: { type: nfs, o: "addr=1.2.3.4", device: ":/export" } }', 'type'],
+    ['{ driver_opts: { type: ext4, device: /dev/sda1 } }', 'type'],
+    ['{ driver_opts: { type: ext4, device: /project/conf/disk.img } }', 'type'],
+    ['{ driver_opts: { type: overlay, o: "lowerdir=/etc" } }', 'type'],
+    ['{ driver_opts: { type: ramfs } }', 'type'],
+  ])('a volume that is a device of the host: %s', (definition, option) => {
     const { paths } = findings('volumes: ["data:/d"]', {}, `volumes:\n  data: ${definition}\n`)
-    expect(paths).toEqual(['volumes.data.driver_opts.device'])
+    expect(paths).toEqual([`volumes.data.driver_opts.${option}`])
+  })
+
+  test('a volume in memory, and a directory that is allowed', () => {
+    const volume = (definition: string, allow: Partial<Permissions> = {}): readonly string[] =>
+      findings('volumes: ["data:/d"]', allow, `volumes:\n  data: ${definition}\n`).paths
+    expect(volume('{ driver_opts: { type: tmpfs, device: tmpfs, o: "size=1m" } }')).toEqual([])
+    const bind = '{ driver_opts: { type: none, o: bind, device: /srv/data/a } }'
+    expect(volume(bind, { hostPaths: ['/srv/data'] })).toEqual([])
+    const link = '{ driver_opts: { type: none, o: bind, device: /srv/data/link } }'
+    expect(volume(link, { hostPaths: ['/srv/data'] })).toHaveLength(1)
+  })
+
+  test.each([
+    ['{ driver: macvlan, driver_opts: { parent: eth0 } }', 'driver'],
+    ['{ driver_opts: { com.docker.network.bridge.name: eth0 } }', null],
+  ])("a network that reaches into the host's: %s", (definition, at) => {
+    const top = `networks:\n  front: ${definition}\n`
+    const { paths, suggestions } = findings('networks: [front]', {}, top)
+    expect(paths).toHaveLength(1)
+    if (at !== null) expect(paths).toEqual([`networks.front.${at}`])
+    expect(suggestions[0]).toContain('--allow-host-namespaces')
+    expect(findings('networks: [front]', { hostNamespaces: true }, top).paths).toEqual([])
   })
 })

@@ -1,0 +1,90 @@
+/** What `build` of a stack file from git may read and name. What its Dockerfile names is checked when it is built. */
+import { resolve } from 'node:path'
+import type { BuildDefinition, Service } from '../spec/stack.ts'
+import { isWithin } from './confined-files.ts'
+import { imagePathOf } from './image-path.ts'
+import { isPathAllowed, type Breach, type PolicyContext } from './policy-context.ts'
+
+const IMAGE_CONTEXT = 'docker-image://'
+
+/** @param stack - its name */
+export function buildBreaches(
+  { build, image }: Service,
+  context: PolicyContext,
+  stack: string,
+): readonly Breach[] {
+  if (build === undefined) return []
+  return [
+    ...pathBreaches(build, context),
+    ...nameBreaches(build, image, { context, stack }),
+    ...privilegeBreaches(build, context),
+  ]
+}
+
+function pathBreaches(build: BuildDefinition, context: PolicyContext): Breach[] {
+  const { context: place = context.directory } = build
+  const dockerfile = resolve(place, build.dockerfile ?? '')
+  const paths = [
+    { at: ['build', 'context'], path: place },
+    // One of the context is read as the context is: links in it lead to nothing outside.
+    ...(isWithin(place, dockerfile) ? [] : [{ at: ['build', 'dockerfile'], path: dockerfile }]),
+    ...Object.entries(build.additional_contexts ?? {}).flatMap(([name, value]) =>
+      contextPaths(value, context).map((path) => ({
+        at: ['build', 'additional_contexts', name],
+        path,
+      })),
+    ),
+  ]
+  return paths
+    .filter(({ path }) => !isPathAllowed(path, context))
+    .map(({ at, path }) => ({
+      at,
+      what: `"${path}" for a build`,
+      option: `--allow-host-paths ${path}`,
+    }))
+}
+
+/** What a further context reads of the host. */
+function contextPaths(value: string, { directory }: PolicyContext): string[] {
+  if (value.startsWith('service:')) return []
+  if (value.startsWith(IMAGE_CONTEXT))
+    return imagePathOf(value.slice(IMAGE_CONTEXT.length), directory)
+  return [value]
+}
+
+/** An image that is built under a name that others use would be theirs from then on. */
+function nameBreaches(
+  build: BuildDefinition,
+  image: string | undefined,
+  { context, stack }: { readonly context: PolicyContext; readonly stack: string },
+): Breach[] {
+  const names = [
+    ...(image === undefined ? [] : [{ at: ['image'], name: image }]),
+    ...(build.tags ?? []).map((name, index) => ({ at: ['build', 'tags', index], name })),
+  ]
+  return names
+    .filter(({ name }) => !isOwnImage(name, stack) && !context.allow.external.includes(name))
+    .map(({ at, name }) => ({
+      at,
+      what: `to build the image "${name}", whose name is not the stack's own`,
+      option: `--allow-external ${name}`,
+    }))
+}
+
+/** `STACK`, `STACK-…` or `STACK_…` is one of the parts of its path. */
+function isOwnImage(name: string, stack: string): boolean {
+  return name
+    .split('/')
+    .some((part) => part.startsWith(stack) && /^(?:$|[-_:@])/.test(part.slice(stack.length)))
+}
+
+function privilegeBreaches(build: BuildDefinition, { allow }: PolicyContext): Breach[] {
+  if (allow.privileged) return []
+  const forbidden = (['privileged', 'entitlements', 'ssh', 'network'] as const).filter((key) =>
+    key === 'network'
+      ? !['', 'none', 'default'].includes(build.network ?? '')
+      : build[key] !== undefined && build[key] !== false,
+  )
+  const option = '--allow-privileged'
+  return forbidden.map((key) => ({ at: ['build', key], what: `build.${key}`, option }))
+}
