@@ -31,7 +31,7 @@ export function findContainerDrift(
 ): FoundDrift[] {
   return containersOf(context, stack).flatMap((record) => {
     const live = context.live.get(record.id)
-    if (live === undefined) {
+    if (live === undefined || hasEnded(live)) {
       baselines.delete(record.id)
       return []
     }
@@ -61,6 +61,7 @@ function driftOf(context: Context, subject: Subject): FoundDrift[] {
   const limits = limitDifference(known.limits, live.cgroup.limitValues())
   if (limits !== undefined) {
     const repair = (): Promise<void> => {
+      if (!isStillThere(context, subject)) return Promise.resolve()
       writeLimits(subject)
       takeBaseline(subject)
       return Promise.resolve()
@@ -113,13 +114,27 @@ function readProcessFile({ process }: LiveContainer, name: string): string | und
   }
 }
 
+/** The kernel shows a process that has ended, and is not waited for yet, in no cgroup. */
+function hasEnded(live: LiveContainer): boolean {
+  // The name of the program, in parentheses, may itself have some: the last one counts.
+  const state = /^.*\) (\S)/s.exec(readProcessFile(live, 'stat') ?? '')?.[1]
+  return state === undefined || state === 'Z' || state === 'X'
+}
+
+/** A cgroup that is made again for one that has ended meanwhile would be left for ever. */
+function isStillThere(context: Context, { record, live }: Subject): boolean {
+  return context.live.get(record.id)?.process === live.process && !hasEnded(live)
+}
+
 function isInCgroup(live: LiveContainer): boolean {
   const lines = readProcessFile(live, 'cgroup')?.split('\n')
   return lines?.some((line) => line.endsWith(`/${live.cgroup.name}`)) ?? true
 }
 
 /** Makes the cgroup again and moves the container's processes there: the first one and what it has started. */
-function rejoinCgroup(context: Context, { record, live }: Subject): Promise<void> {
+function rejoinCgroup(context: Context, subject: Subject): Promise<void> {
+  if (!isStillThere(context, subject)) return Promise.resolve()
+  const { record, live } = subject
   const limits = limitsWith(record.config, findDeviceNodes(record.config.devices))
   const cgroup = context.cgroups.create(live.cgroup.name, limits)
   cgroup.enter(processTree(live))
