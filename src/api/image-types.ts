@@ -6,6 +6,7 @@
  *   POST   /v1/stacks/:stack/push       PushRequest -> stream of ProgressEvent
  *   POST   /v1/images/pull              TransferRequest -> stream of ProgressEvent
  *   POST   /v1/images/push              TransferRequest -> stream of ProgressEvent
+ *   POST   /v1/images/tags              TagsRequest -> string[], sorted: the tags that a registry has
  *   POST   /v1/registries/login         LoginRequest -> 204: the registry accepts them
  *   GET    /v1/images/list              ImageListEntry[], those without a name too
  *   GET    /v1/images/detail?name=      ImageDetail
@@ -44,6 +45,12 @@ export interface PushRequest extends StackSource {
 
 export interface TransferRequest {
   readonly references: readonly string[]
+  readonly credentials?: CredentialsByRegistry
+}
+
+export interface TagsRequest {
+  /** A repository; of an image's name, its repository. */
+  readonly repository: string
   readonly credentials?: CredentialsByRegistry
 }
 

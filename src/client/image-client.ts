@@ -11,6 +11,7 @@ import type {
   RemoveImagesRequest,
   SystemPruneRequest,
   SystemPruneResponse,
+  TagsRequest,
   TransferRequest,
   UsageRow,
 } from '../api/image-types.ts'
@@ -33,6 +34,8 @@ export interface ImageClient {
   imageList(): Promise<readonly ImageListEntry[]>
   image(name: string): Promise<ImageDetail>
   imageHistory(name: string): Promise<readonly HistoryEntry[]>
+  /** The tags that a registry has of a repository, sorted. */
+  remoteTags(request: TagsRequest): Promise<readonly string[]>
   tagImage(source: string, target: string): Promise<void>
   removeImages(request: RemoveImagesRequest): Promise<RemovedImagesResponse>
   pruneImages(options: { readonly all: boolean }): Promise<RemovedImagesResponse>
@@ -75,6 +78,7 @@ function storeCalls({ get, post, transport }: Calls): Pick<ImageClient, StoreCal
     image: async (name) => (await get('/v1/images/detail', { name })) as ImageDetail,
     imageHistory: async (name) =>
       (await get('/v1/images/history', { name })) as readonly HistoryEntry[],
+    remoteTags: async (request) => (await post('/v1/images/tags', request)) as readonly string[],
     tagImage: async (source, target) => {
       await post('/v1/images/tag', { source, target })
     },

@@ -6,6 +6,7 @@ import type {
   PushRequest,
   RemoveImagesRequest,
   SystemPruneRequest,
+  TagsRequest,
   TransferRequest,
 } from '../api/image-types.ts'
 import { credentials, source } from './request-schemas.ts'
@@ -39,6 +40,11 @@ export const pushRequest = z.strictObject({
 
 export const transferRequest: Typed<TransferRequest> = z.strictObject({
   references: names.min(1),
+  credentials: credentials.exactOptional(),
+})
+
+export const tagsRequest: Typed<TagsRequest> = z.strictObject({
+  repository: name,
   credentials: credentials.exactOptional(),
 })
 

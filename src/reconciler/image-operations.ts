@@ -1,5 +1,5 @@
 /** What a user asks of images and registries: pull and push, of a stack's services or by name. */
-import type { PullRequest, PushRequest, TransferRequest } from '../api/image-types.ts'
+import type { PullRequest, PushRequest, TagsRequest, TransferRequest } from '../api/image-types.ts'
 import type { ProgressEvent, StackSource } from '../api/types.ts'
 import { familiarReference } from '../engine/images/reference.ts'
 import { dependencyGraph, selectServices } from '../planner/dependency-graph.ts'
@@ -90,6 +90,15 @@ async function pushOne(
     progress.failed(error)
     throw error
   }
+}
+
+/** @throws {NOT_FOUND} {PERMISSION_DENIED} {UNAVAILABLE} as the registry says */
+export function listTags(
+  { images }: Context,
+  { repository, credentials = {} }: TagsRequest,
+): Promise<readonly string[]> {
+  const { registry } = wantedImage(repository)
+  return images.remote.tags(repository, { credentials: credentials[registry] })
 }
 
 /** One after the other, so that the second may find layers of the first. */

@@ -21,6 +21,11 @@ const DOMAIN = new RegExp(
 )
 const PATH_COMPONENT = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/
 const TAG = /^\w[\w.-]{0,127}$/
+
+export function isTag(text: string): boolean {
+  return TAG.test(text)
+}
+
 const DIGEST = /^sha256:[0-9a-f]{64}$/
 
 /** What is wrong with a reference; long ones are cut. */

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { TsstackError } from '../errors.ts'
 import { chunksOf, readBody, type HttpResponse } from './http-exchange.ts'
+import { isTag } from './image-name.ts'
 import { pullScope, type Caller } from './registry-caller.ts'
 import type { Registry, RemoteBlob, RemoteManifest } from './registry.ts'
 import { withRetries } from './transient-error.ts'
@@ -103,9 +104,18 @@ async function getBlob(
   )
 }
 
-function tagsIn(bytes: Buffer): string[] {
-  const { tags } = JSON.parse(bytes.toString('utf8')) as { tags?: unknown }
-  return Array.isArray(tags) ? tags.filter((tag) => typeof tag === 'string') : []
+/** OCI Distribution 1.1, "Listing Tags". What is no tag is left out: it would be shown on a terminal. */
+function tagsIn(bytes: Buffer, what: string): string[] {
+  let document: { readonly tags?: unknown } | null
+  try {
+    document = JSON.parse(bytes.toString('utf8')) as typeof document
+  } catch (cause) {
+    const state = 'the registry answered with something that is not JSON'
+    throw new TsstackError('INVALID_ARGUMENT', `Cannot ${what}: ${state}`, { cause })
+  }
+  const tags = document?.tags
+  if (!Array.isArray(tags)) return []
+  return tags.filter((tag): tag is string => typeof tag === 'string' && isTag(tag))
 }
 
 async function listTags(caller: Caller, repository: string): Promise<string[]> {
@@ -115,7 +125,7 @@ async function listTags(caller: Caller, repository: string): Promise<string[]> {
     const request = { method: 'GET', url, scopes: pullScope(repository) } as const
     const what = `list the tags of "${repository}"`
     const response = await withRetries(() => caller.call({ ...request, what }), caller.retries)
-    tags.push(...tagsIn(await readBody(response, MAX_MANIFEST_BYTES)))
+    tags.push(...tagsIn(await readBody(response, MAX_MANIFEST_BYTES), what))
     url = nextPage(response)
   }
   return tags.slice(0, MAX_TAGS)

@@ -69,6 +69,10 @@ scenario(`login, push, remove, up: the container runs what was pushed${without}`
   expect(login).toBe('Login Succeeded')
   const pushed = await tsstack.run(`image push ${image}`, { env })
   expect(pushed.stderr).toMatch(/Pushed digest: sha256:[0-9a-f]{64} size: \d+/)
+  const repository = image.replace(/:1$/, '')
+  expect(await tsstack.ok(`image tags ${repository}`, { env })).toBe('1')
+  expect((await tsstack.run(`image tags ${repository}`)).stderr).toContain('it wants a login')
+  expect((await tsstack.run(`image tags ${repository}2`, { env })).exitCode).toBe(1)
   await tsstack.ok('image prune -af')
   expect(await tsstack.ok('image ls -q')).toBe('')
 

@@ -11,6 +11,7 @@ import {
   toListRows,
 } from '../image-tables.ts'
 import { FORMAT_FLAG, renderListing } from '../listing.ts'
+import { credentialsFor } from '../../sources/registry-credentials.ts'
 import { confirmed, describeSubcommands, runSubcommand, type Subcommand } from '../subcommands.ts'
 import { pullByName } from './pull.ts'
 import { pushByName } from './push.ts'
@@ -145,6 +146,16 @@ async function importTree(
   return 0
 }
 
+async function tags(
+  { env, output, client }: CommandContext,
+  [repository = '']: readonly string[],
+): Promise<number> {
+  const credentials = await credentialsFor(env, [repository])
+  const found = await (await client()).remoteTags({ repository, ...credentials })
+  for (const tag of found) output.line(tag)
+  return 0
+}
+
 const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
   ls: {
     usage: '',
@@ -190,6 +201,13 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
       await (await client()).tagImage(source, target)
       return 0
     },
+  },
+  tags: {
+    usage: 'REPOSITORY',
+    summary: 'list the tags that a registry has of a repository, one a line',
+    arguments: { min: 1, max: 1 },
+    flags: [],
+    run: tags,
   },
   rm: {
     usage: 'IMAGE...',
@@ -239,6 +257,7 @@ export const command: Command = {
       'tsstack image save app:1 | zstd > app.tar.zst',
       'To a file; "image load" takes it packed too',
     ],
+    ['tsstack image tags registry.example/team/app', 'Which versions there are'],
     ['tsstack image prune -a', 'Make room: all that no container uses'],
   ],
   run: runSubcommand('image', { flags: FLAGS }, SUBCOMMANDS),

@@ -4,8 +4,20 @@ import type { ProgressEvent } from '../../api/types.ts'
 import { openRegistry } from '../../registry/open-registry.ts'
 import { readRegistrySettings } from '../../registry/registry-settings.ts'
 import type { Context } from '../../reconciler/context.ts'
-import { pullImages, pullStack, pushImages, pushStack } from '../../reconciler/image-operations.ts'
-import { loginRequest, pullRequest, pushRequest, transferRequest } from '../image-schemas.ts'
+import {
+  listTags,
+  pullImages,
+  pullStack,
+  pushImages,
+  pushStack,
+} from '../../reconciler/image-operations.ts'
+import {
+  loginRequest,
+  pullRequest,
+  pushRequest,
+  tagsRequest,
+  transferRequest,
+} from '../image-schemas.ts'
 import { streamLines } from '../ndjson.ts'
 import { parseBody } from '../validate.ts'
 
@@ -41,6 +53,7 @@ export function transferRoutes(app: FastifyInstance, context: Context): void {
     const body = parseBody(transferRequest, request.body)
     await streamWork(reply, (tell, signal) => pushImages(context, body, { tell, signal }))
   })
+  app.post('/v1/images/tags', (request) => listTags(context, parseBody(tagsRequest, request.body)))
   app.post('/v1/registries/login', async (request, reply) => {
     const { registry: name, credentials } = parseBody(loginRequest, request.body)
     const settings = readRegistrySettings(process.env)

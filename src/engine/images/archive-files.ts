@@ -126,6 +126,28 @@ async function indexTar(handle: FileHandle): Promise<Map<string, Place>> {
   return places
 }
 
+/** Beyond 256 MiB, an archive that grows more than this many times is made to fill the disk: images shrink to a half or a tenth. */
+const MAX_GROWTH = 200
+const GROWTH_COUNTS_FROM = 256 << 20
+
+/** @throws {INVALID_ARGUMENT} damaged, or a decompression bomb */
+async function writePlain(packed: FileHandle, plain: FileHandle): Promise<void> {
+  const { size } = await packed.stat()
+  const limit = Math.max(GROWTH_COUNTS_FROM, size * MAX_GROWTH)
+  let written = 0
+  for await (const chunk of decompress(readChunks(packed))) {
+    written += chunk.length
+    if (written > limit) {
+      throw new TsstackError(
+        'INVALID_ARGUMENT',
+        `Cannot read image archive: its ${size} bytes become more than ${limit}`,
+        { hint: 'Unpack it first if it is meant to be so' },
+      )
+    }
+    await plain.writeFile(chunk)
+  }
+}
+
 /** A compressed archive is unpacked beside the store first: blobs must be found by their place. */
 async function openPlain(file: string, tmpDir: string): Promise<FileHandle> {
   let handle: FileHandle
@@ -153,7 +175,7 @@ async function openPlain(file: string, tmpDir: string): Promise<FileHandle> {
   const plain = await open(draft, 'wx+', 0o600)
   try {
     fs.rmSync(draft) // goes with its descriptor
-    for await (const chunk of decompress(readChunks(handle))) await plain.writeFile(chunk)
+    await writePlain(handle, plain)
   } catch (error) {
     await plain.close()
     throw error

@@ -25,6 +25,8 @@ export interface RemoteImages {
   push(reference: string, options?: RemoteOptions): Promise<PushedImage>
   /** The id of what would be pulled; fetches no layer. */
   lookUp(reference: string, options?: RemoteOptions): Promise<Digest>
+  /** The tags of a repository, sorted; of an image's name its repository counts. @throws {NOT_FOUND} no such repository */
+  tags(repository: string, options?: RemoteOptions): Promise<string[]>
   /** When a name was last pulled or found unchanged. */
   lastPull(reference: string): PullRecord | undefined
 }
@@ -71,6 +73,13 @@ export function createRemoteImages(
       } catch (error) {
         throw pullFailure(parsed, error, 'look up')
       }
+    },
+    async tags(name, options = {}) {
+      const parsed = named(name, 'list the tags of')
+      const { registry: registryName, repository } = splitRegistry(parsed.name)
+      const all = { ...options, settings }
+      const tags = await withRegistry(registryName, all, (registry) => registry.tags(repository))
+      return tags.sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
     },
     lastPull: (reference) => context.parts.pulled.find(formatReference(parseReference(reference))),
   }

@@ -274,6 +274,11 @@ function nestedIndexes(depth: number): Buffer {
   return archiveOf({ ...files, 'index.json': index })
 }
 
+/** Members of a gzip file, one after the other, are one file (RFC 1952, 2.2). */
+function manyTimes(member: Buffer, times: number): Buffer {
+  return Buffer.concat(Array.from({ length: times }, () => member))
+}
+
 describe('what is around a tree', () => {
   const layer = tarOf(HARMLESS)
   const layout = layoutOf(layer)
@@ -317,6 +322,11 @@ describe('what is around a tree', () => {
     'a zstd bomb behind the end': {
       bring: () => pull(layoutOf(trailing, zlib.zstdCompressSync(trailing))),
       message: 'data follows the end',
+    },
+    'an archive that grows without an end': {
+      // 400 megabytes of zeros; not unpacked to their end.
+      bring: () => load(manyTimes(zlib.gzipSync(Buffer.alloc(64 << 20)), 6)),
+      message: 'become more than',
     },
     'a manifest of nine megabytes': {
       bring: () => load(archiveOf({ 'manifest.json': Buffer.alloc(9 << 20, ' ') })),

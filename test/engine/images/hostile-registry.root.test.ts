@@ -206,6 +206,23 @@ describe('what is wrong is refused, and leaves nothing', () => {
   }
 })
 
+test('tags that are none are left out, and a list that is no JSON is an error', async () => {
+  const answer = (body: string): void => {
+    registry.intercept = (request, response) => {
+      if (request.url?.includes('/tags/') !== true) return false
+      response.end(body)
+      return true
+    }
+  }
+  answer(JSON.stringify({ tags: ['10', '9', '\u001b[2Jevil', 7, 'a/b'] }))
+  expect(await store.remote.tags(name)).toEqual(['9', '10'])
+  answer('<html>')
+  await expect(store.remote.tags(name)).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    message: expect.stringContaining('not JSON') as string,
+  })
+})
+
 describe('what passes is waited for', () => {
   test('errors of the server, and a limit of requests with the time that it asks for', async () => {
     publish(registry, CONTENT)
