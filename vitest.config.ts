@@ -1,6 +1,9 @@
 import { defineConfig } from 'vitest/config'
 
 // unit: pure rooms, no privileges. root: the real kernel, in namespaces of its own. e2e: the command line and the daemon.
+/** How many times longer everything may take; an emulated machine has a number above 1. */
+const slowness = Number(process.env['TSSTACK_TEST_SLOWNESS'] ?? 1)
+
 export default defineConfig({
   test: {
     projects: [
@@ -17,8 +20,8 @@ export default defineConfig({
           include: ['test/**/*.root.test.ts'],
           exclude: ['test/e2e/**'],
           fileParallelism: false,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: 60_000 * slowness,
+          hookTimeout: 60_000 * slowness,
         },
       },
       {
@@ -26,8 +29,8 @@ export default defineConfig({
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           fileParallelism: false,
-          testTimeout: 180_000,
-          hookTimeout: 180_000,
+          testTimeout: 180_000 * slowness,
+          hookTimeout: 180_000 * slowness,
         },
       },
     ],

