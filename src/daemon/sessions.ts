@@ -1,6 +1,6 @@
 /** exec and attach: connections that leave HTTP and speak frames (api/frames.ts). */
 import type { IncomingMessage, Server } from 'node:http'
-import type { Duplex, Readable } from 'node:stream'
+import type { Duplex, Readable, Writable } from 'node:stream'
 import { encodeFrame, FrameDecoder, FrameType, type Frame } from '../api/frames.ts'
 import type { ExecRequest, Resize } from '../api/types.ts'
 import type { OutputListener } from '../engine/container-io.ts'
@@ -149,7 +149,7 @@ function relayExec(session: ExecSession, socket: Duplex): void {
   relay(session.stdout, socket, FrameType.Stdout)
   if (session.stderr !== undefined) relay(session.stderr, socket, FrameType.Stderr)
   readFrames(socket, {
-    onInput: inputWriter(session, socket),
+    onInput: inputWriter(() => session.stdin, socket),
     onInputClosed: () => {
       if (session.stderr !== undefined) session.stdin?.end()
     },
@@ -175,23 +175,24 @@ function relayExec(session: ExecSession, socket: Duplex): void {
 }
 
 /** Of a program that does not read the client waits, too. */
-function inputWriter({ stdin }: ExecSession, socket: Duplex): (bytes: Buffer) => void {
+function inputWriter(input: () => Writable | undefined, socket: Duplex): (bytes: Buffer) => void {
+  let waitsFor: Writable | undefined
   let probe: NodeJS.Timeout | undefined
-  const stopProbe = (): void => {
-    clearInterval(probe)
-    probe = undefined
-  }
   const resume = (): void => {
-    stopProbe()
+    clearInterval(probe)
+    waitsFor?.off('drain', resume).off('close', resume)
+    waitsFor = undefined
     socket.resume()
   }
-  stdin?.on('drain', resume).on('close', resume)
-  socket.on('close', stopProbe)
+  socket.on('close', resume)
   return (bytes) => {
+    const stdin = input()
     if (stdin === undefined || stdin.destroyed || stdin.write(bytes)) return
+    if (waitsFor !== undefined) return
+    waitsFor = stdin.on('drain', resume).on('close', resume)
     socket.pause()
     // Nothing is read from it now, its end neither: that the client has gone shows when it is written to.
-    probe ??= setInterval(() => {
+    probe = setInterval(() => {
       if (socket.writableLength === 0) socket.write(encodeFrame(FrameType.Stdout, Buffer.alloc(0)))
     }, PROBE_MS)
   }
@@ -249,9 +250,7 @@ function attach(context: Context, id: string, socket: Duplex): void {
   }
   socket.on('close', detach)
   readFrames(socket, {
-    onInput: (bytes) => {
-      context.live.get(id)?.io.write(bytes)
-    },
+    onInput: inputWriter(() => context.live.get(id)?.io.input, socket),
     onInputClosed: () => {
       context.live.get(id)?.io.endInput()
     },

@@ -9,6 +9,7 @@
 import { chownSync, closeSync, existsSync, openSync, rmSync } from 'node:fs'
 import { Socket } from 'node:net'
 import path from 'node:path'
+import type { Writable } from 'node:stream'
 import { AT_FDCWD, Open } from '../kernel/constants.ts'
 import { syscall } from '../kernel/libc.ts'
 import type { FdScope } from '../kernel/fd-scope.ts'
@@ -25,8 +26,8 @@ export interface ContainerIo {
   readonly descriptors: Readonly<Record<string, number>>
   /** Calls back with output as it comes; call the result to stop. */
   onOutput(listener: OutputListener): () => void
-  /** Nothing happens when the container has no open standard input. */
-  write(bytes: Uint8Array): void
+  /** Its standard input; absent when it has none that is open. */
+  readonly input?: Writable
   /** End of file on standard input. */
   endInput(): void
   resize(columns: number, rows: number): void
@@ -82,9 +83,7 @@ export function openPipeIo(options: IoOptions): ContainerIo {
       ...(input === undefined ? {} : { stdin: input.fd }),
     },
     onOutput: (listener) => subscribe(listeners, listener),
-    write: (bytes) => {
-      input?.socket.write(bytes)
-    },
+    ...(input === undefined ? {} : { input: input.socket }),
     endInput: () => {
       input?.socket.end()
     },
@@ -158,9 +157,7 @@ export function openTtyIo(masterFd: number, options: IoOptions): ContainerIo {
     log,
     descriptors: { terminal: masterFd },
     onOutput: (listener) => subscribe(listeners, listener),
-    write: (bytes) => {
-      terminal.stream.write(bytes)
-    },
+    input: terminal.stream,
     endInput: () => undefined, // a terminal's end of file is a character that is typed
     resize: (columns, rows) => {
       terminal.resize(columns, rows)

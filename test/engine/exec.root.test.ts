@@ -207,36 +207,38 @@ describe('exec', () => {
     await eventually('the same descriptors as before', () => openFiles() <= before)
   })
 
-  test('a program that never reads does not fill the memory of the daemon', async () => {
-    const id = await start()
-    const session = await daemon.client.exec(id, {
-      command: ['sleep', '1000'],
-      tty: false,
-      stdin: true,
-    })
-    const rss = (): number =>
-      Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${daemon.pid}/status`, 'utf8'))?.[1])
-    const before = rss()
-    let isFull = false
-    for (let sent = 0; sent < 200 && !isFull; sent++) {
-      if (session.write(Buffer.alloc(1 << 20, 1))) continue
-      isFull = !(await Promise.race([
-        new Promise<boolean>((resolve) => {
-          session.onDrain(() => {
-            resolve(true)
-          })
-        }),
-        new Promise<boolean>((resolve) => setTimeout(resolve, 500, false)),
-      ]))
-    }
-    expect(isFull).toBe(true)
-    expect((rss() - before) / 1024).toBeLessThan(64)
-    session.close()
-    await eventually(
-      'the end of the program',
-      async () => (await daemon.client.top(id)).processes.length === 1,
-    )
-  })
+  test.each(['exec', 'attach'] as const)(
+    '%s: a program that never reads does not fill the memory of the daemon',
+    async (kind) => {
+      const id = await start({ stdin_open: true })
+      const command = ['sleep', '1000']
+      const session = await (kind === 'exec'
+        ? daemon.client.exec(id, { command, tty: false, stdin: true })
+        : daemon.client.attach(id))
+      const rss = (): number =>
+        Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${daemon.pid}/status`, 'utf8'))?.[1])
+      const before = rss()
+      let isFull = false
+      for (let sent = 0; sent < 200 && !isFull; sent++) {
+        if (session.write(Buffer.alloc(1 << 20, 1))) continue
+        isFull = !(await Promise.race([
+          new Promise<boolean>((resolve) => {
+            session.onDrain(() => {
+              resolve(true)
+            })
+          }),
+          new Promise<boolean>((resolve) => setTimeout(resolve, 500, false)),
+        ]))
+      }
+      expect(isFull).toBe(true)
+      expect((rss() - before) / 1024).toBeLessThan(64)
+      session.close()
+      await eventually(
+        'the end of the program',
+        async () => (await daemon.client.top(id)).processes.length === 1,
+      )
+    },
+  )
 })
 
 describe('stopping', () => {
