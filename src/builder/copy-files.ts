@@ -97,7 +97,7 @@ export class CopyTarget {
   }
 
   /** A file with this content. */
-  addContent(content: string | Uint8Array, target: Target, mode = 0o644): void {
+  addContent(content: string | Uint8Array, target: Target, mode: number): void {
     const place = this.#tree.place(target)
     this.#clear(place, target)
     fs.writeFileSync(place.path, content, { flag: 'wx' })

@@ -1,6 +1,6 @@
 /** COPY and ADD of a stage: variables expanded, the source found, the layer made or taken from the cache. */
 import { TsstackError } from '../errors.ts'
-import { fetchAdded, type AddedContent } from './add-remote.ts'
+import { findAdded, type AddedContent } from './add-remote.ts'
 import { copyInto, digestOfSources, planSources, type CopyPlan } from './copy-step.ts'
 import type { CopyInstruction, Instruction } from './dockerfile/instruction.ts'
 import { readIgnorePatterns } from './ignore-patterns.ts'
@@ -58,7 +58,7 @@ function contentsOf(
     name,
     content: isExpanded ? expandLines(content, (line) => expand(line, copy.place)) : content,
   }))
-  return [...heredocs, ...added.map(({ name, content }) => ({ name, content }))]
+  return [...heredocs, ...added.map(({ name, read }) => ({ name, content: read }))]
 }
 
 /** Variables alone are expanded in a here-document; its quotes are text. */
@@ -78,7 +78,11 @@ async function contentDigest(plan: CopyPlan, added: readonly AddedContent[]): Pr
 export async function copyStep(stage: StageBuild, copy: Copy): Promise<boolean> {
   const { build, state } = stage
   const what = expanded(stage, copy)
-  const added = await fetchAdded(what.remote, { checksum: what.checksum, signal: build.signal })
+  const added = await findAdded(what.remote, {
+    checksum: what.checksum,
+    reachesHost: build.input.run.network === 'host',
+    signal: build.signal,
+  })
   const named = await findTree(stage, copy.from)
   const { isAdd, parents } = copy
   const unpack = isAdd && copy.unpack !== false
@@ -88,10 +92,12 @@ export async function copyStep(stage: StageBuild, copy: Copy): Promise<boolean> 
     stepKey(ground, { kind: 'copy', ...flags, inputs, epoch: build.epoch })
   // A source whose layers are the same needs no look at its files.
   const quickKey =
-    named.kind === 'layers' && added.length === 0 ? key(['layers', named.layers]) : undefined
+    named.kind === 'layers' && added.length === 0 && copy.heredocs.length === 0
+      ? key(['layers', named.layers])
+      : undefined
   const known =
     quickKey === undefined || !stage.isCached ? undefined : build.host.builds.cached(quickKey)
-  if (known !== undefined && copy.heredocs.length === 0)
+  if (known !== undefined)
     return addLayer(stage, { ...unneeded(copy), key: known.key, layers: ground })
   const copyFrom = async (
     tree: CopyPlan['tree'],

@@ -16,6 +16,16 @@ import {
   type SourceTree,
 } from './source-tree.ts'
 
+/** A file that is in no tree: a here-document as text, or what is read from elsewhere. */
+interface NamedContent {
+  readonly name: string
+  readonly content: string | (() => Promise<Uint8Array>)
+}
+
+/** Of files from elsewhere (Dockerfile reference, "Adding files from a URL"). */
+const REMOTE_MODE = 0o600
+const TEXT_MODE = 0o644
+
 /** A COPY with its variables expanded. */
 export interface CopyPlan {
   readonly tree: SourceTree
@@ -28,7 +38,7 @@ export interface CopyPlan {
   readonly parents: boolean
   /** Unpack what is an archive. */
   readonly unpack: boolean
-  readonly contents: readonly { readonly name: string; readonly content: string | Uint8Array }[]
+  readonly contents: readonly NamedContent[]
 }
 
 export async function planSources(
@@ -136,7 +146,8 @@ export async function copyInto(plan: CopyPlan, rootFd: number): Promise<void> {
     for (const { name, content } of plan.contents) {
       const target = destination.isDirectory ? [...destination.target, name] : destination.target
       writer.makeDirectories(target.slice(0, -1))
-      writer.addContent(content, target)
+      if (typeof content === 'string') writer.addContent(content, target, TEXT_MODE)
+      else writer.addContent(await content(), target, REMOTE_MODE)
     }
     writer.finish()
   } finally {

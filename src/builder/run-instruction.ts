@@ -63,6 +63,12 @@ function scriptMount(run: Run): RunStep['mounts'] {
   return [{ kind: 'secret', target: SCRIPT_FILE, content, mode: 0o755, uid: 0, gid: 0 }]
 }
 
+/** As BuildKit does: ssh finds the agent of the first `--mount=type=ssh`. */
+function agentOf(mounts: RunStep['mounts']): Readonly<Record<string, string>> {
+  const agent = mounts.find(({ kind }) => kind === 'socket')
+  return agent === undefined ? {} : { SSH_AUTH_SOCK: agent.target }
+}
+
 function failure(run: Run, exitCode: number, tail: readonly string[]): TsstackError {
   const words = run.command.form === 'exec' ? run.command.words.join(' ') : run.command.line
   const line = words.replaceAll(/\s+/g, ' ').trim()
@@ -120,7 +126,7 @@ export async function runStep(stage: StageBuild, run: Run): Promise<boolean> {
         execute(stage, run, {
           ...fixed,
           draft,
-          environment: visible,
+          environment: { ...agentOf(opened), ...visible },
           mounts: [...scriptMount(run), ...opened],
         }),
       ),

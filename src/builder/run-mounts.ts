@@ -19,6 +19,8 @@ export interface RunMount {
   readonly options: MountOptions
   /** What of its content decides it, too. */
   readonly identity: () => Promise<string>
+  /** Held by one step at a time. */
+  readonly lock?: string
   /** Opens the source as long as `work` takes; undefined: the step goes without. */
   readonly open: <T>(work: (mount: StepMount | undefined) => Promise<T>) => Promise<T>
 }
@@ -95,34 +97,44 @@ function cacheMount(stage: StageBuild, options: MountOptions): RunMount {
   const readOnly = isTrue(options, 'ro', 'readonly')
   const mode = Number.parseInt(options['mode'] ?? DIRECTORY_MODE.toString(8), 8)
   const [uid, gid] = [Number(options['uid'] ?? 0), Number(options['gid'] ?? 0)]
+  const sharing = options['sharing'] ?? 'shared'
+  if (!SHARING.has(sharing))
+    throw new TsstackError('INVALID_ARGUMENT', `"sharing=${sharing}" is shared, private or locked`)
   return {
     options,
     identity: nothing,
+    // "private" has one of its own, which here is one after the other.
+    ...(sharing === 'shared' ? {} : { lock: id }),
     open: async (work) => {
       const source = await build.host.cacheDirectory(id)
       if (fs.readdirSync(source).length === 0) {
         fs.chownSync(source, uid, gid)
         fs.chmodSync(source, mode)
       }
-      const mount = { kind: 'directory', target, source, readOnly, isUsers: false } as const
-      // "private" has one of its own, which here is one after the other.
-      const sharing = options['sharing'] ?? 'shared'
-      return sharing === 'shared' ? work(mount) : oneAtATime(source, () => work(mount))
+      return work({ kind: 'directory', target, source, readOnly, isUsers: false })
     },
   }
 }
 
-const lines = new Map<string, Promise<unknown>>()
+const SHARING: ReadonlySet<string> = new Set(['shared', 'private', 'locked'])
 
-/** `sharing=locked`. */
-async function oneAtATime<T>(key: string, work: () => Promise<T>): Promise<T> {
-  const result = (lines.get(key) ?? Promise.resolve()).then(work, work)
-  lines.set(key, result)
+/** By lock: the end of the step that has asked for it last. */
+const waiting = new Map<string, Promise<unknown>>()
+
+async function withLock<T>(lock: string, work: () => Promise<T>): Promise<T> {
+  const result = (waiting.get(lock) ?? Promise.resolve()).then(work, work)
+  waiting.set(lock, result)
   try {
     return await result
   } finally {
-    if (lines.get(key) === result) lines.delete(key)
+    if (waiting.get(lock) === result) waiting.delete(lock)
   }
+}
+
+/** Taken in the order of their names, whatever order a step has them in: no two steps wait for each other. */
+function withLocks<T>(locks: readonly string[], work: () => Promise<T>): Promise<T> {
+  const [first, ...rest] = locks
+  return first === undefined ? work() : withLock(first, () => withLocks(rest, work))
 }
 
 function tmpfsMount(stage: StageBuild, options: MountOptions): RunMount {
@@ -166,7 +178,7 @@ function secretMount(stage: StageBuild, options: MountOptions): RunMount {
   }
 }
 
-/** Its environment is in run-instruction.ts: SSH_AUTH_SOCK. */
+/** SSH_AUTH_SOCK is set by run-instruction.ts. */
 function sshMount(stage: StageBuild, options: MountOptions): RunMount {
   const id = options['id'] ?? 'default'
   const source = stage.build.input.ssh[id]
@@ -209,14 +221,23 @@ export function readRunMounts(
   })
 }
 
-/** Opens all of them, one in the other. */
-export async function withRunMounts<T>(
+/** Opens all of them as long as `work` takes. */
+export function withRunMounts<T>(
+  mounts: readonly RunMount[],
+  work: (opened: readonly StepMount[]) => Promise<T>,
+): Promise<T> {
+  const locks = mounts.flatMap(({ lock }) => lock ?? [])
+  return withLocks([...new Set(locks)].sort(), () => openEach(mounts, work))
+}
+
+/** One in the other. */
+async function openEach<T>(
   mounts: readonly RunMount[],
   work: (opened: readonly StepMount[]) => Promise<T>,
 ): Promise<T> {
   const [first, ...rest] = mounts
   if (first === undefined) return work([])
   return first.open((mount) =>
-    withRunMounts(rest, (others) => work([...(mount === undefined ? [] : [mount]), ...others])),
+    openEach(rest, (others) => work([...(mount === undefined ? [] : [mount]), ...others])),
   )
 }

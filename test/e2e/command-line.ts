@@ -25,6 +25,8 @@ export interface CommandOptions {
   /** Written to standard input. Default: none, as from `/dev/null`. */
   readonly input?: string
   readonly env?: Readonly<Record<string, string>>
+  /** For a command that may take longer than any other. */
+  readonly timeoutMs?: number
 }
 
 /** A command that goes on: `up` in the foreground, `logs -f`, `events`. */
@@ -82,7 +84,7 @@ export function commandLine(fixture: DaemonFixture, directory: string): CommandL
       cwd: directory,
       env: { ...env, ...options.env },
       reject: false,
-      timeout: COMMAND_TIMEOUT_MS,
+      timeout: options.timeoutMs ?? COMMAND_TIMEOUT_MS,
       ...(options.input === undefined ? { stdin: 'ignore' } : { input: options.input }),
     })
     return { exitCode, stdout, stderr }
