@@ -10,15 +10,33 @@ const ENCRYPTED = /\.age$/
 const TIMEOUT_MS = 15_000
 const MAX_PLAIN_BYTES = 16 << 20
 
-/** @param identityFile - of the host; absolute */
-export function decryptedFiles(files: FileAccess, identityFile: string): FileAccess {
+/** The mark of a value that SOPS encrypted, and of what it notes beside them, in YAML, JSON, INI and `.env`. */
+const SOPS_VALUE = 'ENC[AES256_GCM,'
+const SOPS_NOTES = /^\s*"?\[?sops(?:_mac|_version)?\b"?\]?\s*[:=]?/m
+
+/**
+ * What SOPS encrypted is refused: a container would get it as it is, and take it for the secret.
+ * @param identityFile - of the host, absolute; absent: what age encrypted is what it is
+ */
+export function decryptedFiles(files: FileAccess, identityFile: string | undefined): FileAccess {
   return {
     ...files,
     readFile: (path) => {
       const bytes = files.readFile(path)
-      return ENCRYPTED.test(path) ? decrypt(bytes, path, identityFile) : bytes
+      refuseSops(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+      return identityFile !== undefined && ENCRYPTED.test(path)
+        ? decrypt(bytes, path, identityFile)
+        : bytes
     },
   }
+}
+
+/** @throws {FAILED_PRECONDITION} */
+function refuseSops(bytes: Buffer): void {
+  if (!bytes.includes(SOPS_VALUE) || !SOPS_NOTES.test(bytes.toString())) return
+  throw new TsstackError('FAILED_PRECONDITION', 'SOPS encrypted it, which is not read', {
+    hint: 'Encrypt the whole file with age, and name it NAME.age',
+  })
 }
 
 /** @throws {FAILED_PRECONDITION} no age on the PATH; {PERMISSION_DENIED} it is not for this identity */

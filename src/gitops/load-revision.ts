@@ -68,7 +68,7 @@ export function loadRevision(request: LoadRequest): LoadedRevision {
 
 function filesOf({ allow, envFiles, ageIdentityFile }: GitSource, root: string): FileAccess {
   const files = confinedFiles(root, [...allow.hostPaths, ...envFiles])
-  return ageIdentityFile === undefined ? files : decryptedFiles(files, ageIdentityFile)
+  return decryptedFiles(files, ageIdentityFile)
 }
 
 /** The directory to look in, or the file; a program is never one. @throws {NOT_FOUND} */

@@ -1,4 +1,8 @@
-/** Tells others what became of a source: one JSON object by POST, once for each change, tried a few times. */
+/**
+ * Tells others what became of a source: one JSON object by POST, once for each change, tried a few times. Signed as GitHub
+ * signs its webhooks, where the source has a secret.
+ */
+import { createHmac } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { log } from '../log.ts'
 import type { ProgressRecord, SourceRecord } from './source-records.ts'
@@ -28,18 +32,23 @@ export function notify(source: SourceRecord, progress: ProgressRecord): void {
   const about = { source: name, stack, ready, reason, message, commit: observedCommit }
   const body: Notification = { ...about, time: since, text }
   for (const url of source.notify) {
-    post(url, JSON.stringify(body)).catch((error: unknown) => {
+    post(url, JSON.stringify(body), source.webhookSecret).catch((error: unknown) => {
       log.warn('notification failed', { source: name, host: new URL(url).host, error })
     })
   }
 }
 
-async function post(url: string, body: string): Promise<void> {
+async function post(url: string, body: string, secret: string | undefined): Promise<void> {
+  const headers = {
+    'content-type': 'application/json',
+    'user-agent': 'tsstack',
+    ...(secret === undefined ? {} : { 'x-hub-signature-256': signatureOf(body, secret) }),
+  }
   for (let attempt = 1; ; attempt++) {
     try {
       const response = await fetch(url, {
         method: 'POST',
-        headers: { 'content-type': 'application/json', 'user-agent': 'tsstack' },
+        headers,
         body,
         redirect: 'error',
         signal: AbortSignal.timeout(TIMEOUT_MS),
@@ -52,4 +61,8 @@ async function post(url: string, body: string): Promise<void> {
       await sleep(PAUSE_MS * attempt, undefined, { ref: false })
     }
   }
+}
+
+function signatureOf(body: string, secret: string): string {
+  return `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`
 }

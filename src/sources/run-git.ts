@@ -179,15 +179,14 @@ function toldBy(
   code: number | string,
   { maxFileBytes = MAX_FILE_BYTES }: GitOptions,
 ): string {
-  // SIGXFSZ of man 7 signal: the limit of the size of files.
-  if (code === 'SIGXFSZ' || /died of signal 25\b|File too large/.test(stderr))
-    return `git: it is larger than ${String(maxFileBytes >> 20)} MiB`
-
   const lines = stderr.split('\n').filter((line) => /^(?:fatal|error|remote|ssh):? /.test(line))
   const said = lines
     .map((line) => line.replace(/^(?:fatal|error|remote): /, ''))
     .join('; ')
     .replaceAll(/\/\/[^/@\s]*@/g, '//')
     .slice(0, MAX_SHOWN)
+  // SIGXFSZ of man 7 signal: of git, or of the program that it has write the pack.
+  if (code === 'SIGXFSZ' || /index-pack|File too large/.test(stderr))
+    return `git: ${said}; files of it may have ${String(maxFileBytes >> 20)} MiB`
   return said === '' ? `git ended with ${String(code)}` : `git: ${said}`
 }

@@ -107,6 +107,18 @@ describe('loadRevision()', () => {
     expect(() => load('one', { path: 'up' })).toThrow('Cannot find a stack file')
   })
 
+  test.each([
+    'db: ENC[AES256_GCM,data:x,iv:y,tag:z,type:str]\nsops:\n    mac: ENC[AES256_GCM,data:q]\n',
+    '{"data": "ENC[AES256_GCM,data:x]",\n "sops": {"version": "3.9.0"}}',
+    'DB=ENC[AES256_GCM,data:x,type:str]\nsops_version=3.9.0\n',
+  ])('refuses what SOPS encrypted, instead of handing on what it is: %j', (text) => {
+    put('one/db', text)
+    put('one/stack.yaml', `${web('secrets: [db]')}secrets:\n  db: { file: ./db }\n`)
+    expect(() => load()).toThrow('SOPS encrypted it')
+    put('one/db', text.replaceAll('ENC[', 'PLAIN['))
+    expect(() => load()).not.toThrow()
+  })
+
   test.skipIf(!hasAge)('decrypts what age encrypted, for its identity alone', () => {
     const identity = join(directory, 'key')
     spawnSync('age-keygen', ['-o', identity])
