@@ -14,12 +14,14 @@ import {
   O_PATH,
   openConfined,
   RESOLVE,
+  setXattr,
   tryOpenConfined,
 } from '../../kernel/file-calls.ts'
 import { withFileIds } from '../../kernel/file-ids.ts'
 import { SyscallError } from '../../kernel/libc.ts'
 import type { ByteSource } from './byte-source.ts'
 import { cleanPath } from './confined-tree.ts'
+import { isLayerXattr } from './layer-entry.ts'
 import { createPacer } from './pacer.ts'
 import { readTar, type TarEntry } from './tar-reader.ts'
 
@@ -28,6 +30,8 @@ const { ENOENT } = os.constants.errno
 const IN_ROOT = RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS
 const HERE = RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS
 const MAX_ID = 65_535
+const CAPABILITY = 'security.capability'
+const LACKS_XATTRS: readonly string[] = ['EOPNOTSUPP', 'ENOTSUP', 'EPERM', 'ENOENT']
 
 export interface CopyTarget {
   /** A descriptor of the container's root. */
@@ -109,6 +113,7 @@ class Directories {
 class TreeWriter {
   readonly #target: CopyTarget
   readonly #directories: Directories
+  readonly #times = new Map<string, number>()
 
   constructor(target: CopyTarget) {
     this.#target = target
@@ -129,6 +134,20 @@ class TreeWriter {
     const isKept = this.#makeWay(entry, path)
     if (entry.type === 'file') await this.#takeFile(entry, { parent, name, isKept })
     else this.#takeOther(entry, { parent, name, path })
+  }
+
+  /** Making what is in a directory changes its time: so they are set at the end. */
+  finish(): void {
+    const how = { flags: O_PATH | O_DIRECTORY, resolve: IN_ROOT }
+    for (const [path, mtime] of this.#times) {
+      const fd = tryOpenConfined(this.#target.rootFd, path, how)
+      if (fd < 0) continue // the container has removed it meanwhile
+      try {
+        fs.utimesSync(`/proc/self/fd/${fd}`, mtime, mtime)
+      } finally {
+        fs.closeSync(fd)
+      }
+    }
   }
 
   close(): void {
@@ -159,9 +178,12 @@ class TreeWriter {
     const fd = this.#directories.makeDirectory(parent, name)
     try {
       this.#applyAttributes(entry, `/proc/self/fd/${fd}`)
+      this.#applyXattrs(entry, `/proc/self/fd/${fd}/.`)
     } finally {
       fs.closeSync(fd)
     }
+    const components = [this.#target.directory, ...cleanPath(entry.path)]
+    this.#times.set(components.join('/'), entry.mtime)
   }
 
   async #takeFile(
@@ -172,7 +194,9 @@ class TreeWriter {
     try {
       for await (const chunk of entry.content())
         for (let at = 0; at < chunk.length;) at += fs.writeSync(fd, chunk, at)
-      if (!place.isKept) this.#applyAttributes(entry, `/proc/self/fd/${fd}`)
+      if (place.isKept) return
+      this.#applyAttributes(entry, `/proc/self/fd/${fd}`)
+      this.#applyXattrs(entry, `/proc/self/fd/${place.parent}/${place.name}`)
     } finally {
       fs.closeSync(fd)
     }
@@ -221,6 +245,25 @@ class TreeWriter {
     fs.chownSync(path, uid, gid)
     fs.chmodSync(path, entry.mode)
     fs.utimesSync(path, entry.mtime, entry.mtime)
+  }
+
+  /**
+   * What users attach to files; capabilities only where the container's ids are the file system's own, as in a volume: else
+   * they would hold for another root than the container's.
+   * @param at - not followed if it is a symlink, which only the container can have put there
+   */
+  #applyXattrs(entry: TarEntry, at: string): void {
+    const { owner, keepIds } = this.#target
+    for (const [name, value] of entry.xattrs) {
+      const isMeant = name === CAPABILITY ? owner === 0 && keepIds : isLayerXattr(name)
+      if (!isMeant) continue
+      try {
+        setXattr(at, name, value)
+      } catch (error) {
+        // A file system without room for attributes, such as an old tmpfs, takes the file all the same.
+        if (!(error instanceof SyscallError) || !LACKS_XATTRS.includes(error.errnoName)) throw error
+      }
+    }
   }
 
   #idsOf(entry: TarEntry): { uid: number; gid: number } {
@@ -272,6 +315,7 @@ export async function copyIntoTree(source: ByteSource, target: CopyTarget): Prom
       })
       await pacer.breathe()
     }
+    writer.finish()
   } finally {
     writer.close()
   }
