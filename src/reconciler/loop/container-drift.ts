@@ -3,6 +3,7 @@
  * its own way (rounded to pages, `max`), so what it has is compared with what it had after they were last written.
  */
 import { readFileSync } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
 import { findDeviceNodes } from '../../engine/host-devices.ts'
 import type { Context, LiveContainer } from '../context.ts'
 import { launchContainer } from '../launch-container.ts'
@@ -23,20 +24,28 @@ interface Baseline {
 /** By container id; one whose process is another now is taken anew. */
 export type Baselines = Map<string, Baseline & { readonly live: LiveContainer['process'] }>
 
-/** Looks at each running container of a stack. */
-export function findContainerDrift(
+/** How long other work of the daemon may have to wait: a look at hundreds of containers reads thousands of files. */
+const TURN_MS = 10
+
+/** Looks at each running container of a stack; between them the event loop gets its turn. */
+export async function findContainerDrift(
   context: Context,
   stack: string,
   baselines: Baselines,
-): FoundDrift[] {
-  return containersOf(context, stack).flatMap((record) => {
-    const live = context.live.get(record.id)
-    if (live === undefined || hasEnded(live)) {
-      baselines.delete(record.id)
-      return []
-    }
-    return driftOf(context, { record, live, baselines })
-  })
+): Promise<FoundDrift[]> {
+  const found: FoundDrift[] = []
+  let turn = performance.now()
+  for (const { id } of containersOf(context, stack)) {
+    // Both anew for each: they may have changed in between.
+    const record = context.containers.get(id)
+    const live = context.live.get(id)
+    if (record === undefined || live === undefined || hasEnded(live)) baselines.delete(id)
+    else found.push(...driftOf(context, { record, live, baselines }))
+    if (performance.now() - turn < TURN_MS) continue
+    await setImmediate()
+    turn = performance.now()
+  }
+  return found
 }
 
 interface Subject {

@@ -43,10 +43,11 @@ export async function lookAtStack(
 ): Promise<Looked> {
   const mode = effectiveMode(context, stack)
   if (mode === 'off') return { drift: [], repaired: 0 }
+  const inContainers = await findContainerDrift(context, stack, options.baselines)
   const found = [
     ...findNetworkDrift(context, stack, context.networks.inspect()),
     ...findFirewallDrift(context, stack, options.tampering),
-    ...findContainerDrift(context, stack, options.baselines),
+    ...inContainers,
     ...findEndedOverrides(context, stack),
     ...findPlanDrift(context, stack),
   ]

@@ -19,9 +19,12 @@ export function findNetworkDrift(
     const repair = (): Promise<void> => context.networks.ensure(document.name)
     return [{ kind: 'network' as const, subject: document.name, difference, repair }]
   })
+  const documents = new Map(
+    context.networks.documents().map((document) => [document.name, document]),
+  )
   const endpoints = containersOf(context, stack)
     .filter(({ id, config }) => context.live.has(id) && config.networkMode.kind === 'endpoints')
-    .flatMap((record) => endpointDrift(context, record, host))
+    .flatMap((record) => endpointDrift(context, record, { host, documents }))
   return [...networks, ...endpoints]
 }
 
@@ -40,14 +43,17 @@ function bridgeDifference(
   return missing === undefined ? undefined : `bridge ${bridge} has lost address ${missing}`
 }
 
+interface Surroundings {
+  readonly host: HostInterfaces
+  /** All networks by name. */
+  readonly documents: ReadonlyMap<string, NetworkDocument>
+}
+
 function endpointDrift(
   context: Context,
   record: ContainerRecord,
-  host: HostInterfaces,
+  { host, documents }: Surroundings,
 ): FoundDrift[] {
-  const documents = new Map(
-    context.networks.documents().map((document) => [document.name, document]),
-  )
   return record.config.endpoints.flatMap(({ network }) => {
     const document = documents.get(network)
     if (document === undefined || document.macvlan !== undefined) return []
