@@ -22,6 +22,13 @@ export interface Flag {
   readonly hidden?: boolean
   /** The only values that are accepted. */
   readonly choices?: readonly string[]
+  /** Other spellings, not shown. */
+  readonly aliases?: readonly string[]
+  /**
+   * What follows from it, where that is not what its name says; the help has the reason. `none`: what it asks for is so
+   * anyway. `refused`: it is an error.
+   */
+  readonly effect?: 'none' | 'refused'
 }
 
 type FlagValue = boolean | number | string | readonly string[]
@@ -153,6 +160,8 @@ class ArgsReader {
   }
 
   #set(flag: Flag, value: FlagValue): void {
+    if (flag.effect === 'refused' && value !== false)
+      throw usageError(`Cannot use --${flag.name}: ${flag.help}`)
     const before = this.#values.get(flag.name)
     if (flag.kind === 'list')
       this.#values.set(flag.name, [
@@ -172,7 +181,9 @@ class ArgsReader {
   #long(word: string): void {
     const equals = word.indexOf('=')
     const name = word.slice(2, equals === -1 ? undefined : equals)
-    const flag = this.#find((candidate) => candidate.name === name)
+    const flag = this.#find(
+      (candidate) => candidate.name === name || candidate.aliases?.includes(name) === true,
+    )
     if (flag === undefined) {
       const known = [...this.#grammar.flags, ...this.#grammar.globals].filter(
         (candidate) => candidate.hidden !== true,

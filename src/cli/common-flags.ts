@@ -9,6 +9,35 @@ export const GRACE_FLAG: Flag = {
   help: "Grace before containers are killed (default: each service's own)",
 }
 
+/** A flag of Docker's that asks for what is so anyway. @param reason - what is so, as a clause */
+export function needlessFlag(name: string, reason: string, more: Partial<Flag> = {}): Flag {
+  return { name, kind: 'bool', ...more, help: reason, hidden: true, effect: 'none' }
+}
+
+/** A flag of Docker's that is an error, but for `=false`. @param reason - why, and what to do instead; a clause */
+export function refusedFlag(name: string, reason: string, more: Partial<Flag> = {}): Flag {
+  return { name, kind: 'bool', ...more, help: reason, hidden: true, effect: 'refused' }
+}
+
+/** For sessions in a container: a terminal and open input are what they get, unless it is said otherwise. */
+export const TERMINAL_FLAGS: readonly Flag[] = [
+  { name: 'no-tty', short: 'T', kind: 'bool', help: 'No terminal', aliases: ['no-TTY'] },
+  {
+    name: 'interactive',
+    short: 'i',
+    kind: 'bool',
+    help: 'Input is open, unless this is false',
+    hidden: true,
+  },
+  {
+    name: 'tty',
+    short: 't',
+    kind: 'bool',
+    help: 'A terminal is given, unless this is false',
+    hidden: true,
+  },
+]
+
 export const WAIT_FLAG: Flag = {
   name: 'wait',
   kind: 'bool',

@@ -7,10 +7,8 @@ import type { StackWatch } from '../watch/stack-watch.ts'
 import type { CommandContext } from './command.ts'
 import { INTERRUPTED_EXIT, onInterrupt } from './interrupt.ts'
 import type { Interrupt } from './interrupt.ts'
-import { isTerminal } from './output.ts'
-import type { Output } from './output.ts'
-import { openMenu } from './menu.ts'
-import type { Menu } from './menu.ts'
+import type { MenuScreen } from './menu.ts'
+import { foregroundKeys } from './foreground-menu.ts'
 import { createLogCursor } from './log-cursor.ts'
 import type { LogCursor } from './log-cursor.ts'
 import { createLogPrinter, shortName } from './log-printer.ts'
@@ -23,8 +21,10 @@ interface Foreground {
   readonly client: Client
   readonly stack: string
   readonly request: UpRequest
-  /** Follows files meanwhile: then it goes on until it is interrupted, whatever ends. */
-  readonly watch?: StackWatch
+  /** Follows files meanwhile, from the beginning or from when a key is pressed. */
+  readonly watch: StackWatch
+  /** Absent: no menu. Else `context` writes through it. */
+  readonly menu?: MenuScreen
 }
 
 /** Ends that the user asked for with flags. */
@@ -44,7 +44,10 @@ function readAbortRule({ context: { flags }, request }: Foreground): AbortRule {
   }
 }
 
-/** Services whose output is shown: `--attach`, less `--no-attach` and `attach: false`. */
+/**
+ * Services whose output is shown: those of `--attach`; else those that `up` was given, with what they depend on only when
+ * asked; else all. Less `--no-attach` and `attach: false`.
+ */
 function attachedServices(
   { context: { flags }, request }: Foreground,
   containers: readonly ContainerSummary[],
@@ -52,7 +55,9 @@ function attachedServices(
   const only = flags.list('attach')
   const without = flags.list('no-attach')
   checkServices([...only, ...without], Object.keys(request.stack.services))
-  const services = only.length > 0 ? only : containers.map((container) => container.service)
+  const named = flags.bool('attach-dependencies') ? undefined : request.options.services
+  const services =
+    only.length > 0 ? only : (named ?? containers.map((container) => container.service))
   return new Set(
     services.filter(
       (service) =>
@@ -151,7 +156,7 @@ async function handleEnd(watch: Watch, event: EngineEvent): Promise<End | undefi
   if (container !== undefined && isAlive(container)) return undefined
   const { rule, ids } = watch
   if (rule.onExit || (rule.onFailure && exitCode !== 0)) return { exitCode, abort: true }
-  if (watch.foreground.watch !== undefined) return undefined
+  if (watch.foreground.watch.isActive) return undefined
   const others = containers.some((other) => ids.has(other.id) && isAwaited(watch, other))
   return others ? undefined : { exitCode: 0, abort: false }
 }
@@ -188,14 +193,10 @@ function exitCodeFrom(
     ?.exitCode
 }
 
-interface Screen {
-  readonly foreground: Foreground
-  readonly shown: readonly ContainerSummary[]
-  readonly to: Pick<Output, 'write' | 'writeError'>
-}
-
-function openPrinter({ foreground, shown, to }: Screen): LogPrinter {
-  const { context, stack } = foreground
+function openPrinter(
+  { context, stack }: Foreground,
+  shown: readonly ContainerSummary[],
+): LogPrinter {
   const { flags, output } = context
   const printer = createLogPrinter(
     {
@@ -205,11 +206,13 @@ function openPrinter({ foreground, shown, to }: Screen): LogPrinter {
       color: output.color && !flags.bool('no-color'),
       splitStreams: true,
     },
-    to,
+    output,
   )
   for (const container of shown) printer.register(container.name)
   if (shown.length > 0) {
-    to.writeError(`Attaching to ${shown.map(({ name }) => shortName(stack, name)).join(', ')}\n`)
+    output.writeError(
+      `Attaching to ${shown.map(({ name }) => shortName(stack, name)).join(', ')}\n`,
+    )
   }
   return printer
 }
@@ -221,29 +224,19 @@ interface Attachment {
   readonly containers: readonly ContainerSummary[]
 }
 
-/** `--menu`, where there is a terminal to show it on and to press keys at. */
-function menuOf(
-  { context: { flags, env, output } }: Foreground,
-  detach: () => void,
-): Menu | undefined {
-  const wanted = flags.has('menu')
-    ? flags.bool('menu')
-    : ['1', 'true'].includes(env['COMPOSE_MENU'] ?? '')
-  if (!wanted || !output.isTerminal || !isTerminal(0)) return undefined
-  return openMenu(output, [{ key: 'd', title: 'Detach', press: detach }])
-}
-
 /** Follows output until all has ended, or was stopped. @returns the exit code */
 async function attach(foreground: Foreground, attachment: Attachment): Promise<number> {
   const { interrupt, since, containers } = attachment
   const rule = readAbortRule(foreground)
   const services = attachedServices(foreground, containers)
   const detaching = new AbortController()
-  const menu = menuOf(foreground, () => {
-    detaching.abort()
-  })
+  const closeMenu = foreground.menu?.open(
+    foregroundKeys(foreground.context, foreground.watch, () => {
+      detaching.abort()
+    }),
+  )
   const shown = containers.filter((container) => services.has(container.service))
-  const printer = openPrinter({ foreground, shown, to: menu?.output ?? foreground.context.output })
+  const printer = openPrinter(foreground, shown)
   const reading = { services, since, printer, cursor: createLogCursor() }
   const logging = new AbortController()
   const following = printLogs(foreground, reading, logging.signal)
@@ -263,9 +256,9 @@ async function attach(foreground: Foreground, attachment: Attachment): Promise<n
     containers.some((container) => isAwaited(watch, container)) ||
     rule.onExit ||
     rule.onFailure ||
-    foreground.watch !== undefined
+    foreground.watch.isActive
   const end = alive ? await watchEnds(watch) : { exitCode: 0, abort: false }
-  menu?.close()
+  closeMenu?.()
   if (detaching.signal.aborted) {
     logging.abort()
     await following
@@ -303,7 +296,7 @@ export async function runInForeground(foreground: Foreground): Promise<number> {
   const interrupt = onInterrupt()
   try {
     // First, so that new containers have what is synced initially before their programs start.
-    await foreground.watch?.start()
+    if (context.flags.bool('watch')) await foreground.watch.start()
     const { containers } = await showProgress(client.up(stack, request, interrupt.signal), context)
     return await attach(foreground, { interrupt, since, containers })
   } catch (error) {
@@ -311,7 +304,7 @@ export async function runInForeground(foreground: Foreground): Promise<number> {
     await stopGracefully(foreground, interrupt)
     return INTERRUPTED_EXIT
   } finally {
-    await foreground.watch?.stop()
+    await foreground.watch.stop()
     interrupt.close()
   }
 }

@@ -65,7 +65,13 @@ export const GLOBAL_FLAGS: readonly Flag[] = [
   },
   { name: 'help', short: 'h', kind: 'bool', help: 'Show help' },
   { name: 'version', short: 'v', kind: 'bool', help: 'Show the version', hidden: true },
-  { name: 'compatibility', kind: 'bool', help: 'Accepted for Docker Compose', hidden: true },
+  {
+    name: 'compatibility',
+    kind: 'bool',
+    help: 'containers are called "stack-service-1", with hyphens',
+    hidden: true,
+    effect: 'refused',
+  },
 ]
 
 export interface GlobalOptions {

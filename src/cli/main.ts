@@ -11,6 +11,7 @@ import type { GlobalOptions } from './global-options.ts'
 import { formatCommandHelp, formatRootHelp } from './help.ts'
 import { createOutput } from './output.ts'
 import type { Output } from './output.ts'
+import { refuseCommand } from './refused-commands.ts'
 import { createStyle } from './style.ts'
 
 function rootHelp(): string {
@@ -22,6 +23,7 @@ function rootHelp(): string {
 async function loadCommand(name: string): Promise<Command> {
   const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (entry === undefined) {
+    refuseCommand(name)
     throw new TsstackError(
       'INVALID_ARGUMENT',
       `unknown command: "tsstack ${name}"${didYouMean(name, Object.keys(COMMANDS))}`,

@@ -6,18 +6,19 @@ import { spawnSync } from 'node:child_process'
 import type { Output } from './output.ts'
 import { createStyle } from './style.ts'
 
-/** A key, what it is called, and what it does. */
+/** A key, what it is called now, and what it does. */
 export interface MenuKey {
   readonly key: string
-  readonly title: string
+  readonly title: () => string
   readonly press: () => void
 }
 
-export interface Menu {
-  /** Where output goes while the menu is there. */
-  readonly output: Pick<Output, 'write' | 'writeError'>
-  /** Takes the menu away and gives the terminal back; may be called twice. */
-  close(): void
+/** A terminal that can have a menu. */
+export interface MenuScreen {
+  /** Everything that is shown has to go through it: as the terminal's own as long as there is no menu. */
+  readonly output: Output
+  /** @returns takes the menu away and gives the terminal back; may be called twice */
+  open(keys: readonly MenuKey[]): () => void
 }
 
 /** Begin of the line, and cleared to its end (ECMA-48: EL). */
@@ -39,40 +40,51 @@ function readSingleKeys(): () => void {
   }
 }
 
-/** Needs terminals on standard input and output. */
-export function openMenu(output: Output, keys: readonly MenuKey[]): Menu {
+/** The line of keys, as wide as the terminal allows: one that wraps could not be taken away again. */
+function lineOf(output: Output, keys: readonly MenuKey[]): string {
   const { bold, dim } = createStyle(output.color)
-  const limit = output.width() ?? Infinity
-  const titles = keys.map(({ key, title }) => `${bold(key)} ${dim(title)}`)
-  const plainLength = keys.map(({ key, title }) => `${key} ${title}`).join('   ').length
-  // A menu that does not fit would wrap, and could not be taken away again.
-  const line = plainLength < limit ? titles.join('   ') : keys.map(({ key }) => bold(key)).join(' ')
-  let isOpen = true
+  const plainLength = keys.map(({ key, title }) => `${key} ${title()}`).join('   ').length
+  return plainLength < (output.width() ?? Infinity)
+    ? keys.map(({ key, title }) => `${bold(key)} ${dim(title())}`).join('   ')
+    : keys.map(({ key }) => bold(key)).join(' ')
+}
+
+/** Needs terminals on standard input and output. */
+export function menuScreen(output: Output): MenuScreen {
+  let keys: readonly MenuKey[] | undefined
   const around = (write: (text: string) => void) => (text: string) => {
-    if (!isOpen) {
-      write(text)
-      return
-    }
-    output.write(CLEAR_LINE)
+    if (keys !== undefined) output.write(CLEAR_LINE)
     write(text)
-    output.write(line)
+    if (keys !== undefined) output.write(lineOf(output, keys))
   }
-  const onData = (bytes: Buffer): void => {
-    for (const letter of bytes.toString('latin1'))
-      keys.find(({ key }) => key === letter.toLowerCase())?.press()
+  return {
+    output: {
+      ...output,
+      write: around(output.write),
+      line: around(output.line),
+      note: around(output.note),
+      writeError: around(output.writeError),
+    },
+    open(shown) {
+      const onData = (bytes: Buffer): void => {
+        for (const letter of bytes.toString('latin1'))
+          shown.find(({ key }) => key === letter.toLowerCase())?.press()
+      }
+      const restore = readSingleKeys()
+      const close = (): void => {
+        if (keys === undefined) return
+        keys = undefined
+        process.stdin.off('data', onData)
+        process.stdin.destroy()
+        output.write(CLEAR_LINE)
+        restore()
+        process.off('exit', close)
+      }
+      keys = shown
+      process.on('exit', close)
+      process.stdin.on('data', onData)
+      output.write(lineOf(output, shown))
+      return close
+    },
   }
-  const restore = readSingleKeys()
-  const close = (): void => {
-    if (!isOpen) return
-    isOpen = false
-    process.stdin.off('data', onData)
-    process.stdin.destroy()
-    output.write(CLEAR_LINE)
-    restore()
-    process.off('exit', close)
-  }
-  process.on('exit', close)
-  process.stdin.on('data', onData)
-  output.write(line)
-  return { output: { write: around(output.write), writeError: around(output.writeError) }, close }
 }

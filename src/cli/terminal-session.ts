@@ -3,11 +3,30 @@ import { spawnSync } from 'node:child_process'
 import { ReadStream } from 'node:tty'
 import type { Resize } from '../api/types.ts'
 import type { Session } from '../client/session.ts'
+import type { Flags } from './args.ts'
 import { isTerminal, writeAll } from './output.ts'
 
 export interface SessionOptions {
   readonly tty: boolean
   readonly stdin: boolean
+}
+
+/** What a session in a container is joined with. */
+export interface Streams extends SessionOptions {
+  /** With nothing: it goes on by itself. */
+  readonly detach: boolean
+}
+
+/** By the flags that `exec` and `run` have in common; a terminal only where there is one on both sides. */
+export function readStreams(flags: Flags): Streams {
+  const isOff = (name: string): boolean => flags.has(name) && !flags.bool(name)
+  const detach = flags.bool('detach')
+  const isWanted = !flags.bool('no-tty') && !isOff('tty')
+  return {
+    detach,
+    stdin: !detach && !isOff('interactive'),
+    tty: !detach && isWanted && isTerminal(0) && isTerminal(1),
+  }
 }
 
 /** Rows and columns of the terminal behind a descriptor, undefined when there is none. */

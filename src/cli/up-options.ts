@@ -5,7 +5,7 @@ import { TsstackError } from '../errors.ts'
 import type { Flag } from './args.ts'
 import { sshAgentOf } from './build-options.ts'
 import type { CommandContext } from './command.ts'
-import { QUIET_TRANSFER_FLAGS } from './common-flags.ts'
+import { needlessFlag } from './common-flags.ts'
 
 export const PULL_FLAG: Flag = {
   name: 'pull',
@@ -45,14 +45,7 @@ export const UP_FLAGS: readonly Flag[] = [
   { name: 'build', kind: 'bool', help: 'Build images before containers are started' },
   { name: 'no-build', kind: 'bool', help: 'Build nothing, though an image is missing' },
   PULL_FLAG,
-  ...QUIET_TRANSFER_FLAGS,
-  {
-    name: 'yes',
-    short: 'y',
-    kind: 'bool',
-    help: 'Accepted: no question is asked anyway',
-    hidden: true,
-  },
+  needlessFlag('yes', 'no question is asked', { short: 'y' }),
 ]
 
 const MAX_REPLICAS = 10_000

@@ -8,7 +8,7 @@ import { createStackWatch, type StackWatch } from '../watch/stack-watch.ts'
 import type { CommandContext } from './command.ts'
 import { explainError } from './error-text.ts'
 import { paintPlan } from './paint-plan.ts'
-import { showProgress } from './progress.ts'
+import { showProgress, withQuiet } from './progress.ts'
 import { toSourceOptions } from './stack-source.ts'
 import { createStyle } from './style.ts'
 import { sourceOf } from './up-options.ts'
@@ -57,7 +57,20 @@ async function rebuild(
   }
   const login = await credentialsForStack(context.env, stack)
   const asked = { stack, files, workingDir, contents, options, ...login }
-  await showProgress(client.up(stack.name, asked), context)
+  const before = await client.containers({ stack: stack.name, all: true })
+  await showProgress(client.up(stack.name, asked), withQuiet(context))
+  const replaced = before.filter((container) => container.service === service)
+  if (!context.flags.has('prune') || context.flags.bool('prune'))
+    await removeReplaced(client, new Set(replaced.map(({ imageId }) => imageId)))
+}
+
+/** Of these images those that have lost their name to a newer one, and that no container is of. */
+async function removeReplaced(client: Client, ids: ReadonlySet<string>): Promise<void> {
+  for (const { id, reference, containers } of await client.imageList()) {
+    if (!ids.has(id) || reference !== undefined || containers > 0) continue
+    // Somebody may have taken it up meanwhile: then it stays.
+    await client.removeImages({ images: [id] }).catch(() => undefined)
+  }
 }
 
 /** Shows the plan of an edit, then carries it out. */

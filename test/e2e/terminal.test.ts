@@ -137,7 +137,11 @@ describe.skipIf(!hasTmux)(
     test('d in the menu leaves the containers running and returns', async () => {
       await withTerminal({ columns: 80, rows: 24 }, async (terminal) => {
         await terminal.enter('tsstack up --menu; echo code=$?')
-        await terminal.until(/hello from the talker\nd Detach$/)
+        await terminal.until(/hello from the talker\nw Enable Watch {3}d Detach$/)
+        await terminal.press('w')
+        await terminal.until(/Watch enabled\nw Disable Watch {3}d Detach$/)
+        await terminal.press('w')
+        await terminal.until(/Watch disabled\nw Enable Watch {3}d Detach$/)
         await terminal.press('d')
         await terminal.until(/^code=0$/m)
         expect(await terminal.screen()).not.toContain('Detach')

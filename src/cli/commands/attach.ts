@@ -1,4 +1,5 @@
 import type { Command } from '../command.ts'
+import { refusedFlag } from '../common-flags.ts'
 import { isTerminal } from '../output.ts'
 import { oneContainer } from '../select-containers.ts'
 import { resolveStackName } from '../stack-name.ts'
@@ -17,14 +18,14 @@ export const command: Command = {
       help: 'Replica of the service (default: the first)',
     },
     { name: 'no-stdin', kind: 'bool', help: 'Do not pass on what is typed' },
-    { name: 'sig-proxy', kind: 'bool', help: 'Accepted for Docker Compose', hidden: true },
-    {
-      name: 'detach-keys',
+    refusedFlag(
+      'sig-proxy',
+      'Ctrl-C leaves the container running; "tsstack kill -s" sends signals',
+    ),
+    refusedFlag('detach-keys', 'there are no such keys; Ctrl-C ends "attach --no-stdin"', {
       kind: 'text',
       value: 'KEYS',
-      help: 'Accepted for Docker Compose',
-      hidden: true,
-    },
+    }),
   ],
   examples: [['tsstack attach worker', 'See what "worker" prints from now on']],
   arguments: { min: 1, max: 1 },

@@ -1,5 +1,6 @@
 import type { BuildOptions } from '../../api/build-types.ts'
 import type { Command, CommandContext } from '../command.ts'
+import { needlessFlag, refusedFlag } from '../common-flags.ts'
 import { sshAgentOf } from '../build-options.ts'
 import { parseEnvironment } from '../environment-flags.ts'
 import { showProgress, withQuiet } from '../progress.ts'
@@ -22,7 +23,7 @@ function optionsOf({ flags, positional, env }: CommandContext): BuildOptions {
   }
 }
 
-const NONE = ['false']
+const ATTESTATIONS = 'no attestations are made'
 
 async function run(context: CommandContext): Promise<number> {
   const { flags, positional, env, output } = context
@@ -57,6 +58,19 @@ export const command: Command = {
       value: 'NAME=VALUE',
       help: 'A build argument, over that of the stack file; NAME alone takes it from the environment',
     },
+    refusedFlag('builder', 'builds are the work of the engine itself', {
+      kind: 'text',
+      value: 'NAME',
+    }),
+    refusedFlag('memory', 'builds have no limit of memory', {
+      kind: 'text',
+      short: 'm',
+      value: 'BYTES',
+    }),
+    refusedFlag('check', 'Dockerfiles are not linted; "--print" shows what would be built'),
+    needlessFlag('compress', 'nothing is sent anywhere: the engine reads the context itself'),
+    needlessFlag('force-rm', 'containers of builds are always removed'),
+    refusedFlag('no-rm', 'containers of builds are always removed'),
     { name: 'no-cache', kind: 'bool', help: 'Run every step again' },
     { name: 'pull', kind: 'bool', help: 'Look for newer base images in their registries' },
     { name: 'push', kind: 'bool', help: 'Push the images when they are built' },
@@ -66,14 +80,8 @@ export const command: Command = {
       value: 'ID[=SOCKET]',
       help: 'The ssh agent for RUN --mount=type=ssh (default: that of SSH_AUTH_SOCK)',
     },
-    {
-      name: 'provenance',
-      kind: 'text',
-      value: 'MODE',
-      choices: NONE,
-      help: 'Only false: none is made',
-    },
-    { name: 'sbom', kind: 'text', value: 'MODE', choices: NONE, help: 'Only false: none is made' },
+    refusedFlag('provenance', ATTESTATIONS),
+    refusedFlag('sbom', ATTESTATIONS),
     { name: 'print', kind: 'bool', help: 'Print what would be built, as JSON, and build nothing' },
     { name: 'quiet', short: 'q', kind: 'bool', help: 'No progress' },
     {

@@ -1,5 +1,6 @@
 import { parseBytes } from '../../spec/bytes.ts'
 import type { Flag } from '../args.ts'
+import { needlessFlag } from '../common-flags.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { humanSize } from '../human.ts'
 import { confirmed, describeSubcommands, runSubcommand, type Subcommand } from '../subcommands.ts'
@@ -7,7 +8,7 @@ import { confirmed, describeSubcommands, runSubcommand, type Subcommand } from '
 const FLAGS: readonly Flag[] = [
   { name: 'keep-storage', kind: 'text', value: 'SIZE', help: 'Keep this much: 500m, 10g' },
   { name: 'force', short: 'f', kind: 'bool', help: 'Do not ask' },
-  { name: 'all', short: 'a', kind: 'bool', help: 'Accepted for Docker', hidden: true },
+  needlessFlag('all', 'all that no image needs goes', { short: 'a' }),
 ]
 
 async function prune(context: CommandContext): Promise<number> {

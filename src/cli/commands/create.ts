@@ -1,4 +1,5 @@
 import type { Command } from '../command.ts'
+import { QUIET_TRANSFER_FLAGS } from '../common-flags.ts'
 import { showProgress } from '../progress.ts'
 import { checkServices } from '../select-containers.ts'
 import { credentialsForStack } from '../../sources/registry-credentials.ts'
@@ -8,7 +9,7 @@ import { readUpOptions, sourceOf, UP_FLAGS } from '../up-options.ts'
 export const command: Command = {
   usage: '[OPTIONS] [SERVICE...]',
   summary: 'Create the containers of a stack, but do not start them',
-  flags: UP_FLAGS.filter(({ name }) => name !== 'no-start'),
+  flags: [...UP_FLAGS.filter(({ name }) => name !== 'no-start'), ...QUIET_TRANSFER_FLAGS],
   examples: [['tsstack create', 'Networks, volumes and containers; "tsstack start" starts them']],
   async run(context) {
     const { positional } = context

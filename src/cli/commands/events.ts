@@ -4,6 +4,8 @@ import { TsstackError } from '../../errors.ts'
 import { parseMoment } from '../../spec/moment.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { INTERRUPTED_EXIT, onInterrupt } from '../interrupt.ts'
+import { eventFilter } from '../event-filters.ts'
+import { formatRows } from '../format-option.ts'
 import { resolveStackName } from '../stack-name.ts'
 import { printable } from '../table.ts'
 
@@ -17,6 +19,22 @@ export function formatEvent({ time, type, action, id, attributes }: EngineEvent)
     .toSorted()
     .map(([key, value]) => `${key}=${value}`)
   return printable(`${stamp} ${type} ${action} ${id} (${pairs.join(', ')})`)
+}
+
+/** A line of output, its newline included. @throws {INVALID_ARGUMENT} for a template that can't be used */
+function formatted(event: EngineEvent, { flags }: CommandContext): string {
+  const { time, type, action, id, service = '', attributes } = event
+  if (flags.bool('json')) return `${toJson(event)}\n`
+  const row = {
+    Action: action,
+    Attributes: attributes,
+    ID: id,
+    Service: service,
+    Time: time,
+    Type: type,
+  }
+  const text = formatRows(flags.text('format') ?? '', { rows: [row], jsonLines: true })
+  return text ?? `${formatEvent(event)}\n`
 }
 
 function toJson({ time, type, action, id, service, attributes }: EngineEvent): string {
@@ -40,6 +58,9 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
 async function run(context: CommandContext): Promise<number> {
   const { flags, output, positional } = context
   const endMs = untilMs(context)
+  const isWanted = eventFilter(flags.list('filter'))
+  if (flags.has('json') && flags.has('format'))
+    throw new TsstackError('INVALID_ARGUMENT', '--json and --format are incompatible')
   const stack = await resolveStackName(context)
   const since = flags.text('since')
   const client = await context.client()
@@ -54,7 +75,7 @@ async function run(context: CommandContext): Promise<number> {
     for await (const event of flatten(client.events(query, signal))) {
       if (positional.length > 0 && !positional.includes(event.service ?? '')) continue
       if (Date.parse(event.time) > endMs) break
-      output.line(flags.bool('json') ? toJson(event) : formatEvent(event))
+      if (isWanted(event)) output.write(formatted(event, context))
     }
   } catch (error) {
     if (!signal.aborted) throw error
@@ -76,6 +97,18 @@ export const command: Command = {
       help: 'Begin with those since a time (2026-01-02T13:23:37Z), or so long ago (10m)',
     },
     { name: 'until', kind: 'text', value: 'TIME', help: 'End at this time' },
+    {
+      name: 'filter',
+      kind: 'list',
+      value: 'KEY=VALUE',
+      help: 'Only these, by event, type, container or service; those of one key are alternatives',
+    },
+    {
+      name: 'format',
+      kind: 'text',
+      value: 'FORMAT',
+      help: 'json, or a template of Go: {{.Time}} {{.Action}} {{.Attributes.name}}',
+    },
   ],
   examples: [
     ['tsstack events --json', 'For a program'],

@@ -1,9 +1,9 @@
 import type { Command, CommandContext } from '../command.ts'
+import { TERMINAL_FLAGS } from '../common-flags.ts'
 import { parseEnvironment } from '../environment-flags.ts'
 import { oneContainer } from '../select-containers.ts'
-import { isTerminal } from '../output.ts'
 import { resolveStackName } from '../stack-name.ts'
-import { runSession, terminalSize } from '../terminal-session.ts'
+import { readStreams, runSession, terminalSize } from '../terminal-session.ts'
 
 async function run(context: CommandContext): Promise<number> {
   const { flags, positional, env } = context
@@ -11,14 +11,7 @@ async function run(context: CommandContext): Promise<number> {
   const stack = await resolveStackName(context)
   const client = await context.client()
   const container = await oneContainer(client, stack, { service, index: flags.number('index') })
-  const detach = flags.bool('detach')
-  const stdin = !detach && !(flags.has('interactive') && !flags.bool('interactive'))
-  const tty =
-    !detach &&
-    !flags.bool('no-tty') &&
-    !(flags.has('tty') && !flags.bool('tty')) &&
-    isTerminal(0) &&
-    isTerminal(1)
+  const { detach, stdin, tty } = readStreams(flags)
   const user = flags.text('user')
   const workingDir = flags.text('workdir')
   const size = tty ? terminalSize() : undefined
@@ -56,25 +49,10 @@ export const command: Command = {
       value: 'N',
       help: 'Replica of the service (default: the first)',
     },
-    { name: 'no-tty', short: 'T', kind: 'bool', help: 'No terminal' },
-    { name: 'no-TTY', kind: 'bool', help: 'Old spelling', hidden: true },
+    ...TERMINAL_FLAGS,
     { name: 'privileged', kind: 'bool', help: 'All capabilities' },
     { name: 'user', short: 'u', kind: 'text', value: 'USER', help: 'Run as this user' },
     { name: 'workdir', short: 'w', kind: 'text', value: 'PATH', help: 'Run in this directory' },
-    {
-      name: 'interactive',
-      short: 'i',
-      kind: 'bool',
-      help: 'Accepted: input is open anyway',
-      hidden: true,
-    },
-    {
-      name: 'tty',
-      short: 't',
-      kind: 'bool',
-      help: 'Accepted: a terminal is given anyway',
-      hidden: true,
-    },
   ],
   examples: [
     ['tsstack exec api sh', 'A shell in the first replica of "api"'],

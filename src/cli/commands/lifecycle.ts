@@ -1,7 +1,7 @@
 /** start, stop, restart, kill, pause, unpause: one request, six words. */
 import type { LifecycleAction, LifecycleRequest } from '../../api/types.ts'
 import type { Command, CommandContext } from '../command.ts'
-import { GRACE_FLAG, WAIT_FLAG, WAIT_TIMEOUT_FLAG } from '../common-flags.ts'
+import { GRACE_FLAG, refusedFlag, WAIT_FLAG, WAIT_TIMEOUT_FLAG } from '../common-flags.ts'
 import { showProgress } from '../progress.ts'
 import { selectContainers } from '../select-containers.ts'
 import { resolveStackName } from '../stack-name.ts'
@@ -76,7 +76,7 @@ export const kill = lifecycleCommand('kill', {
       value: 'SIGNAL',
       help: 'Signal to send (default: SIGKILL)',
     },
-    { name: 'remove-orphans', kind: 'bool', help: 'Accepted for Docker Compose', hidden: true },
+    refusedFlag('remove-orphans', '"tsstack down --remove-orphans" stops and removes them'),
   ],
   examples: [['tsstack kill -s HUP front', 'Make "front" read its configuration again']],
 })

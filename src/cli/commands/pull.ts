@@ -2,9 +2,7 @@ import type { PullRequest } from '../../api/image-types.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { TsstackError } from '../../errors.ts'
 import { showProgress, withQuiet } from '../progress.ts'
-import { credentialsFor, credentialsForStack } from '../../sources/registry-credentials.ts'
-import { loadWithServices } from '../stack-source.ts'
-import { sourceOf } from '../up-options.ts'
+import { serviceTransfer, transferByName, type ServiceTransfer } from '../transfer.ts'
 
 /** Words that can be no service's name are images: they have a slash, a colon or an @. */
 function looksLikeImage(word: string): boolean {
@@ -16,31 +14,35 @@ export async function pullByName(
   context: CommandContext,
   references: readonly string[],
 ): Promise<number> {
-  const client = await context.client()
-  const request = { references, ...(await credentialsFor(context.env, references)) }
-  await showProgress(client.pullImages(request), withQuiet(context))
-  return 0
+  return transferByName(context, references, (client, request) => client.pullImages(request))
 }
 
 function policyOf(word: string | undefined): Pick<PullRequest['options'], 'policy'> {
   return word === 'always' || word === 'missing' ? { policy: word } : {}
 }
 
+/** Without those that have a build, where that was asked for. */
+function pulledServices({ flags }: CommandContext, request: ServiceTransfer): readonly string[] {
+  const { services } = request.options
+  if (!flags.bool('ignore-buildable')) return services
+  const known = request.stack.services
+  return (services.length > 0 ? services : Object.keys(known)).filter(
+    (name) => known[name]?.build === undefined,
+  )
+}
+
 async function pullServices(context: CommandContext): Promise<number> {
-  const { flags, positional, env } = context
-  const loaded = await loadWithServices(context, positional)
-  const request = {
-    ...sourceOf(loaded),
-    options: {
-      services: positional,
-      includeDeps: flags.bool('include-deps'),
-      ignoreFailures: flags.bool('ignore-pull-failures'),
-      ...policyOf(flags.text('policy')),
-    },
-    ...(await credentialsForStack(env, loaded.stack)),
+  const { flags, output } = context
+  const request = await serviceTransfer(context, 'ignore-pull-failures')
+  const services = pulledServices(context, request)
+  if (services.length === 0 && flags.bool('ignore-buildable')) {
+    output.note('All of these services are built: nothing to pull')
+    return 0
   }
+  const options = { ...request.options, services, ...policyOf(flags.text('policy')) }
   const client = await context.client()
-  await showProgress(client.pull(loaded.stack.name, request), withQuiet(context))
+  const stream = client.pull(request.stack.name, { ...request, options })
+  await showProgress(stream, withQuiet(context))
   return 0
 }
 
@@ -73,7 +75,7 @@ export const command: Command = {
       choices: ['always', 'missing'],
       help: "always or missing, instead of the services' own",
     },
-    { name: 'ignore-buildable', kind: 'bool', help: 'Accepted for Docker Compose', hidden: true },
+    { name: 'ignore-buildable', kind: 'bool', help: 'Leave services alone that have a build' },
   ],
   examples: [
     ['tsstack pull', 'The images of all services of ./compose.yaml'],

@@ -1,18 +1,13 @@
 import type { Command, CommandContext } from '../command.ts'
 import { showProgress, withQuiet } from '../progress.ts'
-import { credentialsFor, credentialsForStack } from '../../sources/registry-credentials.ts'
-import { loadWithServices } from '../stack-source.ts'
-import { sourceOf } from '../up-options.ts'
+import { serviceTransfer, transferByName } from '../transfer.ts'
 
 /** Pushes images by name. */
 export async function pushByName(
   context: CommandContext,
   references: readonly string[],
 ): Promise<number> {
-  const client = await context.client()
-  const request = { references, ...(await credentialsFor(context.env, references)) }
-  await showProgress(client.pushImages(request), withQuiet(context))
-  return 0
+  return transferByName(context, references, (client, request) => client.pushImages(request))
 }
 
 export const command: Command = {
@@ -32,19 +27,9 @@ export const command: Command = {
     ['tsstack push web', 'The image of service "web", to the registry that its name says'],
   ],
   async run(context) {
-    const { flags, positional, env } = context
-    const loaded = await loadWithServices(context, positional)
-    const request = {
-      ...sourceOf(loaded),
-      options: {
-        services: positional,
-        includeDeps: flags.bool('include-deps'),
-        ignoreFailures: flags.bool('ignore-push-failures'),
-      },
-      ...(await credentialsForStack(env, loaded.stack)),
-    }
+    const request = await serviceTransfer(context, 'ignore-push-failures')
     const client = await context.client()
-    await showProgress(client.push(loaded.stack.name, request), withQuiet(context))
+    await showProgress(client.push(request.stack.name, request), withQuiet(context))
     return 0
   },
 }

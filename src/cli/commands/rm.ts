@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline/promises'
 import type { ContainerSummary } from '../../api/types.ts'
 import { TsstackError } from '../../errors.ts'
+import { needlessFlag } from '../common-flags.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { isTerminal } from '../output.ts'
 import { DRY_RUN_PREFIX } from '../progress-view.ts'
@@ -65,7 +66,7 @@ export const command: Command = {
     { name: 'force', short: 'f', kind: 'bool', help: 'Do not ask' },
     { name: 'stop', short: 's', kind: 'bool', help: 'Stop them first' },
     { name: 'volumes', short: 'v', kind: 'bool', help: 'Remove their anonymous volumes too' },
-    { name: 'all', short: 'a', kind: 'bool', help: 'Accepted for Docker Compose', hidden: true },
+    needlessFlag('all', 'containers of "run" are removed, too', { short: 'a' }),
   ],
   examples: [['tsstack rm -fs worker', 'Stop and remove the containers of "worker"']],
   run,

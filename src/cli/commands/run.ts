@@ -5,13 +5,12 @@ import type { LoadedStack } from '../../spec/loaded-stack.ts'
 import { splitShellWords } from '../../spec/shell-words.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { sshAgentOf } from '../build-options.ts'
-import { QUIET_TRANSFER_FLAGS } from '../common-flags.ts'
+import { QUIET_TRANSFER_FLAGS, TERMINAL_FLAGS } from '../common-flags.ts'
 import { parseEnvironment, readEnvironmentFiles } from '../environment-flags.ts'
-import { isTerminal } from '../output.ts'
 import { showProgress, withQuiet } from '../progress.ts'
 import { checkServices } from '../select-containers.ts'
 import { loadWithServices } from '../stack-source.ts'
-import { runSession, terminalSize } from '../terminal-session.ts'
+import { readStreams, runSession, terminalSize, type Streams } from '../terminal-session.ts'
 import { credentialsForBuild, credentialsForStack } from '../../sources/registry-credentials.ts'
 import { PULL_FLAG, readPull, sourceOf } from '../up-options.ts'
 
@@ -30,18 +29,6 @@ function splitEntrypoint(text: string): readonly string[] {
   const words = splitShellWords(text)
   if (words !== undefined) return words
   throw new TsstackError('INVALID_ARGUMENT', `invalid entrypoint "${text}": a quote is not closed`)
-}
-
-interface Streams {
-  readonly tty: boolean
-  readonly stdin: boolean
-  readonly detach: boolean
-}
-
-function readStreams({ flags }: CommandContext): Streams {
-  const detach = flags.bool('detach')
-  const stdin = !detach && !(flags.has('interactive') && !flags.bool('interactive'))
-  return { detach, stdin, tty: !detach && !flags.bool('no-tty') && isTerminal(0) && isTerminal(1) }
 }
 
 function toRunRequest(context: CommandContext, loaded: LoadedStack, streams: Streams): RunRequest {
@@ -115,7 +102,7 @@ async function buildImage(
 
 async function run(given: CommandContext): Promise<number> {
   const context = withQuiet(given)
-  const streams = readStreams(context)
+  const streams = readStreams(context.flags)
   const loaded = await loadWithServices(context, context.positional.slice(0, 1))
   checkServices(context.positional.slice(0, 1), Object.keys(loaded.stack.services))
   const client = await context.client()
@@ -181,7 +168,7 @@ export const command: Command = {
       value: 'COMMAND',
       help: 'Instead of the entrypoint of the image',
     },
-    { name: 'no-tty', short: 'T', kind: 'bool', help: 'No terminal' },
+    ...TERMINAL_FLAGS,
     { name: 'name', kind: 'text', value: 'NAME', help: 'Name of the container' },
     { name: 'label', short: 'l', kind: 'list', value: 'KEY=VALUE', help: 'Add a label' },
     { name: 'user', short: 'u', kind: 'text', value: 'USER', help: 'Run as this user' },
@@ -193,20 +180,6 @@ export const command: Command = {
       name: 'remove-orphans',
       kind: 'bool',
       help: 'Remove containers of services that the stack file no longer has',
-    },
-    {
-      name: 'interactive',
-      short: 'i',
-      kind: 'bool',
-      help: 'Accepted: input is open anyway',
-      hidden: true,
-    },
-    {
-      name: 'tty',
-      short: 't',
-      kind: 'bool',
-      help: 'Accepted: a terminal is given anyway',
-      hidden: true,
     },
   ],
   examples: [

@@ -1,5 +1,6 @@
-import { GRACE_FLAG, WAIT_FLAG, WAIT_TIMEOUT_FLAG } from '../common-flags.ts'
+import { GRACE_FLAG, QUIET_TRANSFER_FLAGS, WAIT_FLAG, WAIT_TIMEOUT_FLAG } from '../common-flags.ts'
 import type { Command, CommandContext } from '../command.ts'
+import type { Client } from '../../client/client.ts'
 import type { UpRequest } from '../../api/types.ts'
 import { TsstackError } from '../../errors.ts'
 import { showProgress, showUnchanged } from '../progress.ts'
@@ -60,11 +61,22 @@ async function run(context: CommandContext): Promise<number> {
     showUnchanged(await showProgress(client.up(stack, request), context), context)
     return 0
   }
+  return runAttached(context, client, request)
+}
+
+async function runAttached(
+  given: CommandContext,
+  client: Client,
+  request: UpRequest,
+): Promise<number> {
   const { runInForeground } = await import('../foreground.ts')
-  if (!flags.bool('watch')) return runInForeground({ context, client, stack, request })
-  const { watchStack } = await import('../watch-stack.ts')
-  const watch = watchStack({ context, client, request })
-  return runInForeground({ context, client, stack, request, watch })
+  const { screenOf } = await import('../foreground-menu.ts')
+  const { watchSwitch } = await import('../watch-switch.ts')
+  const menu = screenOf(given)
+  const context = menu === undefined ? given : { ...given, output: menu.output }
+  const watch = watchSwitch({ context, client, request })
+  const common = { context, client, stack: request.stack.name, request, watch }
+  return runInForeground(menu === undefined ? common : { ...common, menu })
 }
 
 export const command: Command = {
@@ -82,6 +94,7 @@ export const command: Command = {
       help: 'Return when the containers have been started',
     },
     ...UP_FLAGS,
+    ...QUIET_TRANSFER_FLAGS,
     {
       name: 'plan',
       kind: 'text',
@@ -96,6 +109,11 @@ export const command: Command = {
       kind: 'list',
       value: 'SERVICE',
       help: 'Show the output of these services only',
+    },
+    {
+      name: 'attach-dependencies',
+      kind: 'bool',
+      help: 'Show the output of the services that the given ones depend on, too',
     },
     {
       name: 'no-attach',
@@ -131,13 +149,7 @@ export const command: Command = {
     {
       name: 'menu',
       kind: 'bool',
-      help: 'Keys below the output: d leaves the containers running and returns',
-    },
-    {
-      name: 'attach-dependencies',
-      kind: 'bool',
-      help: 'Accepted: all services are attached to anyway',
-      hidden: true,
+      help: 'Keys below the output: w turns watch on and off, d leaves the containers running',
     },
   ],
   examples: [
