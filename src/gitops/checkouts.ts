@@ -18,12 +18,14 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { GitSource } from '../api/gitops-types.ts'
 import { canonicalJson, sha256 } from '../planner/config-hash.ts'
 import { checkOut, type Revision } from '../sources/git-checkout.ts'
 import { runGit } from '../sources/run-git.ts'
 import type { GitAccess } from './git-access.ts'
+import { removeAside } from './remove-aside.ts'
 import { verifySignature } from './verify-signature.ts'
 
 const DRAFTS = '.drafts'
@@ -68,7 +70,7 @@ export function openCheckouts(root: string): Checkouts {
       for (const home of commitDirectories(root)) {
         const isKept =
           commits.has(basename(home)) || paths.some((path) => path.startsWith(`${home}/`))
-        if (!isKept) rmSync(home, { recursive: true, force: true })
+        if (!isKept) removeAside(home, drafts)
       }
     },
   }
@@ -112,7 +114,7 @@ async function make(
     mkdirSync(dirname(home), { recursive: true, mode: 0o700 })
     renameSync(draft, home)
   } finally {
-    rmSync(draft, { recursive: true, force: true })
+    await rm(draft, { recursive: true, force: true })
   }
 }
 
