@@ -8,7 +8,8 @@ import path from 'node:path'
 import { execa } from 'execa'
 import { debianMirror } from '../scripts/debian-mirror.ts'
 
-const COMMON = 'ca-certificates,docker.io,docker-compose,containerd,runc,iptables,iproute2,procps,wrk'
+const COMMON =
+  'ca-certificates,docker.io,docker-compose,containerd,runc,iptables,iproute2,procps,wrk'
 const RELEASES = {
   trixie: `${COMMON},docker-cli,podman,podman-compose,crun,netavark,aardvark-dns,nftables`,
   bookworm: COMMON,
