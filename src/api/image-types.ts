@@ -16,7 +16,7 @@
  *   POST   /v1/images/prune?all=        RemovedImagesResponse
  *   GET    /v1/images/archive?names=    a tar archive; names is a JSON list
  *   POST   /v1/images/archive           a tar archive -> { id, names }[]
- *   POST   /v1/images/import?name=      a tar archive of a root file system -> { id }
+ *   POST   /v1/images/import?name=&changes= as a JSON list; a tar archive of a root file system -> { id }
  *   GET    /v1/system/df                UsageRow[]
  *   POST   /v1/system/prune             SystemPruneRequest -> SystemPruneResponse
  */

@@ -42,7 +42,10 @@ export interface ImageClient {
   /** A tar archive. */
   saveImages(names: readonly string[]): Promise<Readable>
   loadImages(archive: Readable): Promise<readonly LoadedImage[]>
-  importImage(archive: Readable, name?: string): Promise<{ readonly id: string }>
+  importImage(
+    archive: Readable,
+    options: { readonly name?: string; readonly changes: readonly string[] },
+  ): Promise<{ readonly id: string }>
   diskUsage(): Promise<readonly UsageRow[]>
   pruneSystem(request: SystemPruneRequest): Promise<SystemPruneResponse>
 }
@@ -97,10 +100,13 @@ function storeCalls({ get, post, transport }: Calls): Pick<ImageClient, StoreCal
         path: '/v1/images/archive',
         source,
       })) as readonly LoadedImage[],
-    importImage: async (source, name) =>
+    importImage: async (source, { name, changes }) =>
       (await transport.json({
         method: 'POST',
-        path: withNames('/v1/images/import', name === undefined ? {} : { name }),
+        path: withNames('/v1/images/import', {
+          changes: JSON.stringify(changes),
+          ...(name === undefined ? {} : { name }),
+        }),
         source,
       })) as { id: string },
     pruneBuilds: async (request) =>

@@ -59,7 +59,6 @@ export const loginRequest: Typed<LoginRequest> = z.strictObject({
 const flag = z.union([z.stringbool(), z.boolean()])
 
 export const nameQuery = z.strictObject({ name })
-export const importQuery = z.strictObject({ name: name.exactOptional() })
 export const pruneQuery = z.strictObject({ all: flag.exactOptional() })
 export const tagRequest = z.strictObject({ source: name, target: name })
 export const removeImagesRequest: Typed<RemoveImagesRequest> = z.strictObject({
@@ -72,17 +71,21 @@ export const systemPruneRequest: Typed<SystemPruneRequest> = z.strictObject({
 })
 
 /** A list in a query, as JSON: names have commas in them. */
-export const archiveQuery = z.strictObject({
-  names: z
-    .string()
-    .max(1 << 20)
-    .transform((text, context): unknown => {
-      try {
-        return JSON.parse(text)
-      } catch {
-        context.addIssue('it is not JSON')
-        return z.NEVER
-      }
-    })
-    .pipe(names.min(1)),
+const listInQuery = z
+  .string()
+  .max(1 << 20)
+  .transform((text, context): unknown => {
+    try {
+      return JSON.parse(text)
+    } catch {
+      context.addIssue('it is not JSON')
+      return z.NEVER
+    }
+  })
+  .pipe(names)
+
+export const archiveQuery = z.strictObject({ names: listInQuery.pipe(names.min(1)) })
+export const importQuery = z.strictObject({
+  name: name.exactOptional(),
+  changes: listInQuery.exactOptional(),
 })

@@ -6,8 +6,10 @@ import type {
   RemovedImagesResponse,
   RemoveImagesRequest,
 } from '../api/image-types.ts'
+import { applyChanges } from '../builder/apply-changes.ts'
+import { emptyState } from '../builder/stage-state.ts'
 import type { Image } from '../engine/images/image.ts'
-import { formatReference, parseReference } from '../engine/images/reference.ts'
+import { parseReference } from '../engine/images/reference.ts'
 import { toTsstackError } from '../errors.ts'
 import type { Context } from './context.ts'
 import { imagesInUse } from './images-in-use.ts'
@@ -109,8 +111,20 @@ export async function removeImages(
   return { untagged, deleted, reclaimedBytes }
 }
 
-/** Gives an image the name that was asked for. @throws {INVALID_ARGUMENT} */
-export async function nameImage(context: Context, id: string, name: string): Promise<string> {
-  await context.images.tag(id, name)
-  return formatReference(parseReference(name))
+/**
+ * An image out of a root file system.
+ * @param changes - instructions of a Dockerfile for its configuration, read before the archive is
+ * @throws {INVALID_ARGUMENT} a change is no instruction, the archive is damaged or hostile
+ */
+export async function importImage(
+  context: Context,
+  archive: AsyncIterable<Buffer>,
+  { name, changes = [] }: { readonly name?: string; readonly changes?: readonly string[] },
+): Promise<{ readonly id: string }> {
+  const state = emptyState()
+  applyChanges(state, changes)
+  if (name !== undefined) parseReference(name)
+  const { id } = await context.images.archives.importTree(archive, state.config)
+  if (name !== undefined) await context.images.tag(id, name)
+  return { id }
 }

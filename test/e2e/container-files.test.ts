@@ -206,3 +206,24 @@ scenario('commit makes an image of the changes, and a service runs it', async ()
   expect(wrong.stderr).toContain("RUN can't be a change")
   await other.ok('down')
 })
+
+scenario(
+  'image import makes an image of an exported container, and changes what it runs',
+  async () => {
+    const tree = path.join(tsstack.directory, 'tree.tar')
+    await tsstack.ok(`export -o ${tree} app`)
+    const command = ['image', 'import', '-c', 'ENV COLOUR=blue', '-c', 'CMD ["cat", "/etc/motd"]']
+    const id = await tsstack.ok([...command, tree, 'local/imported:1'])
+    expect(await tsstack.ok([...command, tree, 'local/imported:1'])).toBe(id)
+    const details = await tsstack.ok('image inspect local/imported:1')
+    expect(details).toContain('COLOUR=blue')
+    const other = newProject(daemon, 'imported', {
+      'stack.yaml': 'services: { again: { image: "local/imported:1", pull_policy: never } }\n',
+    })
+    expect(await other.ok('run --rm -T again')).toBe('mine')
+    const wrong = await tsstack.run(['image', 'import', '-c', 'COPY . .', tree, 'local/wrong:1'])
+    expect(wrong.stderr).toContain("COPY can't be a change")
+    expect((await tsstack.run('image inspect local/wrong:1')).exitCode).toBe(1)
+    await other.ok('down')
+  },
+)

@@ -41,6 +41,13 @@ const FLAGS: readonly Flag[] = [
     value: 'FILE',
     help: 'load: instead of standard input',
   },
+  {
+    name: 'change',
+    short: 'c',
+    kind: 'list',
+    value: 'INSTRUCTION',
+    help: 'import: of a Dockerfile, as "CMD run"',
+  },
 ]
 
 async function list(context: CommandContext): Promise<number> {
@@ -134,12 +141,13 @@ async function load({ flags, output, client }: CommandContext): Promise<number> 
 }
 
 async function importTree(
-  { output, client }: CommandContext,
+  { flags, output, client }: CommandContext,
   [file = '', name]: readonly string[],
 ): Promise<number> {
   const archive = openArchive(file)
+  const options = { changes: flags.list('change'), ...(name === undefined ? {} : { name }) }
   try {
-    output.line((await (await client()).importImage(archive, name)).id)
+    output.line((await (await client()).importImage(archive, options)).id)
   } finally {
     archive.destroy()
   }
@@ -241,7 +249,7 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
     usage: 'FILE|- [NAME]',
     summary: 'make an image of a tar archive with a root file system in it',
     arguments: { min: 1, max: 2 },
-    flags: [],
+    flags: ['change'],
     run: importTree,
   },
 }

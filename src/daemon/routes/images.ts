@@ -6,9 +6,9 @@ import { TsstackError } from '../../errors.ts'
 import type { Context } from '../../reconciler/context.ts'
 import {
   imageHistory,
+  importImage,
   inspectImage,
   listImages,
-  nameImage,
   removeImages,
 } from '../../reconciler/image-admin.ts'
 import { imagesToKeep } from '../../reconciler/images-in-use.ts'
@@ -49,11 +49,9 @@ function archiveRoutes(app: FastifyInstance, context: Context): void {
       names: names.map(familiarReference),
     }))
   })
-  app.post('/v1/images/import', async (request) => {
-    const { name } = parseBody(importQuery, request.query)
-    const { id } = await archives.importTree(archiveOf(request.body))
-    if (name !== undefined) await nameImage(context, id, name)
-    return { id }
+  app.post('/v1/images/import', (request) => {
+    const options = parseBody(importQuery, request.query)
+    return importImage(context, archiveOf(request.body), options)
   })
 }
 

@@ -4,7 +4,7 @@ import { open, rm, type FileHandle } from 'node:fs/promises'
 import path from 'node:path'
 import { TsstackError } from '../../errors.ts'
 import { openTarFiles } from './archive-files.ts'
-import type { Digest, Image } from './image.ts'
+import type { Digest, Image, ImageConfig } from './image.ts'
 import { importTree } from './import-tree.ts'
 import { loadArchive, type LoadedImage } from './load-archive.ts'
 import { formatReference, parseReference } from './reference.ts'
@@ -20,7 +20,7 @@ export interface ImageArchives {
   /** Every image of an archive, with the names that it has there. @throws {INVALID_ARGUMENT} {FAILED_PRECONDITION} */
   load(archive: AsyncIterable<Buffer>): Promise<LoadedImage[]>
   /** An image out of a root file system. @throws {INVALID_ARGUMENT} */
-  importTree(archive: AsyncIterable<Buffer>): Promise<Image>
+  importTree(archive: AsyncIterable<Buffer>, imageConfig?: ImageConfig): Promise<Image>
   /** The image's configuration as it was written. */
   config(id: Digest): unknown
 }
@@ -84,13 +84,13 @@ export function createImageArchives({ parts, exclusive, find }: Access): ImageAr
         await rm(file, { force: true })
       }
     },
-    async importTree(archive) {
+    async importTree(archive, imageConfig) {
       const file = await spool(parts.tmpDir, archive)
       let handle: FileHandle | undefined
       try {
         handle = await open(file, 'r')
         const opened = handle
-        return await exclusive(() => importTree(parts, opened))
+        return await exclusive(() => importTree(parts, opened, imageConfig))
       } finally {
         await handle?.close()
         await rm(file, { force: true })
