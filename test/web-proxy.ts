@@ -24,10 +24,17 @@ function passOn(request: http.IncomingMessage, response: http.ServerResponse): v
   request.pipe(upstream)
 }
 
-/** @param directory - for its socket file */
-export async function startWebProxy(netns: string, directory: string): Promise<WebProxy> {
+/**
+ * @param directory - for its socket file
+ * @param handler - answers instead of passing on: then it is a server
+ */
+export async function startWebProxy(
+  netns: string,
+  directory: string,
+  handler: http.RequestListener = passOn,
+): Promise<WebProxy> {
   const socketFile = path.join(directory, 'proxy.sock')
-  const server = http.createServer(passOn).listen(socketFile)
+  const server = http.createServer(handler).listen(socketFile)
   await once(server, 'listening')
   const relay = path.join(import.meta.dirname, 'fixtures/relay.ts')
   const child = spawn('nsenter', [`--net=${netns}`, process.execPath, relay, socketFile], {

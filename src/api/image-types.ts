@@ -107,7 +107,7 @@ export interface RemovedImagesResponse {
 }
 
 export interface UsageRow {
-  readonly type: 'Images' | 'Containers' | 'Local Volumes'
+  readonly type: 'Images' | 'Containers' | 'Local Volumes' | 'Build Cache'
   readonly total: number
   readonly active: number
   readonly sizeBytes: number

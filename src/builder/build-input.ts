@@ -114,7 +114,7 @@ export interface BuildHost {
   /** Runs a program in a container whose root is the draft. @returns its exit code */
   readonly run: (step: RunStep) => Promise<number>
   /** A directory that is kept for `--mount=type=cache`. */
-  readonly cacheDirectory: (id: string) => Promise<string>
+  readonly cacheDirectory: (id: string) => string
   readonly onStep: (event: StepEvent) => void
   readonly signal: AbortSignal
 }

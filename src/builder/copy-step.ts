@@ -72,7 +72,7 @@ async function describe(file: SourceFile, keepsOwner: boolean): Promise<string> 
 export async function digestOfSources(plan: CopyPlan): Promise<string> {
   const hash = createHash('sha256')
   for (const source of plan.sources) {
-    hash.update(JSON.stringify([source.path, source.isDirectory]))
+    hash.update(JSON.stringify([source.path, source.isDirectory, source.pivot]))
     for await (const file of walkSource(plan.tree, source, plan.excludes))
       if (isCopied(file, source)) hash.update(await describe(file, plan.tree.keepsOwner))
   }
@@ -82,7 +82,7 @@ export async function digestOfSources(plan: CopyPlan): Promise<string> {
 /** `a/b/./c/d` keeps `c/d` with `--parents`. */
 function keptPath(source: Source, parents: boolean): string[] {
   if (!parents) return source.isDirectory ? [] : [path.posix.basename(source.path)]
-  return componentsOf(source.path)
+  return componentsOf(source.path).slice(source.pivot)
 }
 
 interface Destination {

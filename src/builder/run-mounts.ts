@@ -105,8 +105,8 @@ function cacheMount(stage: StageBuild, options: MountOptions): RunMount {
     identity: nothing,
     // "private" has one of its own, which here is one after the other.
     ...(sharing === 'shared' ? {} : { lock: id }),
-    open: async (work) => {
-      const source = await build.host.cacheDirectory(id)
+    open: (work) => {
+      const source = build.host.cacheDirectory(id)
       if (fs.readdirSync(source).length === 0) {
         fs.chownSync(source, uid, gid)
         fs.chmodSync(source, mode)

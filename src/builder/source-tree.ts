@@ -33,6 +33,8 @@ export interface Source {
   /** In the tree, symlinks as they were written; '' is its root. */
   readonly path: string
   readonly isDirectory: boolean
+  /** How many of its components stand before a `/./`: `--parents` keeps what follows. */
+  readonly pivot: number
 }
 
 const { O_DIRECTORY, O_NOFOLLOW } = fs.constants
@@ -50,19 +52,24 @@ function notFound(tree: SourceTree, written: string): TsstackError {
   return new TsstackError('NOT_FOUND', `"${written}" is not in ${tree.name}`, hint)
 }
 
+function pivotOf(written: string): number {
+  const at = written.indexOf('/./')
+  return at < 0 ? 0 : cleanSource(written.slice(0, at)).split('/').filter(Boolean).length
+}
+
 /** Where a path leads within the tree, symlinks followed. */
 function realPath(tree: SourceTree, fd: number): string {
   const root = fs.readlinkSync(`/proc/self/fd/${tree.rootFd}`)
   return path.posix.relative(root, fs.readlinkSync(`/proc/self/fd/${fd}`))
 }
 
-function findOne(tree: SourceTree, file: string): Source | undefined {
+function findOne(tree: SourceTree, file: string, pivot: number): Source | undefined {
   const fd = tryOpenConfined(tree.rootFd, file === '' ? '.' : file, FOLLOWED)
   if (fd < 0) return undefined
   try {
     if (tree.ignore !== undefined && file !== '' && isIgnored(tree.ignore, realPath(tree, fd), fd))
       return undefined
-    return { path: file, isDirectory: fs.fstatSync(fd).isDirectory() }
+    return { path: file, isDirectory: fs.fstatSync(fd).isDirectory(), pivot }
   } finally {
     fs.closeSync(fd)
   }
@@ -80,7 +87,8 @@ function isIgnored(ignore: IgnorePatterns, file: string, fd: number): boolean {
  */
 export async function findSources(tree: SourceTree, written: string): Promise<Source[]> {
   const pattern = cleanSource(written)
-  const literal = findOne(tree, pattern)
+  const pivot = pivotOf(written)
+  const literal = findOne(tree, pattern, pivot)
   if (literal !== undefined) return [literal]
   if (!/[*?[]/.test(pattern)) throw notFound(tree, written)
   const expression = globExpression(pattern)
@@ -89,7 +97,7 @@ export async function findSources(tree: SourceTree, written: string): Promise<So
   const visit = async (directory: string, depth: number): Promise<void> => {
     for (const name of await namesIn(tree, directory)) {
       const file = directory === '' ? name : `${directory}/${name}`
-      const source = findOne(tree, file)
+      const source = findOne(tree, file, pivot)
       if (source === undefined) continue
       if (expression.test(file)) found.push(source)
       else if (source.isDirectory && depth < deep) await visit(file, depth + 1)

@@ -8,6 +8,7 @@ import { openPipeIo, openTtyIo, prepareFifos, type ContainerIo } from '../engine
 import { childrenOf, reap, type ExitStatus } from '../kernel/process.ts'
 import { adoptProcess, exitInfo, watchChild } from '../kernel/process-watch.ts'
 import { log } from '../log.ts'
+import { sweepBuildNetwork } from './build-network.ts'
 import { recordExit, UNKNOWN_EXIT_CODE } from './container-exit.ts'
 import { monitorHealth } from './container-health.ts'
 import type { Context } from './context.ts'
@@ -36,6 +37,7 @@ export async function adoptContainers(context: Context): Promise<void> {
   reapOthers(context)
   await sweepFiles(context)
   context.networks.sweep()
+  sweepBuildNetwork(context)
   void resumeStarts(context)
   void endRollouts(context)
 }

@@ -10,6 +10,11 @@ export interface BuildNetwork {
   readonly close: () => Promise<void>
 }
 
+/** Removes what builds of an earlier process have left. Call before the first build. */
+export function sweepBuildNetwork({ networks }: Context): void {
+  if (networks.documents().some(({ name }) => name === NAME)) networks.remove(NAME)
+}
+
 /** Builds that use it, in this process. */
 let users = 0
 

@@ -1,7 +1,4 @@
 /** Builds the images of services: each when those that it needs are there, the others side by side. */
-import { createHash } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
-import path from 'node:path'
 import type { BuildRequest } from '../api/build-types.ts'
 import type { ProgressEvent } from '../api/types.ts'
 import type { BuildHost, StepEvent } from '../builder/build-input.ts'
@@ -12,6 +9,8 @@ import { imageNameOf } from '../planner/image-name.ts'
 import { dependencyGraph, selectServices } from '../planner/dependency-graph.ts'
 import { TsstackError, toTsstackError } from '../errors.ts'
 import { buildDefinition, type ServiceBuild } from './build-definition.ts'
+import { whileBuilding } from './build-cache-admin.ts'
+import { buildMount } from './build-mounts.ts'
 import { openBuildNetwork } from './build-network.ts'
 import { runBuildStep, type BuildRunner } from './build-run.ts'
 import type { Context } from './context.ts'
@@ -73,13 +72,6 @@ interface Builder {
   readonly number: () => number
 }
 
-async function cacheDirectory({ directories }: Context, id: string): Promise<string> {
-  const name = createHash('sha256').update(id).digest('hex')
-  const directory = path.join(path.dirname(directories.containers), 'build-mounts', name)
-  mkdirSync(directory, { recursive: true, mode: 0o755 })
-  return Promise.resolve(directory)
-}
-
 const WORDS = { started: 'Building', output: 'Building', done: 'Done', cached: 'Cached' } as const
 
 /** Steps as operations of the image that they make. */
@@ -125,7 +117,7 @@ function hostOf(builder: Builder, build: ServiceBuild, signal: AbortSignal): Bui
     originOf: (image) => originOf(context, image),
     owner: runner.userns.range.start,
     run: (step) => runBuildStep(runner, step),
-    cacheDirectory: (id) => cacheDirectory(context, id),
+    cacheDirectory: (id) => buildMount(context, id),
     onStep: stepTeller(builder, build.names[0] ?? build.service),
     signal,
   }
@@ -207,7 +199,8 @@ export async function buildServices(
   const network = openBuildNetwork(context)
   try {
     const runner = { context, userns, network: network.use }
-    await buildAll({ context, request, follower, runner, number: createNumbering() }, builds)
+    const builder = { context, request, follower, runner, number: createNumbering() }
+    await whileBuilding(() => buildAll(builder, builds))
     await context.images.builds.prune(MAX_CACHE_BYTES)
   } finally {
     userns.close()

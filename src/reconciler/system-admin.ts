@@ -2,6 +2,7 @@
 import type { SystemPruneRequest, SystemPruneResponse, UsageRow } from '../api/image-types.ts'
 import { directorySize } from '../volumes/directory-size.ts'
 import { TsstackError } from '../errors.ts'
+import { buildCacheRow, pruneBuildCache } from './build-cache-admin.ts'
 import type { Context } from './context.ts'
 import { imagesInUse, imagesToKeep } from './images-in-use.ts'
 import { pruneNetworks } from './network-admin.ts'
@@ -58,7 +59,7 @@ export async function diskUsage(context: Context): Promise<UsageRow[]> {
     sizeBytes: usage.totalBytes + usage.partialBytes,
     reclaimableBytes: usage.reclaimableBytes + usage.partialBytes,
   }
-  return [row, await containerRow(context), await volumeRow(context)]
+  return [row, await containerRow(context), await volumeRow(context), await buildCacheRow(context)]
 }
 
 /** Containers that have ended and that nobody wants to run. */
@@ -83,7 +84,7 @@ async function pruneContainers(
   return { removed, reclaimedBytes }
 }
 
-/** Removes what nothing uses: stopped containers, networks, images, and volumes when asked. */
+/** Removes what nothing uses: stopped containers, networks, images, what builds keep, and volumes when asked. */
 export async function pruneSystem(
   context: Context,
   { all = false, volumes = false }: SystemPruneRequest,
@@ -92,11 +93,14 @@ export async function pruneSystem(
   const networks = await pruneNetworks(context)
   const lost = volumes ? await pruneVolumes(context, false) : { removed: [], reclaimedBytes: 0 }
   const images = await context.images.prune({ inUse: imagesToKeep(context), all })
+  const cache = await pruneBuildCache(context, 0)
   return {
     containers: containers.removed,
     networks: networks.removed,
     volumes: lost.removed,
     images,
-    reclaimedBytes: containers.reclaimedBytes + lost.reclaimedBytes + images.reclaimedBytes,
+    reclaimedBytes: sum(
+      [containers, lost, images, cache].map(({ reclaimedBytes }) => reclaimedBytes),
+    ),
   }
 }

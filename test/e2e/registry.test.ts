@@ -162,6 +162,7 @@ scenario(`what takes room is told, and is made room of${without}`, async () => {
     ['Images', '1'],
     ['Containers', '0'],
     ['Local Volumes', '0'],
+    ['Build Cache', '0'],
   ])
   const file = path.join(tsstack.directory, 'app.tar')
   await tsstack.ok(['image', 'save', '-o', file, image])

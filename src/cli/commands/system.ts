@@ -39,6 +39,7 @@ async function prune(context: CommandContext): Promise<number> {
     'containers that have ended',
     'networks that nobody uses',
     all ? 'all images that no container uses' : 'images that nothing names',
+    'what builds have cached',
     ...(volumes ? ['anonymous volumes that nobody uses'] : []),
   ]
   if (!(await confirmed(context, `Remove ${what.join(', ')}?`))) return 1
@@ -54,7 +55,8 @@ async function prune(context: CommandContext): Promise<number> {
 const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
   df: {
     usage: '',
-    summary: 'show the room that images, containers and volumes take on the disk',
+    summary:
+      'show the room that images, containers, volumes and the cache of builds take on the disk',
     arguments: { min: 0, max: 0 },
     flags: ['format'],
     run: df,

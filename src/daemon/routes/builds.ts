@@ -1,6 +1,7 @@
 /** Building images: what src/api/build-types.ts lists. */
 import type { FastifyInstance } from 'fastify'
 import type { Context } from '../../reconciler/context.ts'
+import { pruneBuildCache } from '../../reconciler/build-cache-admin.ts'
 import { buildStack } from '../../reconciler/build-stack.ts'
 import { buildPruneRequest, buildRequest } from '../build-schemas.ts'
 import { streamLines } from '../ndjson.ts'
@@ -15,6 +16,6 @@ export function buildRoutes(app: FastifyInstance, context: Context): void {
   })
   app.post('/v1/builder/prune', (request) => {
     const { keepBytes } = parseBody(buildPruneRequest, request.body)
-    return context.images.builds.prune(keepBytes ?? 0)
+    return pruneBuildCache(context, keepBytes ?? 0)
   })
 }

@@ -35,6 +35,10 @@ export class BuildCache {
     }
   }
 
+  get size(): number {
+    return this.#steps.size
+  }
+
   /** Looking at a step counts as its use. */
   find(key: Digest): CachedStep | undefined {
     const step = this.#steps.get(key)

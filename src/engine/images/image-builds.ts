@@ -52,6 +52,8 @@ export interface ImageBuilds {
     config: ParsedConfig,
     options: { readonly bases: readonly Image[]; readonly origin: ImageOrigin },
   ): Promise<Image>
+  /** How many steps the cache knows. */
+  cachedSteps(): number
   /** Bytes of the layers that only the cache keeps. */
   cacheBytes(): number
   /** Forgets steps, the least recently used first, until their layers take no more than `maxBytes`. */
@@ -98,6 +100,7 @@ export function createImageBuilds(access: Access): ImageBuilds {
     },
     addImage: (config, { bases, origin }) =>
       exclusive(() => Promise.resolve(addImage(parts, config, { bases, origin }))),
+    cachedSteps: () => cache.size,
     cacheBytes: () => cacheOnlyBytes(parts, cache),
     prune: (maxBytes) =>
       exclusive(async () => {

@@ -1,0 +1,165 @@
+/** Instructions with their rarer flags, in one build; what ADD may fetch; and what a killed build leaves. */
+import { createHash } from 'node:crypto'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import path from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
+import { eventually } from '../eventually.ts'
+import { startWebProxy, type WebProxy } from '../web-proxy.ts'
+import { jsonOf, newProject, type CommandLine } from './command-line.ts'
+
+const BASE = 'host:sh,coreutils'
+const FILE = 'from a server\n'
+const CHECKSUM = `sha256:${createHash('sha256').update(FILE).digest('hex')}`
+
+let daemon: DaemonFixture
+let server: WebProxy
+let requests = 0
+
+beforeAll(async () => {
+  daemon = await startDaemonFixture()
+  const directory = path.join(daemon.scratch, 'server')
+  mkdirSync(directory)
+  server = await startWebProxy(daemon.netns, directory, ({ url }, response) => {
+    requests++
+    if (url === '/moved') response.writeHead(302, { location: 'http://169.254.169.254/' }).end()
+    else response.end(FILE)
+  })
+})
+afterAll(async () => {
+  server.close()
+  await daemon.close()
+})
+
+function stackWith(build: string): string {
+  return `
+services:
+  app:
+    build: { context: ., ${build} }
+    command: [sh, -c, 'exec sleep 3600']
+    stop_signal: SIGKILL
+`
+}
+
+const files = (dockerfile: string, build: string): Record<string, string> => ({
+  'stack.yaml': stackWith(build),
+  Dockerfile: `FROM ${BASE}\n${dockerfile}`,
+})
+
+async function refusedBuild(tsstack: CommandLine): Promise<string> {
+  const { exitCode, stderr } = await tsstack.run('build')
+  expect(exitCode).not.toBe(0)
+  return stderr
+}
+
+const INSTRUCTIONS = (url: string): string => `
+ADD --checksum=${CHECKSUM} ${url}/file /added/
+ADD pack.tar /unpacked/
+COPY --parents src/./a/one.txt /parents/
+COPY --exclude=*.log src/ /excluded/
+COPY --link --chmod=751 src/a/one.txt /linked/name
+COPY <<ONE <<"TWO" /texts/
+$HOME is expanded
+ONE
+$HOME is not
+TWO
+ENV HOME=/root
+RUN --mount=type=ssh test -S "$SSH_AUTH_SOCK"
+RUN --network=none test ! -e /sys/class/net/eth0
+RUN --mount=type=cache,target=/a,sharing=locked --mount=type=cache,target=/b,sharing=private touch /a/x /b/x
+SHELL ["/bin/sh", "-ec"]
+RUN echo $0 > /shell
+`
+
+test('flags of ADD, COPY and RUN do what the reference says, and a second build asks nobody', async () => {
+  const dockerfile = INSTRUCTIONS(server.url)
+  const tsstack = newProject(daemon, 'flags', files(dockerfile, 'network: host, ssh: [default]'))
+  mkdirSync(path.join(tsstack.directory, 'src/a'), { recursive: true })
+  writeFileSync(path.join(tsstack.directory, 'src/a/one.txt'), 'one')
+  writeFileSync(path.join(tsstack.directory, 'src/a.log'), 'noise')
+  execFileSync('tar', ['-C', tsstack.directory, '-cf', `${tsstack.directory}/pack.tar`, 'src'])
+  const socket = path.join(tsstack.directory, 'agent')
+  const agent = createServer().listen(socket)
+  const env = { SSH_AUTH_SOCK: socket }
+  try {
+    await tsstack.ok('up -d --build', { env })
+    const show =
+      'cd /; cat added/file; stat -c %a added/file linked/name; ls unpacked/src parents excluded; cat texts/*'
+    expect(await tsstack.ok(['exec', '-T', 'app', 'sh', '-c', show])).toBe(
+      [
+        ...['from a server', '600', '751', 'excluded:', 'a', '', 'parents:', 'a', ''],
+        ...['unpacked/src:', 'a', 'a.log', ' is expanded', '$HOME is not'],
+      ].join('\n'),
+    )
+    const before = requests
+    await tsstack.ok('build', { env })
+    expect(requests).toBe(before)
+    const usage = jsonOf(await tsstack.ok('system df --format json'))
+    expect(usage.find(({ Type }) => Type === 'Build Cache')?.['TotalCount']).not.toBe('0')
+  } finally {
+    agent.close()
+    await tsstack.run('down -v')
+  }
+})
+
+test("ADD asks neither this host nor what a redirect wants, and believes nobody's checksum", async () => {
+  const own = newProject(daemon, 'own', files(`ADD ${server.url}/file /x\n`, 'no_cache: false'))
+  expect(await refusedBuild(own)).toContain('link-local')
+  const moved = newProject(daemon, 'moved', files(`ADD ${server.url}/moved /x\n`, 'network: host'))
+  expect(await refusedBuild(moved)).toMatch(/Dockerfile:2:1: ADD: .*169\.254\.169\.254/)
+  const wrong = `ADD --checksum=sha256:${'0'.repeat(64)} ${server.url}/file /x\n`
+  const other = newProject(daemon, 'other', files(wrong, 'network: host'))
+  expect(await refusedBuild(other)).toContain(CHECKSUM)
+})
+
+test('the same input has the same digest with SOURCE_DATE_EPOCH', async () => {
+  const tsstack = newProject(
+    daemon,
+    'epoch',
+    files('RUN date +%s%N > /dev/null; echo x > /x\nCOPY Dockerfile /\n', 'no_cache: true'),
+  )
+  const env = { SOURCE_DATE_EPOCH: '1700000000' }
+  const digest = async (): Promise<unknown> => {
+    await tsstack.ok('build', { env })
+    return jsonOf(await tsstack.ok('image ls --format json')).find(({ Repository, Name }) =>
+      String(Repository ?? Name).startsWith('epoch-app'),
+    )
+  }
+  const first = await digest()
+  expect(first).toBeDefined()
+  expect(JSON.stringify(await digest())).toBe(JSON.stringify(first))
+})
+
+test('a daemon that is killed in the middle of a build leaves neither step nor network', async () => {
+  const tsstack = newProject(
+    daemon,
+    'killed',
+    files('RUN echo first > /first\nRUN sleep 3217\n', 'no_cache: false'),
+  )
+  const build = tsstack.start('build')
+  const sleeps = (): boolean => {
+    try {
+      return execFileSync('pgrep', ['-fx', 'sleep 3217'], { encoding: 'utf8' }) !== ''
+    } catch {
+      return false
+    }
+  }
+  await eventually('the step to sleep', sleeps)
+  expect((await daemon.client.networks()).map(({ name }) => name)).toContain('tsstack_build')
+  await daemon.kill()
+  await build.exitCode
+  await daemon.start()
+  await eventually('the end of the step', () => !sleeps())
+  expect(await daemon.client.networks()).toEqual([])
+
+  const dockerfile = path.join(tsstack.directory, 'Dockerfile')
+  writeFileSync(dockerfile, readFileSync(dockerfile, 'utf8').replace('sleep 3217', 'true'))
+  const { exitCode, stderr } = await tsstack.run('build')
+  expect(exitCode).toBe(0)
+  expect(stderr).toMatch(/echo first.*Cached|Cached.*echo first/)
+  await tsstack.ok('builder prune -f')
+  const usage = jsonOf(await tsstack.ok('system df --format json'))
+  expect(usage.find(({ Type }) => Type === 'Build Cache')?.['TotalCount']).toBe('0')
+})
