@@ -33,11 +33,14 @@ describe.skipIf(!canRun)('a git host is followed', { timeout: 120_000 }, () => {
     host = await startGitHost(repository.directory, daemon.netns)
   })
   afterAll(async () => {
-    for (const { name } of await daemon.client.gitSources())
-      await daemon.client.removeGitSource(name)
-    await host.close()
-    await daemon.close()
-    repository.close()
+    try {
+      for (const { name } of await daemon.client.gitSources())
+        await daemon.client.removeGitSource(name)
+    } finally {
+      await host.close()
+      await daemon.close()
+      repository.close()
+    }
   })
 
   const follow = async (url: string, parts: Partial<GitSource> = {}): Promise<void> => {
