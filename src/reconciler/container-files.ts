@@ -4,21 +4,21 @@ import type { ContainerConfig } from '../engine/container-config.ts'
 import type { TreeFile } from '../engine/file-tree.ts'
 import { makeHosts, makeResolvConf } from '../network/resolver-files.ts'
 import { TsstackError } from '../errors.ts'
+import type { StackContents } from '../spec/loaded-stack.ts'
 import type { Context } from './context.ts'
 import { digestOfContent } from './desired-state-of.ts'
 import type { ContainerRecord } from './records.ts'
 
-/** @throws {INTERNAL} when a content is not in the stack's record */
+/**
+ * Configs and secrets as they were when the container was made. One that an update has not replaced yet, or that a rollback
+ * starts again, has the contents of an earlier revision.
+ * @throws {INTERNAL} when a content is in no revision that is kept
+ */
 export function secretFiles(context: Context, config: ContainerConfig): TreeFile[] {
   if (config.files.length === 0) return []
-  const contents = context.stacks.get(config.stack)?.contents
-  const known = [
-    ...Object.values(contents?.configs ?? {}),
-    ...Object.values(contents?.secrets ?? {}),
-  ].map((base64) => Buffer.from(base64, 'base64'))
-  const byDigest = new Map(known.map((content) => [digestOfContent(content), content]))
+  const current = contentsByDigest(context.stacks.get(config.stack)?.contents)
   return config.files.map(({ target, digest, mode, uid, gid }) => {
-    const content = byDigest.get(digest)
+    const content = current.get(digest) ?? earlierContent(context, config.stack, digest)
     if (content === undefined)
       throw new TsstackError(
         'INTERNAL',
@@ -26,6 +26,24 @@ export function secretFiles(context: Context, config: ContainerConfig): TreeFile
       )
     return { target, content, mode, uid, gid }
   })
+}
+
+function contentsByDigest(contents: StackContents | undefined): Map<string, Buffer> {
+  const known = [
+    ...Object.values(contents?.configs ?? {}),
+    ...Object.values(contents?.secrets ?? {}),
+  ].map((base64) => Buffer.from(base64, 'base64'))
+  return new Map(known.map((content) => [digestOfContent(content), content]))
+}
+
+/** Of the newest revision that has it. */
+function earlierContent(context: Context, stack: string, digest: string): Buffer | undefined {
+  const revision = context.revisions.list(stack).find(({ contentDigests }) => {
+    const { configs, secrets } = contentDigests
+    return [...Object.values(configs), ...Object.values(secrets)].includes(digest)
+  })
+  if (revision === undefined) return undefined
+  return contentsByDigest(context.revisions.sourceOf(revision).contents).get(digest)
 }
 
 /** /etc/hosts, /etc/hostname and /etc/resolv.conf, unless something else is mounted there. */

@@ -3,7 +3,12 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Hook, Service } from '../../src/spec/stack.ts'
-import { startDaemonFixture, type DaemonFixture, type StackParts } from '../daemon-fixture.ts'
+import {
+  failureOf,
+  startDaemonFixture,
+  type DaemonFixture,
+  type StackParts,
+} from '../daemon-fixture.ts'
 
 let daemon: DaemonFixture
 
@@ -16,7 +21,7 @@ afterAll(async () => {
 
 function service(version: string, more: Service): Service {
   return {
-    image: 'host:sh,sleep',
+    image: 'host:sh,sleep,cat',
     network_mode: 'none',
     command: ['sleep', '600'],
     stop_signal: 'SIGKILL',
@@ -67,4 +72,29 @@ test('hooks run in the order of a rollout, and conditions wait for it', async ()
     'hooks-web-1 running',
   ])
   await daemon.down('hooks')
+})
+
+test('a service that is rolled back has the content of its configs and secrets of before', async () => {
+  const parts = (content: string): StackParts => ({
+    services: {
+      web: service('1', {
+        configs: [{ source: 'settings', target: '/settings' }],
+        secrets: [{ source: 'key', target: '/run/secrets/key' }],
+        healthcheck: {
+          test: ['CMD-SHELL', 'test "$(cat /settings)" = good'],
+          interval: '100ms',
+          retries: 2,
+        },
+        deploy: { update_config: { order: 'stop-first', failure_action: 'rollback' } },
+      }),
+    },
+    configs: { settings: { name: 'back_settings', content } },
+    secrets: { key: { name: 'back_key', content: `key of ${content}` } },
+  })
+  await daemon.up('back', parts('good'), { wait: true })
+  const failure = await failureOf(daemon.up('back', parts('bad')))
+  expect(failure.message).toContain('rolled back')
+  const { id } = await daemon.container('back', 'web')
+  expect(await daemon.sh(id, 'cat /settings; echo; cat /run/secrets/key')).toBe('good\nkey of good')
+  await daemon.down('back')
 })
