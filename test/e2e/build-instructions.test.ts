@@ -1,7 +1,7 @@
 /** Instructions with their rarer flags, in one build; what ADD may fetch; and what a killed build leaves. */
 import { createHash } from 'node:crypto'
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -139,13 +139,15 @@ test('a daemon that is killed in the middle of a build leaves neither step nor n
     files('RUN echo first > /first\nRUN sleep 3217\n', 'no_cache: false'),
   )
   const build = tsstack.start('build')
-  const sleeps = (): boolean => {
+  const commandOf = (pid: string): string => {
     try {
-      return execFileSync('pgrep', ['-fx', 'sleep 3217'], { encoding: 'utf8' }) !== ''
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
     } catch {
-      return false
+      return '' // it has ended
     }
   }
+  const sleeps = (): boolean =>
+    readdirSync('/proc').some((pid) => commandOf(pid).split('\0').join(' ') === 'sleep 3217 ')
   await eventually('the step to sleep', sleeps)
   expect((await daemon.client.networks()).map(({ name }) => name)).toContain('tsstack_build')
   await daemon.kill()
