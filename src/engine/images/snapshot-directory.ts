@@ -124,6 +124,9 @@ export function openSnapshotDirectory(root: string, discard = removeTree): Snaps
   }
 }
 
+/** Files get the time of the last tick of the kernel's clock (man 7 time: CONFIG_HZ of 100 at least), which is a little behind. */
+const FILE_CLOCK_MS = 10
+
 /**
  * Bytes on disk of all below a directory; a file with several names counts once.
  * @param changedSince - milliseconds since the epoch: only files that were made or changed then or later
@@ -139,7 +142,7 @@ export async function diskUsage(directory: string, { changedSince = 0 } = {}): P
       const stats = fs.lstatSync(file, { bigint: true, throwIfNoEntry: false })
       if (stats === undefined || counted.has(stats.ino)) continue // removed meanwhile
       if (stats.nlink > 1n && !stats.isDirectory()) counted.add(stats.ino)
-      if (stats.ctimeMs >= changedSince) blocks += stats.blocks
+      if (stats.ctimeMs >= changedSince - FILE_CLOCK_MS) blocks += stats.blocks
       if (stats.isDirectory()) pending.push(file)
     }
     await pacer.breathe()
