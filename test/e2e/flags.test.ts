@@ -138,6 +138,11 @@ stackTest(
     expect(await events(`--since ${at} --until 0s --json polite`)).toContain('"action":"die"')
     expect(await events(`--since ${at} --until 0s deaf`)).toBe('')
     expect(await events('--since 10m --until 9m')).toBe('')
+    const words = '--filter event=die --filter event=start --filter service=polite --format'
+    expect(await events(`--since ${at} --until 0s ${words} {{.Action}}={{.Service}}`)).toBe(
+      'die=polite\nstart=polite',
+    )
+    expect((await tsstack.run('events --filter colour=red')).stderr).toContain('invalid filter')
     const { exitCode, stderr } = await tsstack.run('events --since yesterday')
     expect([exitCode, stderr]).toEqual([1, expect.stringContaining('Cannot read time "yesterday"')])
   },

@@ -12,6 +12,7 @@ suite=${SUITE:-bookworm}
 mirror=${MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Codename: $suite" | head -n 1)}
 
 tree=$(mktemp -d)
+chmod 755 "$tree" # it becomes the root directory
 trap 'rm -rf "$tree" "$archive.new"' EXIT
 debootstrap --variant=minbase "$suite" "$tree" "$mirror"
 
