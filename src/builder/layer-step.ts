@@ -1,6 +1,7 @@
 /** A step that makes a layer: taken from the cache, or made in a draft. And what a stage is while it is built. */
+import { once } from 'node:events'
 import type { CachedStep } from '../engine/images/build-cache.ts'
-import type { BuildLease, LayerDraft } from '../engine/images/image-builds.ts'
+import type { BuildLease, ImageBuilds, LayerDraft } from '../engine/images/image-builds.ts'
 import type { Digest } from '../engine/images/image.ts'
 import type { BuildHost, BuildInput } from './build-input.ts'
 import type { Instruction } from './dockerfile/instruction.ts'
@@ -65,14 +66,46 @@ async function makeLayer({ build }: StageBuild, step: LayerStep): Promise<Cached
   }
 }
 
+/** Layers that are being made, by key: builds beside each other make what they have in common once. */
+const inMaking = new WeakMap<ImageBuilds, Map<Digest, Promise<unknown>>>()
+
+interface Layer {
+  readonly made: CachedStep
+  readonly wasKnown: boolean
+}
+
+/** Waits for a build that makes the layer already; its failure is told by that build, and the layer made here then. */
+async function cachedOrMade(stage: StageBuild, step: LayerStep): Promise<Layer> {
+  const { host, signal } = stage.build
+  const making = inMaking.get(host.builds) ?? new Map<Digest, Promise<unknown>>()
+  inMaking.set(host.builds, making)
+  for (;;) {
+    const known = host.builds.cached(step.key)
+    if (known !== undefined) return { made: known, wasKnown: true }
+    const other = making.get(step.key)
+    if (other === undefined) break
+    const cancelled = once(signal, 'abort').catch(() => undefined)
+    await Promise.race([other.catch(() => undefined), cancelled])
+    signal.throwIfAborted()
+  }
+  const own = makeLayer(stage, step)
+  making.set(step.key, own)
+  try {
+    return { made: await own, wasKnown: false }
+  } finally {
+    making.delete(step.key)
+  }
+}
+
 /** Takes the layer of a step from the cache, or makes it, and puts it on the stage. @returns whether it was known */
 export async function addLayer(stage: StageBuild, step: LayerStep): Promise<boolean> {
   const { build, state } = stage
-  const known = stage.isCached ? build.host.builds.cached(step.key) : undefined
-  const made = known ?? (await makeLayer(stage, step))
+  const { made, wasKnown } = stage.isCached
+    ? await cachedOrMade(stage, step)
+    : { made: await makeLayer(stage, step), wasKnown: false }
   build.lease.add([made.diffId])
   state.layers = [...state.layers, made.diffId]
   state.created = made.created
   state.history.push({ created: made.created, createdBy: step.instruction.text })
-  return known !== undefined
+  return wasKnown
 }

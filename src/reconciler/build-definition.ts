@@ -194,15 +194,20 @@ function ulimitsOf({ ulimits = {} }: BuildDefinition): BuildInput['run']['ulimit
   return Object.fromEntries(entries)
 }
 
+/** An image that several services build is the same whichever of them builds it: it names none of them. */
 function labelsOf(
-  request: BuildRequest,
+  { stack }: BuildRequest,
   service: string,
   build: BuildDefinition,
 ): Record<string, string> {
+  const image = imageNameOf(stack, service)
+  const isShared = Object.keys(stack.services).some(
+    (other) => other !== service && imageNameOf(stack, other) === image,
+  )
   return {
     ...build.labels,
-    'com.docker.compose.project': request.stack.name,
-    'com.docker.compose.service': service,
+    'com.docker.compose.project': stack.name,
+    ...(isShared ? {} : { 'com.docker.compose.service': service }),
   }
 }
 

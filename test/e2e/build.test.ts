@@ -104,6 +104,28 @@ test('run --build, quietly; and down --rmi takes what was built', () =>
     expect(await tsstack.ok('image ls')).not.toContain('quiet-app')
   }))
 
+test('services with the same build share its steps, and have the same image', () => {
+  const build = '{ build: ., image: twin, command: [sleep, infinity], init: true }'
+  return project(
+    'twins',
+    {
+      Dockerfile: `FROM ${BASE}\nRUN date +%s.%N >/made; sleep 0.3`,
+      'stack.yaml': `services:\n  one: ${build}\n  two: ${build}\n  three: ${build}\n`,
+    },
+    async (tsstack) => {
+      await tsstack.ok('up -d')
+      const made = await Promise.all(
+        ['one', 'two', 'three'].map((service) => tsstack.ok(`exec -T ${service} cat /made`)),
+      )
+      expect(new Set(made).size).toBe(1)
+      const before = await tsstack.ids()
+      await tsstack.ok('build three')
+      await tsstack.ok('up -d --build')
+      expect(await tsstack.ids()).toEqual(before)
+    },
+  )
+})
+
 test('up builds what is missing, and --no-build does not', () =>
   project('missing', { Dockerfile: `FROM ${BASE}\nRUN echo hi > /hi\n` }, async (tsstack) => {
     const refused = await tsstack.run('up -d --no-build')
