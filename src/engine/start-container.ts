@@ -159,9 +159,7 @@ function appendPivot(list: SyscallList, request: StartRequest): void {
   for (const mount of request.innerMounts) {
     if (typeof mount.target === 'string') appendInnerMount(list, mount, mount.target)
   }
-  for (const [name, value] of Object.entries(request.sysctls)) {
-    appendWrite(list, `/proc/sys/${name.replaceAll('.', '/')}`, value, { ignoreError: false })
-  }
+  appendSysctls(list, request)
   appendProtectedPaths(list, request)
 }
 
@@ -182,6 +180,12 @@ function appendProtectedPaths(list: SyscallList, request: StartRequest): void {
       ignoreError: true,
     })
   }
+}
+
+/** By /proc/sys, which shows each process its own namespaces. */
+export function appendSysctls(list: SyscallList, { sysctls }: StartRequest): void {
+  for (const [name, value] of Object.entries(sysctls))
+    appendWrite(list, `/proc/sys/${name.replaceAll('.', '/')}`, value, { ignoreError: false })
 }
 
 /** In a UTS namespace of the container's own. */

@@ -21,11 +21,12 @@ import { childrenOf, reap } from '../../kernel/process.ts'
 import { watchChild } from '../../kernel/process-watch.ts'
 import { TsstackError } from '../../errors.ts'
 import { CAPABILITIES } from '../capabilities.ts'
-import { appendBecomeRoot, appendWrite, type ProcessSpec } from '../process-spec.ts'
+import { appendBecomeRoot, type ProcessSpec } from '../process-spec.ts'
 import {
   appendIdentity,
   appendMounts,
   appendOuterLeg,
+  appendSysctls,
   type StartRequest,
 } from '../start-container.ts'
 import { runTwoLegs } from '../two-legs.ts'
@@ -80,8 +81,7 @@ export async function runByRuntime(request: RuntimeRequest): Promise<number> {
     newNamespaces: (Clone.NEWNS | request.newNamespaces) & ~(Clone.NEWPID | Clone.NEWCGROUP),
     inner: (list) => {
       if (request.usernsFd !== undefined) appendBecomeRoot(list)
-      for (const [name, value] of Object.entries(request.sysctls))
-        appendWrite(list, `/proc/sys/${name.replaceAll('.', '/')}`, value, { ignoreError: false })
+      appendSysctls(list, request)
       list.call('move_mount', [bundle, '', AT_FDCWD, BUNDLE, MOVE_MOUNT_F_EMPTY_PATH])
       // crun takes no v2 hierarchy beside those of v1, and needs none: it manages no groups here.
       list.call('mount', ['tmpfs', HYBRID, 'tmpfs', MountFlag.RDONLY, null], { ignoreError: true })
