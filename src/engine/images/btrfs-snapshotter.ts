@@ -6,7 +6,7 @@
  *   <root>/.images/<hex>/tree/          an image's files, by the digest of its list of layers
  *   <root>/.images/<hex>/snapshot.json  its layers; removed once one of them is gone from the store
  *
- * As with `vfs` the tree is mounted ID-mapped. Files of layers share their blocks with the store (FICLONE).
+ * Files of layers share their blocks with the store (FICLONE).
  */
 import { createHash } from 'node:crypto'
 import fs from 'node:fs'
@@ -18,16 +18,10 @@ import {
   isBtrfs,
   snapshotSubvolume,
 } from '../../kernel/btrfs.ts'
-import type { Mount } from '../../kernel/mount.ts'
-import { mergeLayer } from './layer-merge.ts'
 import type { SnapshotterSettings } from './overlay-snapshotter.ts'
-import {
-  diskUsage,
-  openSnapshotDirectory,
-  recordOf,
-  type SnapshotDirectory,
-} from './snapshot-directory.ts'
+import { openSnapshotDirectory, recordOf, type SnapshotDirectory } from './snapshot-directory.ts'
 import type { Snapshotter, SnapshotImage } from './snapshotter.ts'
+import { createTreeSnapshotter, layOut } from './tree-snapshotter.ts'
 
 const IMAGES = '.images'
 
@@ -86,8 +80,7 @@ class ImageTrees {
     await this.#trees.prepare(key, record, async (draft) => {
       const tree = path.join(draft, 'tree')
       createSubvolume(tree)
-      for (const layer of image.layers) await mergeLayer(this.#settings.layerPath(layer), tree)
-      if (image.layers.length === 0) await mergeLayer(undefined, tree)
+      await layOut(tree, image, this.#settings)
     })
     return path.join(this.#trees.path(key), 'tree')
   }
@@ -101,37 +94,16 @@ export function openBtrfsSnapshotter(settings: SnapshotterSettings): Snapshotter
   checkFileSystem(settings.root)
   const images = new ImageTrees(settings)
   const snapshots = openSnapshotDirectory(settings.root, discard)
-  const treeOf = (key: string): string => path.join(snapshots.path(key), 'tree')
-  const mountOf = (key: string): Mount => ({
-    kind: 'bind',
-    source: treeOf(key),
-    recursive: false,
-    idMapped: true,
-  })
-  return {
+  return createTreeSnapshotter({
     driver: 'btrfs',
-    async prepare(key, image, options) {
-      await snapshots.prepare(key, recordOf(image, options), async (draft) => {
-        snapshotSubvolume(await images.find(image), path.join(draft, 'tree'))
-      })
-      return mountOf(key)
+    snapshots,
+    fill: async (tree, image) => {
+      snapshotSubvolume(await images.find(image), tree)
     },
-    mount(key) {
-      snapshots.get(key)
-      return mountOf(key)
-    },
-    content(key) {
-      const { layers } = snapshots.get(key)
-      return { path: treeOf(key), layers, owner: 0, wholeSince: snapshots.madeAt(key) }
-    },
-    async remove(key) {
+    sharesFiles: true,
+    remove: async (key) => {
       await snapshots.remove(key)
       await images.sweep()
     },
-    has: (key) => snapshots.find(key) !== undefined,
-    async usage(key) {
-      return diskUsage(treeOf(key), { changedSince: snapshots.madeAt(key) })
-    },
-    list: snapshots.list,
-  }
+  })
 }
