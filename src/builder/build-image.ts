@@ -11,6 +11,7 @@ import { readDockerfile, stagesFor, targetStage, type Stage } from './dockerfile
 import { dockerfileError } from './dockerfile/place.ts'
 import { readIgnorePatterns } from './ignore-patterns.ts'
 import type { Build } from './layer-step.ts'
+import { findContext } from './named-tree.ts'
 import { platformArguments } from './platform-arguments.ts'
 import { addLabels, buildStage } from './stage-builder.ts'
 import { emptyState, stateFromImage, stateFromStage, type StageState } from './stage-state.ts'
@@ -49,7 +50,7 @@ async function imageState({ host, lease }: Build, reference: string): Promise<St
 async function baseState(build: Build, { base, place }: Stage): Promise<StageState> {
   if (typeof base === 'number') return stateFromStage(await build.stageOf(base))
   if (base.toLowerCase() === 'scratch') return emptyState()
-  const given = build.input.additionalContexts[base]
+  const given = findContext(build.input, base)
   if (given?.kind === 'directory')
     throw dockerfileError(place, `context "${base}" is a directory, no image`)
   try {
@@ -138,7 +139,8 @@ function finish(build: Build, state: StageState): Promise<Image> {
  */
 export async function buildImage(input: BuildInput, host: BuildHost): Promise<Image> {
   const platform = platformArguments(input.target)
-  const args = { given: input.args, platform }
+  const contexts = new Set(Object.keys(input.additionalContexts).map((name) => name.toLowerCase()))
+  const args = { given: input.args, platform, contexts }
   const dockerfile = readDockerfile(input.dockerfile.text, input.dockerfile.file, args)
   const target = targetStage(dockerfile, input.target)
   const wanted = stagesFor(dockerfile.stages, target)

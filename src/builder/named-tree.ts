@@ -1,10 +1,13 @@
 /** What `--from=NAME` names: an earlier stage, a context given with the build, an image; without a name the context. */
 import fs from 'node:fs'
 import type { Digest } from '../engine/images/image.ts'
+import { formatReference, parseReference } from '../engine/images/reference.ts'
 import { O_PATH } from '../kernel/file-calls.ts'
 import { TsstackError } from '../errors.ts'
 import { findStage } from './dockerfile/stages.ts'
-import { readIgnorePatterns } from './ignore-patterns.ts'
+import type { BuildInput, ContextSource } from './build-input.ts'
+import { readBeneath } from './context-file.ts'
+import { ignoreLines, readIgnorePatterns } from './ignore-patterns.ts'
 import type { Build, StageBuild } from './layer-step.ts'
 import type { SourceTree } from './source-tree.ts'
 import { withLayers } from './tree-access.ts'
@@ -21,6 +24,28 @@ async function imageTree({ host, lease }: Build, reference: string): Promise<Nam
   return { kind: 'layers', name: `image "${reference}"`, layers }
 }
 
+function canonicalName(name: string): string | undefined {
+  try {
+    return formatReference(parseReference(name))
+  } catch {
+    return undefined // no name of an image
+  }
+}
+
+/** The context that is given under a name; `alpine` stands for `docker.io/library/alpine:latest`, too. */
+export function findContext(
+  { additionalContexts }: Pick<BuildInput, 'additionalContexts'>,
+  name: string,
+): ContextSource | undefined {
+  if (Object.hasOwn(additionalContexts, name)) return additionalContexts[name]
+  const canonical = canonicalName(name)
+  const [, found] =
+    Object.entries(additionalContexts).find(
+      ([given]) => canonical !== undefined && canonicalName(given) === canonical,
+    ) ?? []
+  return found
+}
+
 /** @throws {NOT_FOUND} no stage, context or image has the name */
 export async function findTree(
   { build, stage }: Pick<StageBuild, 'build' | 'stage'>,
@@ -33,20 +58,21 @@ export async function findTree(
     const { layers } = await build.stageOf(other.index)
     return { kind: 'layers', name: `stage "${from}"`, layers }
   }
-  const given = input.additionalContexts[from]
+  const given = findContext(input, from)
   if (given === undefined) return imageTree(build, from)
   if (given.kind === 'image') return imageTree(build, given.reference)
   return { kind: 'directory', name: `context "${from}"`, path: given.path }
 }
 
-/** Ignore files of a context that comes beside the main one count there. */
+/** Its own .dockerignore counts there. */
 async function withDirectory<T>(
   { name, path }: NamedTree & { readonly kind: 'directory' },
   work: (tree: SourceTree) => Promise<T>,
 ): Promise<T> {
   const rootFd = fs.openSync(path, O_PATH | fs.constants.O_DIRECTORY)
   try {
-    return await work({ name, rootFd, ignore: readIgnorePatterns([]), keepsOwner: false })
+    const ignore = readIgnorePatterns(ignoreLines(readBeneath(path, '.dockerignore') ?? ''))
+    return await work({ name, rootFd, ignore, keepsOwner: false })
   } finally {
     fs.closeSync(rootFd)
   }

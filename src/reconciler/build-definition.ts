@@ -3,17 +3,14 @@ import fs from 'node:fs'
 import path from 'node:path'
 import type { BuildRequest } from '../api/build-types.ts'
 import type { BuildInput, ContextSource } from '../builder/build-input.ts'
+import { readBeneath, readOutside } from '../builder/context-file.ts'
 import { ignoreLines } from '../builder/ignore-patterns.ts'
 import { HOST_ARCHITECTURE } from '../engine/images/image.ts'
-import { O_PATH, RESOLVE, tryOpenConfined } from '../kernel/file-calls.ts'
 import { imageNameOf } from '../planner/image-name.ts'
+import { parseBuildContext } from '../spec/build-context.ts'
 import { parseBytes } from '../spec/bytes.ts'
 import type { BuildDefinition } from '../spec/stack.ts'
 import { TsstackError } from '../errors.ts'
-
-const MAX_FILE_BYTES = 4 << 20
-const FOLLOWED = { resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS }
-const { O_DIRECTORY, O_NONBLOCK, O_RDONLY } = fs.constants
 
 export interface ServiceBuild {
   readonly service: string
@@ -29,41 +26,6 @@ export interface ServiceBuild {
 function cannot(service: string, state: string, hint?: string): TsstackError {
   const options = hint === undefined ? {} : { hint }
   return new TsstackError('UNIMPLEMENTED', `Cannot build service "${service}": ${state}`, options)
-}
-
-function readSmall(fd: number): string | undefined {
-  const stats = fs.fstatSync(fd)
-  return stats.isFile() && stats.size <= MAX_FILE_BYTES ? fs.readFileSync(fd, 'utf8') : undefined
-}
-
-/** A file of the context: its symlinks lead to nothing outside. */
-function readBeneath(context: string, file: string): string | undefined {
-  const root = fs.openSync(context, O_PATH | O_DIRECTORY)
-  try {
-    const fd = tryOpenConfined(root, file, { flags: O_RDONLY | O_NONBLOCK, ...FOLLOWED })
-    if (fd < 0) return undefined
-    try {
-      return readSmall(fd)
-    } finally {
-      fs.closeSync(fd)
-    }
-  } finally {
-    fs.closeSync(root)
-  }
-}
-
-/** A file that the user names outside of the context. */
-function readOutside(file: string): string | undefined {
-  try {
-    const fd = fs.openSync(file, O_RDONLY | O_NONBLOCK)
-    try {
-      return readSmall(fd)
-    } finally {
-      fs.closeSync(fd)
-    }
-  } catch {
-    return undefined
-  }
 }
 
 function readNear(context: string, file: string): string | undefined {
@@ -95,34 +57,53 @@ function dockerfileOf(
   )
 }
 
-function contextOf(service: string, name: string, value: string): ContextSource {
-  if (value.startsWith('docker-image://'))
-    return { kind: 'image', reference: value.slice('docker-image://'.length) }
-  if (path.isAbsolute(value)) return { kind: 'directory', path: value }
-  throw cannot(
-    service,
-    `additional context "${name}" is "${value}"`,
-    'Use a directory, docker-image:// or service:',
-  )
+function contextOf(
+  request: BuildRequest,
+  service: string,
+  { name, value }: { readonly name: string; readonly value: string },
+): ContextSource {
+  const context = parseBuildContext(value)
+  switch (context.kind) {
+    case 'directory':
+      return { kind: 'directory', path: context.path }
+    case 'image':
+      return { kind: 'image', reference: context.reference }
+    case 'layout': {
+      const tag = context.name === undefined ? '' : `:${context.name}`
+      return { kind: 'image', reference: `oci:${context.directory}${tag}` }
+    }
+    case 'service':
+      return {
+        kind: 'image',
+        reference: imageNameOf(request.stack, context.service) ?? context.service,
+      }
+    case 'remote':
+    case 'unknown':
+      throw cannot(
+        service,
+        `additional context "${name}" is "${value}"`,
+        'Use a directory, docker-image://, oci-layout:// or service:',
+      )
+  }
 }
 
 function contextsOf(
   request: BuildRequest,
   service: string,
   build: BuildDefinition,
-): { readonly contexts: Record<string, ContextSource>; readonly needs: string[] } {
-  const contexts: Record<string, ContextSource> = {}
-  const needs: string[] = []
-  for (const [name, value] of Object.entries(build.additional_contexts ?? {})) {
-    if (!value.startsWith('service:')) {
-      contexts[name] = contextOf(service, name, value)
-      continue
-    }
-    const other = value.slice('service:'.length)
-    needs.push(other)
-    contexts[name] = { kind: 'image', reference: imageNameOf(request.stack, other) ?? other }
-  }
-  return { contexts, needs }
+): Record<string, ContextSource> {
+  const named = Object.entries(build.additional_contexts ?? {})
+  return Object.fromEntries(
+    named.map(([name, value]) => [name, contextOf(request, service, { name, value })]),
+  )
+}
+
+/** Services whose images are contexts: they are built first. */
+function needsOf({ additional_contexts: contexts = {} }: BuildDefinition): string[] {
+  return Object.values(contexts).flatMap((value) => {
+    const context = parseBuildContext(value)
+    return context.kind === 'service' ? [context.service] : []
+  })
 }
 
 function checkSupported(service: string, build: BuildDefinition): string[] {
@@ -231,13 +212,12 @@ export function buildDefinition(
 ): ServiceBuild {
   const { options, stack } = request
   const warnings = checkSupported(service, build)
-  const { contexts, needs } = contextsOf(request, service, build)
   const { target } = build
   const name = imageNameOf(stack, service) ?? service
   const input: BuildInput = {
     dockerfile: dockerfileOf(service, build),
     ...(build.context === undefined ? {} : { context: build.context }),
-    additionalContexts: contexts,
+    additionalContexts: contextsOf(request, service, build),
     ...(target === undefined || target === '' ? {} : { target }),
     args: { ...build.args, ...options.args },
     labels: labelsOf(request, service, build),
@@ -248,5 +228,6 @@ export function buildDefinition(
     ssh: sshOf(service, request, build),
   }
   const names = [...new Set([name, ...(build.tags ?? [])])]
-  return { service, input, names, needs, warnings, pull: options.pull ?? build.pull ?? false }
+  const pull = options.pull ?? build.pull ?? false
+  return { service, input, names, needs: needsOf(build), warnings, pull }
 }

@@ -1,4 +1,5 @@
 /** Canonical form of a service: one converter for each attribute whose form is not the one in which it is written. */
+import { parseBuildContext } from './build-context.ts'
 import { checkExtension } from './extension-checks.ts'
 import {
   asArguments,
@@ -42,10 +43,8 @@ const asUlimits = mapOf((node, at) =>
     : asNumber(node, at),
 )
 
-const REMOTE_CONTEXT = /^(?:https?:\/\/|git:\/\/|ssh:\/\/|github\.com\/|git@)|:\/\/|^service:/
-
 function contextOf(node: Node, text: string, at: At): string {
-  return REMOTE_CONTEXT.test(text) ? text : pathOf(node, text, at)
+  return parseBuildContext(text).kind === 'directory' ? pathOf(node, text, at) : text
 }
 
 const asContexts: Convert = (node, at) => {

@@ -4,7 +4,7 @@ import { parseDockerfile } from '../../src/builder/dockerfile/parse-dockerfile.t
 import { readDockerfile, stagesFor, targetStage } from '../../src/builder/dockerfile/stages.ts'
 import { stepKey } from '../../src/builder/step-key.ts'
 
-const NO_ARGS = { given: {}, platform: { TARGETARCH: 'amd64' } }
+const NO_ARGS = { given: {}, platform: { TARGETARCH: 'amd64' }, contexts: new Set<string>() }
 
 function expand(word: string): string {
   const variables: Record<string, string> = { a: 'one.two.one', empty: '', path: '/x/y.tar.gz' }

@@ -33,6 +33,8 @@ export interface BuildArguments {
   readonly given: Readonly<Record<string, string>>
   /** BUILDPLATFORM, TARGETARCH and so on. */
   readonly platform: Readonly<Record<string, string>>
+  /** Names, in lower case, of contexts that come with the build: each takes the place of a stage of its name. */
+  readonly contexts: ReadonlySet<string>
 }
 
 /** Adds the place to an error of an expansion, which knows none. */
@@ -85,7 +87,7 @@ function openStage(opened: Opened, instruction: Instruction & { readonly kind: '
   const known = stages.findLast((stage) => stage.name === image.toLowerCase())
   stages.push({
     index: stages.length,
-    ...(name === undefined ? {} : { name }),
+    ...(name === undefined || args.contexts.has(name) ? {} : { name }),
     base: known?.index ?? image,
     ...(platform === '' ? {} : { platform }),
     ...{ instructions: [], place, text },
