@@ -56,7 +56,7 @@ export default {
     ),
     room(
       'builder',
-      ['spec', 'engine', 'registry', 'kernel'],
+      ['sources', 'spec', 'engine', 'registry', 'kernel'],
       'Dockerfiles to images; who runs their steps is given to it',
     ),
     room('network', ['kernel'], 'see engine'),

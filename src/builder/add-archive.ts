@@ -1,4 +1,4 @@
-/** Archives that ADD unpacks: tar files of the context, plain, gzip or zstd. They are as hostile as any. */
+/** Archives that ADD unpacks: tar files, plain or packed with gzip, zstd, xz or bzip2. They are as hostile as any. */
 import fs from 'node:fs'
 import { open } from 'node:fs/promises'
 import { readChunks, sourceFromChunks } from '../engine/images/byte-source.ts'
@@ -9,20 +9,21 @@ import { O_PATH, openConfined, RESOLVE } from '../kernel/file-calls.ts'
 import { TsstackError } from '../errors.ts'
 import type { Target } from './copy-files.ts'
 import type { Source, SourceTree } from './source-tree.ts'
+import { packingProgram, unpackWith } from './unpack-program.ts'
 
 const BLOCK = 512
 const MAGIC_AT = 257
 const { O_NONBLOCK, O_RDONLY } = fs.constants
 const FOLLOWED = { flags: O_RDONLY | O_NONBLOCK, resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS }
 
-/** Packed in a way that is told by its first bytes, but not read here. */
-const UNREADABLE: readonly (readonly [name: string, magic: string])[] = [
-  ['xz', 'fd377a585a00'],
-  ['bzip2', '425a68'],
-]
-
+/** Ends the stream, too. */
 async function firstBlock(chunks: AsyncIterable<Buffer>): Promise<Buffer> {
-  return Buffer.from(await sourceFromChunks(chunks).read(BLOCK))
+  let head: Buffer = Buffer.alloc(0)
+  for await (const chunk of chunks) {
+    head = Buffer.concat([head, chunk.subarray(0, BLOCK)])
+    if (head.length >= BLOCK) break
+  }
+  return head.subarray(0, BLOCK)
 }
 
 async function* chunksOf(tree: SourceTree, source: Source): AsyncGenerator<Buffer> {
@@ -40,22 +41,20 @@ async function* chunksOf(tree: SourceTree, source: Source): AsyncGenerator<Buffe
   }
 }
 
-/** @throws {UNIMPLEMENTED} an archive of a kind that is not read */
+/** Told by its first bytes, not by its name. */
+async function* unpacked(tree: SourceTree, source: Source): AsyncGenerator<Buffer> {
+  const program = packingProgram(await firstBlock(chunksOf(tree, source)))
+  const packed = chunksOf(tree, source)
+  yield* program === undefined ? decompress(packed) : unpackWith(program, packed)
+}
+
+/** @throws {FAILED_PRECONDITION} there is no program that could tell */
 export async function isArchive(tree: SourceTree, source: Source): Promise<boolean> {
-  const head = await firstBlock(chunksOf(tree, source))
-  const [kind] = UNREADABLE.find(([, magic]) => head.toString('hex').startsWith(magic)) ?? []
-  if (kind !== undefined && /\.(tar|t[xb]z)/.test(source.path))
-    throw new TsstackError(
-      'UNIMPLEMENTED',
-      `"${source.path}" is packed with ${kind}, which is not read`,
-      {
-        hint: 'Pack it with gzip or zstd, or COPY it and unpack it with RUN',
-      },
-    )
   try {
-    const block = await firstBlock(decompress(chunksOf(tree, source)))
+    const block = await firstBlock(unpacked(tree, source))
     return block.toString('latin1', MAGIC_AT, MAGIC_AT + 5) === 'ustar'
-  } catch {
+  } catch (error) {
+    if (error instanceof TsstackError && error.code === 'FAILED_PRECONDITION') throw error
     return false // it begins like one
   }
 }
@@ -73,8 +72,12 @@ export async function unpackArchive(
     try {
       const directory = `/proc/self/fd/${fd}/.`
       const { mtimeMs } = fs.statSync(directory)
-      const archive = sourceFromChunks(decompress(chunksOf(tree, source)))
-      await unpackLayer(archive, directory, { whiteouts: false })
+      const chunks = unpacked(tree, source)
+      try {
+        await unpackLayer(sourceFromChunks(chunks), directory, { whiteouts: false })
+      } finally {
+        await chunks.return(undefined) // what follows the archive is not read
+      }
       fs.utimesSync(directory, mtimeMs / 1000, mtimeMs / 1000)
     } finally {
       fs.closeSync(fd)

@@ -96,8 +96,8 @@ export class CopyTarget {
     this.#apply(file, place, keepsOwner)
   }
 
-  /** A file with this content. */
-  addContent(content: string | Uint8Array, target: Target, mode: number): void {
+  /** A file with this text. */
+  addText(content: string, target: Target, mode: number): void {
     const place = this.#tree.place(target)
     this.#clear(place, target)
     fs.writeFileSync(place.path, content, { flag: 'wx' })

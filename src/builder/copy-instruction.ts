@@ -1,7 +1,16 @@
 /** COPY and ADD of a stage: variables expanded, the source found, the layer made or taken from the cache. */
 import { TsstackError } from '../errors.ts'
-import { findAdded, type AddedContent } from './add-remote.ts'
-import { copyInto, digestOfSources, planSources, type CopyPlan } from './copy-step.ts'
+import type { LayerDraft } from '../engine/images/image-builds.ts'
+import type { Digest } from '../engine/images/image.ts'
+import type { Added } from './added.ts'
+import { isRemote, withAdded, withAddedParts } from './added-sources.ts'
+import {
+  copyInto,
+  digestOfSources,
+  planSources,
+  type CopyPart,
+  type CopyPlan,
+} from './copy-step.ts'
 import type { CopyInstruction, Instruction } from './dockerfile/instruction.ts'
 import { readIgnorePatterns } from './ignore-patterns.ts'
 import { addLayer, type StageBuild } from './layer-step.ts'
@@ -21,10 +30,6 @@ interface Expanded {
   readonly chmod?: string
   readonly checksum?: string
   readonly exclude: readonly string[]
-}
-
-function isRemote(source: string): boolean {
-  return /^(?:https?:\/\/|git@|git:\/\/|ssh:\/\/)/.test(source)
 }
 
 /** A slash at the end stays: it means a directory. */
@@ -49,16 +54,11 @@ function expanded({ expand, state }: StageBuild, copy: Copy): Expanded {
   }
 }
 
-function contentsOf(
-  { expand }: StageBuild,
-  copy: Copy,
-  added: readonly AddedContent[],
-): CopyPlan['contents'] {
-  const heredocs = copy.heredocs.map(({ name, content, isExpanded }) => ({
+function textsOf({ expand }: StageBuild, copy: Copy): CopyPlan['texts'] {
+  return copy.heredocs.map(({ name, content, isExpanded }) => ({
     name,
     content: isExpanded ? expandLines(content, (line) => expand(line, copy.place)) : content,
   }))
-  return [...heredocs, ...added.map(({ name, read }) => ({ name, content: read }))]
 }
 
 /** Variables alone are expanded in a here-document; its quotes are text. */
@@ -66,68 +66,89 @@ function expandLines(content: string, expand: (text: string) => string): string 
   return expand(content.replaceAll(/["']/g, (quote) => `\\${quote}`))
 }
 
-async function contentDigest(plan: CopyPlan, added: readonly AddedContent[]): Promise<string[]> {
-  const files = plan.sources.length === 0 ? '' : await digestOfSources(plan)
-  const texts = plan.contents.map(({ name, content }) =>
-    JSON.stringify([name, typeof content === 'string' ? content : '']),
-  )
-  return [files, ...texts, ...added.map(({ name, digest }) => `${name} ${digest}`)]
+async function inputsOf(
+  { parts, excludes, texts }: CopyPlan,
+  added: readonly Added[],
+): Promise<string[]> {
+  const files: string[] = []
+  for (const part of parts) files.push(await digestOfSources(part, excludes))
+  return [
+    ...files,
+    ...texts.map(({ name, content }) => JSON.stringify([name, content])),
+    ...added.map(({ identity }) => identity),
+  ]
+}
+
+/** A copy that may have to be made. */
+interface Copying {
+  readonly stage: StageBuild
+  readonly copy: Copy
+  readonly what: Expanded
+  readonly added: readonly Added[]
+  readonly ground: readonly Digest[]
+  readonly key: (inputs: readonly (string | readonly string[])[]) => Digest
+}
+
+async function copyParts(
+  { stage, copy, what, added, ground, key }: Copying,
+  parts: readonly CopyPart[],
+): Promise<boolean> {
+  const { chown, chmod, destination } = what
+  const plan: CopyPlan = {
+    ...{ parts, destination, parents: copy.parents },
+    ...(chown === undefined ? {} : { chown }),
+    ...(chmod === undefined ? {} : { chmod }),
+    excludes: readIgnorePatterns(what.exclude),
+    texts: textsOf(stage, copy),
+  }
+  const make = (draft: LayerDraft): Promise<void> =>
+    withAddedParts(added, { unpack: copy.unpack ?? false }, (more) =>
+      withDraft(draft, (rootFd) => copyInto({ ...plan, parts: [...parts, ...more] }, rootFd)),
+    )
+  return addLayer(stage, {
+    ...{ instruction: copy, key: key(await inputsOf(plan, added)), layers: ground, owner: 0, make },
+  })
+}
+
+async function copyFrom(copying: Copying): Promise<boolean> {
+  const { stage, copy, what, added, ground, key } = copying
+  if (what.sources.length === 0) return copyParts(copying, [])
+  const { builds } = stage.build.host
+  const named = await findTree(stage, copy.from)
+  // A source whose layers are the same needs no look at its files.
+  const quickKey =
+    named.kind === 'layers' && added.length === 0 && copy.heredocs.length === 0
+      ? key(['layers', named.layers])
+      : undefined
+  const known = quickKey === undefined || !stage.isCached ? undefined : builds.cached(quickKey)
+  if (known !== undefined)
+    return addLayer(stage, { ...unneeded(copy), key: known.key, layers: ground })
+  const isKnown = await withTree(stage.build, named, async (tree) => {
+    const sources = await planSources(tree, what.sources)
+    return copyParts(copying, [{ tree, sources, unpack: copy.isAdd && copy.unpack !== false }])
+  })
+  remember(stage, quickKey)
+  return isKnown
 }
 
 /** @returns whether what it made was known already */
 export async function copyStep(stage: StageBuild, copy: Copy): Promise<boolean> {
   const { build, state } = stage
   const what = expanded(stage, copy)
-  const added = await findAdded(what.remote, {
-    checksum: what.checksum,
-    reachesHost: build.input.run.network === 'host',
-    signal: build.signal,
-  })
-  const named = await findTree(stage, copy.from)
-  const { isAdd, parents } = copy
-  const unpack = isAdd && copy.unpack !== false
-  const flags = { ...what, parents, unpack, contents: '' }
+  const { parents, unpack, isAdd, keepGitDir } = copy
   const ground = copy.link ? [] : state.layers
-  const key = (inputs: readonly (string | readonly string[])[]): string =>
-    stepKey(ground, { kind: 'copy', ...flags, inputs, epoch: build.epoch })
-  // A source whose layers are the same needs no look at its files.
-  const quickKey =
-    named.kind === 'layers' && added.length === 0 && copy.heredocs.length === 0
-      ? key(['layers', named.layers])
-      : undefined
-  const known =
-    quickKey === undefined || !stage.isCached ? undefined : build.host.builds.cached(quickKey)
-  if (known !== undefined)
-    return addLayer(stage, { ...unneeded(copy), key: known.key, layers: ground })
-  const copyFrom = async (
-    tree: CopyPlan['tree'],
-    sources: CopyPlan['sources'],
-  ): Promise<boolean> => {
-    const { chown, chmod, destination } = what
-    const plan: CopyPlan = {
-      ...{ tree, sources, destination, parents, unpack },
-      ...(chown === undefined ? {} : { chown }),
-      ...(chmod === undefined ? {} : { chmod }),
-      excludes: readIgnorePatterns(what.exclude),
-      contents: contentsOf(stage, copy, added),
-    }
-    const isKnown = await addLayer(stage, {
-      instruction: copy,
-      key: key(await contentDigest(plan, added)),
-      layers: ground,
-      owner: 0,
-      make: (draft) => withDraft(draft, (rootFd) => copyInto(plan, rootFd)),
+  const key = (inputs: readonly (string | readonly string[])[]): Digest =>
+    stepKey(ground, {
+      ...{ kind: 'copy', ...what, parents, unpack: unpack ?? isAdd, inputs, epoch: build.epoch },
     })
-    remember(stage, quickKey)
-    return isKnown
+  const options = {
+    ...{ checksum: what.checksum, keepGitDir, signal: build.signal },
+    reachesHost: build.input.run.network === 'host',
   }
-  if (what.sources.length === 0) return copyFrom(NO_TREE, [])
-  return withTree(build, named, async (tree) =>
-    copyFrom(tree, await planSources(tree, what.sources)),
+  return withAdded(build, what.remote, options, (added) =>
+    copyFrom({ stage, copy, what, added, ground, key }),
   )
 }
-
-const NO_TREE: CopyPlan['tree'] = { name: 'nothing', rootFd: -1, keepsOwner: false }
 
 /** A step that the cache is known to have. */
 function unneeded(

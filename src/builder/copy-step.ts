@@ -16,29 +16,27 @@ import {
   type SourceTree,
 } from './source-tree.ts'
 
-/** A file that is in no tree: a here-document as text, or what is read from elsewhere. */
-interface NamedContent {
-  readonly name: string
-  readonly content: string | (() => Promise<Uint8Array>)
-}
-
-/** Of files from elsewhere (Dockerfile reference, "Adding files from a URL"). */
-const REMOTE_MODE = 0o600
 const TEXT_MODE = 0o644
+
+/** What is copied of one tree. */
+export interface CopyPart {
+  readonly tree: SourceTree
+  readonly sources: readonly Source[]
+  /** Unpack what is an archive. */
+  readonly unpack: boolean
+}
 
 /** A COPY with its variables expanded. */
 export interface CopyPlan {
-  readonly tree: SourceTree
-  readonly sources: readonly Source[]
+  readonly parts: readonly CopyPart[]
   readonly excludes: IgnorePatterns
   /** Absolute; a slash at its end means a directory. */
   readonly destination: string
   readonly chown?: string
   readonly chmod?: string
   readonly parents: boolean
-  /** Unpack what is an archive. */
-  readonly unpack: boolean
-  readonly contents: readonly NamedContent[]
+  /** Here-documents. */
+  readonly texts: readonly { readonly name: string; readonly content: string }[]
 }
 
 export async function planSources(
@@ -69,12 +67,15 @@ async function describe(file: SourceFile, keepsOwner: boolean): Promise<string> 
 }
 
 /** A digest of all that the sources hold: names, kinds, modes, contents; times are no part of it. */
-export async function digestOfSources(plan: CopyPlan): Promise<string> {
+export async function digestOfSources(
+  { tree, sources }: Pick<CopyPart, 'tree' | 'sources'>,
+  excludes: IgnorePatterns,
+): Promise<string> {
   const hash = createHash('sha256')
-  for (const source of plan.sources) {
+  for (const source of sources) {
     hash.update(JSON.stringify([source.path, source.isDirectory, source.pivot]))
-    for await (const file of walkSource(plan.tree, source, plan.excludes))
-      if (isCopied(file, source)) hash.update(await describe(file, plan.tree.keepsOwner))
+    for await (const file of walkSource(tree, source, excludes))
+      if (isCopied(file, source)) hash.update(await describe(file, tree.keepsOwner))
   }
   return hash.digest('hex')
 }
@@ -93,7 +94,8 @@ interface Destination {
 
 function destinationOf(plan: CopyPlan, target: CopyTarget): Destination {
   const components = componentsOf(plan.destination)
-  const count = plan.sources.length + plan.contents.length
+  const count =
+    plan.parts.reduce((total, { sources }) => total + sources.length, 0) + plan.texts.length
   const named = /(?:\/|\/\.)$/.test(plan.destination) || plan.parents
   const isDirectory = named || count > 1 || target.isDirectory(components)
   if (count > 1 && !named && !target.isDirectory(components))
@@ -113,12 +115,19 @@ function attributesOf({ chown, chmod }: CopyPlan, rootFd: number): CopyAttribute
   return { ...mode, owner: { uid, gid: chown.includes(':') ? gid : uid } }
 }
 
+interface Copying {
+  readonly plan: CopyPlan
+  readonly writer: CopyTarget
+  readonly destination: Destination
+  /** Of the tree that is written. */
+  readonly root: string
+}
+
 async function copySource(
-  plan: CopyPlan,
+  { plan, writer, destination }: Copying,
+  { tree }: CopyPart,
   source: Source,
-  { writer, destination }: { readonly writer: CopyTarget; readonly destination: Destination },
 ): Promise<void> {
-  const { tree } = plan
   const inside = source.isDirectory || destination.isDirectory
   const base = [...destination.target, ...(inside ? keptPath(source, plan.parents) : [])]
   writer.makeDirectories(source.isDirectory ? base : base.slice(0, -1))
@@ -129,25 +138,30 @@ async function copySource(
   }
 }
 
+async function copyPart(copying: Copying, part: CopyPart): Promise<void> {
+  const { writer, destination, root } = copying
+  const { target } = destination
+  for (const source of part.sources) {
+    const isPacked = part.unpack && !source.isDirectory ? await isArchive(part.tree, source) : false
+    if (isPacked) {
+      writer.makeDirectories(target)
+      await unpackArchive(part.tree, source, { root, target })
+    } else await copySource(copying, part, source)
+  }
+}
+
 /** Copies into a tree. */
 export async function copyInto(plan: CopyPlan, rootFd: number): Promise<void> {
   const root = `/proc/self/fd/${rootFd}`
   const writer = new CopyTarget(root, attributesOf(plan, rootFd))
   try {
     const destination = destinationOf(plan, writer)
-    for (const source of plan.sources) {
-      const archive =
-        plan.unpack && !source.isDirectory ? await isArchive(plan.tree, source) : false
-      if (archive) {
-        writer.makeDirectories(destination.target)
-        await unpackArchive(plan.tree, source, { root, target: destination.target })
-      } else await copySource(plan, source, { writer, destination })
-    }
-    for (const { name, content } of plan.contents) {
+    const copying = { plan, writer, destination, root }
+    for (const part of plan.parts) await copyPart(copying, part)
+    for (const { name, content } of plan.texts) {
       const target = destination.isDirectory ? [...destination.target, name] : destination.target
       writer.makeDirectories(target.slice(0, -1))
-      if (typeof content === 'string') writer.addContent(content, target, TEXT_MODE)
-      else writer.addContent(await content(), target, REMOTE_MODE)
+      writer.addText(content, target, TEXT_MODE)
     }
     writer.finish()
   } finally {

@@ -57,3 +57,12 @@ export function guardedLookup(reachesHost: boolean): LookupFunction {
     })
   }
 }
+
+/** What a host's name stands for, for programs that are told the address. @throws {PERMISSION_DENIED} {UNAVAILABLE} */
+export async function allowedAddress(host: string, reachesHost: boolean): Promise<string> {
+  const found = await dns.promises.lookup(host, { all: true }).catch((cause: unknown) => {
+    throw new TsstackError('UNAVAILABLE', `"${host}" can't be looked up`, { cause })
+  })
+  if (found.some(({ address }) => !mayFetchFrom(address, reachesHost))) throw refused(host)
+  return found[0]?.address ?? host
+}

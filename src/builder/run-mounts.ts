@@ -63,9 +63,7 @@ function bindMount(stage: StageBuild, options: MountOptions): RunMount {
       if (named.kind === 'layers') return named.layers.join(' ')
       return withTree(build, named, async (tree) => {
         const sources = await planSources(tree, [source])
-        const excludes = readIgnorePatterns([])
-        const plan = { tree, sources, excludes, contents: [], destination: '/' }
-        return digestOfSources({ ...plan, parents: false, unpack: false })
+        return digestOfSources({ tree, sources }, readIgnorePatterns([]))
       })
     },
     open: async (work) => {

@@ -63,13 +63,14 @@ export interface CheckOut {
 }
 
 /**
- * Fetches a commit, and nothing before it, and writes its files.
- * @throws {UNAVAILABLE} what git said; {PERMISSION_DENIED} a link that leaves the repository
+ * Fetches a commit, and nothing before it, and writes its files, with links wherever they lead.
+ * @returns when it was committed, in seconds since the epoch
+ * @throws {UNAVAILABLE} what git said; {PERMISSION_DENIED} it is too much
  */
-export async function checkOut(
+export async function fetchCommit(
   { wanted, commit }: Revision,
   { reference, env, options = {}, directory, inspect }: CheckOut,
-): Promise<void> {
+): Promise<{ readonly seconds: number }> {
   const git = (...words: string[]): Promise<string> => runGit(words, reference, env, options)
   const within = ['-C', directory]
   await git('init', '--quiet', '--template=', '--', directory)
@@ -86,6 +87,17 @@ export async function checkOut(
   await inspect?.(directory)
   refuseHuge(await git(...within, 'ls-tree', '-r', '--format=%(objectsize)', commit))
   await git(...within, 'checkout', '--quiet', '--detach', commit)
+  const time = await git(...within, 'log', '-1', '--no-show-signature', '--format=%ct', commit)
+  return { seconds: Number(time) }
+}
+
+/**
+ * The files of a commit, without `.git`.
+ * @throws {UNAVAILABLE} what git said; {PERMISSION_DENIED} a link that leaves the repository
+ */
+export async function checkOut(revision: Revision, options: CheckOut): Promise<void> {
+  const { directory } = options
+  await fetchCommit(revision, options)
   await rm(join(directory, '.git'), { recursive: true, force: true })
   await refuseOutwardLinks(directory)
 }

@@ -41,6 +41,8 @@ export interface GitOptions {
   readonly timeoutMs?: number
   /** Absent: a gibibyte. */
   readonly maxFileBytes?: number
+  /** Ends it. */
+  readonly signal?: AbortSignal
 }
 
 /** Settings as git takes them from its environment (man 1 git-config, GIT_CONFIG_COUNT). */
@@ -109,7 +111,7 @@ export async function runGit(
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   })
-  const ended = await endOf(child, timeoutMs)
+  const ended = await endOf(child, timeoutMs, options.signal)
   if (ended.code === 0) return ended.stdout
   if (ended.code === NO_PROGRAM)
     throw new TsstackError('FAILED_PRECONDITION', 'there is no git on the PATH', {
@@ -128,7 +130,7 @@ interface Ended {
   readonly refusal: string | undefined
 }
 
-function endOf(child: Git, timeoutMs: number): Promise<Ended> {
+function endOf(child: Git, timeoutMs: number, signal?: AbortSignal): Promise<Ended> {
   const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []]
   let size = 0
   let refusal: string | undefined
@@ -149,15 +151,24 @@ function endOf(child: Git, timeoutMs: number): Promise<Ended> {
   const timer = setTimeout(() => {
     end(`git: it took longer than ${String(timeoutMs / 1000)} s`)
   }, timeoutMs)
+  const cancel = (): void => {
+    end('git: it was cancelled')
+  }
+  signal?.addEventListener('abort', cancel)
+  if (signal?.aborted === true) cancel()
+  const settle = (): void => {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', cancel)
+  }
   return new Promise((resolve, reject) => {
     child.on('error', (error) => {
-      clearTimeout(timer)
+      settle()
       reject(new TsstackError('UNAVAILABLE', `git: ${error.message}`))
     })
-    child.on('close', (exitCode, signal) => {
-      clearTimeout(timer)
+    child.on('close', (exitCode, endedBy) => {
+      settle()
       const text = (chunks: Buffer[]): string => Buffer.concat(chunks).toString()
-      const code = exitCode ?? signal ?? 'unknown'
+      const code = exitCode ?? endedBy ?? 'unknown'
       resolve({ code, stdout: text(stdout), stderr: text(stderr), refusal })
     })
   })

@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -108,12 +108,17 @@ function canConnect(port: number): Promise<boolean> {
   })
 }
 
-/** `http://`, by git-http-backend(1), which speaks CGI. */
-export async function startHttpServer(directory: string): Promise<GitServer> {
+/** git-http-backend(1), which speaks CGI, for a server of whoever asks. */
+export function gitHttpHandler(directory: string): RequestListener {
   const backend = join(runGit(directory, ['--exec-path']), 'git-http-backend')
-  const server = createServer((request, response) => {
+  return (request, response) => {
     answer(request, response, { backend, directory })
-  }).listen(0, '127.0.0.1')
+  }
+}
+
+/** `http://`. */
+export async function startHttpServer(directory: string): Promise<GitServer> {
+  const server = createServer(gitHttpHandler(directory)).listen(0, '127.0.0.1')
   await new Promise((resolve) => server.once('listening', resolve))
   return {
     url: `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`,
