@@ -11,6 +11,8 @@ import { eventually } from './eventually.ts'
 export interface RegistryFixture {
   /** `127.0.0.1:PORT`. */
   readonly host: string
+  /** What it has logged: a line for each request, too. */
+  log(): string
   close(): Promise<void>
 }
 
@@ -84,5 +86,5 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Regi
     await close()
     throw error
   })
-  return { host: `127.0.0.1:${port}`, close }
+  return { host: `127.0.0.1:${port}`, log, close }
 }

@@ -3,7 +3,7 @@ import type { PullRequest, PushRequest, TagsRequest, TransferRequest } from '../
 import type { ProgressEvent, StackSource } from '../api/types.ts'
 import { familiarReference } from '../engine/images/reference.ts'
 import { dependencyGraph, selectServices } from '../planner/dependency-graph.ts'
-import { toTsstackError } from '../errors.ts'
+import { toTsstackError, type TsstackError } from '../errors.ts'
 import type { Context } from './context.ts'
 import {
   pullOne,
@@ -31,18 +31,11 @@ function scopeOf(
 }
 
 /** All at once; the first failure is thrown when all have ended. */
-async function eachOf<T>(
-  items: readonly T[],
-  work: (item: T) => Promise<void>,
-  onIgnored?: (message: string) => void,
-): Promise<void> {
+async function eachOf<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   const failures: unknown[] = []
   await Promise.all(items.map((item) => work(item).catch((error: unknown) => failures.push(error))))
   const [first] = failures
-  if (first === undefined) return
-  if (onIgnored === undefined || toTsstackError(first).code === 'CANCELLED')
-    throw toTsstackError(first)
-  for (const failure of failures) onIgnored(toTsstackError(failure).message)
+  if (first !== undefined) throw toTsstackError(first)
 }
 
 /** Pulls the images of services as `docker compose pull` does: what has no policy is looked at anew. */
@@ -116,7 +109,7 @@ export async function pushImages(
   tell({ type: 'done', changed: true, containers: [] })
 }
 
-/** The images of services that have a name in a registry. */
+/** The images of services that have a name in a registry, one after the other, as above. */
 export async function pushStack(
   context: Context,
   request: PushRequest,
@@ -125,13 +118,16 @@ export async function pushStack(
   const { options, credentials = {} } = request
   const number = createNumbering()
   const images = serviceImages(request, scopeOf(request, options))
-  const push = async ({ reference, registry }: (typeof images)[number]): Promise<void> => {
+  const failures: TsstackError[] = []
+  for (const { reference, registry } of images) {
     const one = { reference, registry, credentials: credentials[registry], signal, number }
-    await pushOne(context, one, tell)
+    await pushOne(context, one, tell).catch((error: unknown) => {
+      failures.push(toTsstackError(error))
+    })
   }
-  const warn = (message: string): void => {
-    tell({ type: 'warning', message })
-  }
-  await eachOf(images, push, options.ignoreFailures === true ? warn : undefined)
+  const [first] = failures
+  const isCancelled = first?.code === 'CANCELLED'
+  if (first !== undefined && (isCancelled || options.ignoreFailures !== true)) throw first
+  for (const { message } of failures) tell({ type: 'warning', message })
   tell({ type: 'done', changed: images.length > 0, containers: [] })
 }

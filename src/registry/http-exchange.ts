@@ -5,7 +5,7 @@
 import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import { Readable } from 'node:stream'
-import { TsstackError } from '../errors.ts'
+import { TsstackError, toTsstackError } from '../errors.ts'
 import { TransientError } from './transient-error.ts'
 
 export interface HttpRequest {
@@ -15,6 +15,8 @@ export interface HttpRequest {
   /** Told to the first host only. */
   readonly authorization?: string | undefined
   readonly body?: RequestBody
+  /** How long the host may say nothing, in milliseconds. Default: a minute. */
+  readonly silenceMs?: number
   readonly signal?: AbortSignal | undefined
 }
 
@@ -26,6 +28,7 @@ export interface RequestBody {
 }
 
 export interface HttpResponse {
+  readonly method: HttpRequest['method']
   readonly status: number
   readonly headers: IncomingHttpHeaders
   /** Where it came from in the end. */
@@ -42,6 +45,7 @@ export interface Network {
 
 const MAX_HEADER_BYTES = 32 << 10
 const MAX_REDIRECTS = 5
+const MAX_PASSED_BYTES = 64 << 10
 const SILENCE_MS = 60_000
 const REDIRECTS = new Set([301, 302, 303, 307, 308])
 /** Come and go. */
@@ -86,7 +90,7 @@ function send(network: Network, request: HttpRequest): Promise<IncomingMessage> 
     method: request.method,
     agent: network.agentFor(url),
     maxHeaderSize: MAX_HEADER_BYTES,
-    timeout: SILENCE_MS,
+    timeout: request.silenceMs ?? SILENCE_MS,
     headers: {
       'user-agent': 'tsstack',
       ...request.headers,
@@ -95,20 +99,25 @@ function send(network: Network, request: HttpRequest): Promise<IncomingMessage> 
     },
     ...(signal === undefined ? {} : { signal }),
   })
-  outgoing.on('response', resolve)
   outgoing.on('error', (error) => {
     reject(connectionFailure(url, error))
   })
   outgoing.on('timeout', () => {
     outgoing.destroy(new TransientError(`Cannot reach registry "${url.host}": it is silent`))
   })
-  if (body === undefined) outgoing.end()
-  else {
-    const source = Readable.from(body.open(), { objectMode: true, highWaterMark: 2 })
-    source.on('error', (error) => outgoing.destroy(error))
-    outgoing.on('close', () => source.destroy())
-    source.pipe(outgoing)
-  }
+  const source = body && Readable.from(body.open(), { objectMode: true, highWaterMark: 2 })
+  outgoing.on('response', (incoming) => {
+    // Who answers before it has heard all wants no more of it.
+    if (!outgoing.writableEnded) {
+      source?.destroy()
+      incoming.on('end', () => outgoing.destroy())
+    }
+    resolve(incoming)
+  })
+  source?.on('error', (error) => outgoing.destroy(toTsstackError(error)))
+  outgoing.on('close', () => source?.destroy())
+  if (source === undefined) outgoing.end()
+  else source.pipe(outgoing)
   return promise
 }
 
@@ -119,6 +128,8 @@ function redirectTarget(from: URL, location: string | undefined): URL {
   if (location === undefined) throw refuse('it redirects to nowhere')
   const to = URL.canParse(location, from.href) ? new URL(location, from) : undefined
   if (to === undefined) throw refuse('it redirects to something that is no URL')
+  // Behind a proxy a registry may not know that it is spoken to by https.
+  if (from.protocol === 'https:' && to.host === from.host) to.protocol = 'https:'
   const isSame = to.protocol === from.protocol && to.host === from.host
   if (to.protocol !== 'https:' && !isSame)
     throw refuse(`it redirects to "${to.protocol}//${to.host}", which is not https`)
@@ -128,6 +139,13 @@ function redirectTarget(from: URL, location: string | undefined): URL {
 /** Checks where a registry sends us on with `Location`, as for a redirect. @throws {FAILED_PRECONDITION} */
 export function nextLocation({ url, headers }: HttpResponse): URL {
   return redirectTarget(url, headers.location)
+}
+
+/** Gives up a body that nobody wants to read. One that is small passes by, so that the connection can be used again. */
+export function discard({ method, body, headers }: HttpResponse): void {
+  const length = method === 'HEAD' ? 0 : Number(headers['content-length'] ?? Infinity)
+  if (length > MAX_PASSED_BYTES) body.destroy()
+  body.on('error', () => undefined).resume()
 }
 
 /**
@@ -141,10 +159,11 @@ export async function exchange(network: Network, request: HttpRequest): Promise<
     const isHome = url.host === request.url.host && url.protocol === request.url.protocol
     const authorization = isHome ? request.authorization : undefined
     const body = await send(network, { ...request, url, authorization })
-    const response = { status: body.statusCode ?? 0, headers: body.headers, url, body }
-    const mayFollow = request.method === 'GET' || request.method === 'HEAD'
+    const { method } = request
+    const response = { method, status: body.statusCode ?? 0, headers: body.headers, url, body }
+    const mayFollow = method === 'GET' || method === 'HEAD'
     if (!mayFollow || !REDIRECTS.has(response.status)) return response
-    body.destroy()
+    discard(response)
     if (redirects === MAX_REDIRECTS) {
       throw new TsstackError(
         'FAILED_PRECONDITION',

@@ -2,7 +2,13 @@
 import { TsstackError } from '../errors.ts'
 import { createAuthorizer, type Authorizer } from './authorizer.ts'
 import type { Credentials } from './credentials.ts'
-import { exchange, type HttpRequest, type HttpResponse, type Network } from './http-exchange.ts'
+import {
+  discard,
+  exchange,
+  type HttpRequest,
+  type HttpResponse,
+  type Network,
+} from './http-exchange.ts'
 import { failureOfResponse } from './registry-error.ts'
 import { isLoopback, type RegistrySettings } from './registry-settings.ts'
 import type { RetryOptions } from './transient-error.ts'
@@ -14,11 +20,16 @@ export interface RegistryOptions {
   readonly onRetry?: RetryOptions['onRetry']
   /** Asked instead of the registry's own host. */
   readonly mirror?: URL
+  /** Blobs that are larger are sent in chunks of so many bytes. Default: 16 MiB. */
+  readonly chunkBytes?: number
 }
+
+const CHUNK_BYTES = 16 << 20
 
 export interface Caller {
   readonly call: (request: CallRequest) => Promise<HttpResponse>
   readonly retries: RetryOptions
+  readonly chunkBytes: number
   readonly base: () => Promise<URL>
 }
 
@@ -43,7 +54,7 @@ async function findBase(
   if (!isLoopback(host) && !settings.insecure.includes(host)) return secure
   try {
     const response = await exchange(network, { method: 'GET', url: new URL('v2/', secure), signal })
-    response.body.destroy()
+    discard(response)
     return secure
   } catch (error) {
     if (error instanceof TsstackError && error.code === 'CANCELLED') throw error
@@ -67,6 +78,7 @@ export function createCaller(host: string, network: Network, options: RegistryOp
   return {
     base: findOnce,
     retries: { signal, onRetry },
+    chunkBytes: options.chunkBytes ?? CHUNK_BYTES,
     async call({ url, scopes, what, accepted = [], ...request }) {
       const home = (await findOnce()).origin
       for (let attempt = 0; ; attempt++) {
@@ -77,13 +89,23 @@ export function createCaller(host: string, network: Network, options: RegistryOp
         if ((status >= 200 && status < 300) || accepted.includes(status)) return response
         const isFirst = attempt === 0 && status === 401 && response.url.origin === home
         if (isFirst && (await authorizer.answer({ response, scopes, sent: authorization }))) {
-          response.body.destroy()
+          discard(response)
           continue
         }
         throw await failureOfResponse(response, what)
       }
     },
   }
+}
+
+/** @param path - below the version: `team/app/tags/list` */
+export async function pathAt({ base }: Caller, path: string): Promise<URL> {
+  return new URL(`v2/${path}`, await base())
+}
+
+/** What a token for writing is for. */
+export function pushScope(repository: string): string[] {
+  return [`repository:${repository}:pull,push`]
 }
 
 /** What a token for reading is for. */

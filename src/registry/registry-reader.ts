@@ -1,9 +1,9 @@
 /** What can be read of a registry ("Pull" and "Content Discovery" of OCI Distribution). */
 import { createHash } from 'node:crypto'
 import { TsstackError } from '../errors.ts'
-import { chunksOf, readBody, type HttpResponse } from './http-exchange.ts'
+import { chunksOf, discard, readBody, type HttpResponse } from './http-exchange.ts'
 import { isTag } from './image-name.ts'
-import { pullScope, type Caller } from './registry-caller.ts'
+import { pathAt, pullScope, type Caller } from './registry-caller.ts'
 import type { Registry, RemoteBlob, RemoteManifest } from './registry.ts'
 import { withRetries } from './transient-error.ts'
 
@@ -17,8 +17,12 @@ const MANIFEST_TYPES = [
   'application/vnd.docker.distribution.manifest.v2+json',
 ]
 
+export function sha256(bytes: Buffer): string {
+  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`
+}
+
 function checkedManifest(bytes: Buffer, reference: string, what: string): string {
-  const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`
+  const digest = sha256(bytes)
   if (!reference.includes(':') || reference === digest) return digest
   throw new TsstackError('INVALID_ARGUMENT', `Cannot ${what}: the registry gave "${digest}"`)
 }
@@ -31,10 +35,6 @@ function nextPage(response: HttpResponse): URL | undefined {
   if (target === undefined || !URL.canParse(target, response.url.href)) return undefined
   const url = new URL(target, response.url)
   return url.origin === response.url.origin ? url : undefined
-}
-
-async function pathAt({ base }: Caller, path: string): Promise<URL> {
-  return new URL(`v2/${path}`, await base())
 }
 
 async function manifestHead(
@@ -50,7 +50,7 @@ async function manifestHead(
     what: `look up "${repository}:${reference}"`,
     accepted: [404],
   })
-  response.body.destroy()
+  discard(response)
   return response
 }
 
@@ -140,7 +140,7 @@ export function createReader(caller: Caller): Reader {
       withRetries(async () => {
         const url = await pathAt(caller, '')
         const response = await caller.call({ method: 'GET', url, scopes: [], what: 'log in' })
-        response.body.destroy()
+        discard(response)
       }, retries),
     manifest: (repository, reference) =>
       withRetries(() => getManifest(caller, repository, reference), retries),

@@ -21,12 +21,14 @@ export interface BlobUpload {
   readonly digest: string
   /** Bytes. */
   readonly size: number
-  /** From the start, once for each attempt. */
-  readonly open: () => AsyncIterable<Buffer>
+  /** From a byte on; once more for each attempt. */
+  readonly open: (from: number) => AsyncIterable<Buffer>
   /** Other repositories of the registry that may have it. */
   readonly mountFrom?: readonly string[]
   readonly onProgress?: (sentBytes: number) => void
 }
+
+export type UploadOutcome = 'present' | 'mounted' | 'sent'
 
 /** All functions throw {PERMISSION_DENIED} {NOT_FOUND} {UNAVAILABLE} {FAILED_PRECONDITION} {CANCELLED}. */
 export interface Registry {
@@ -40,7 +42,7 @@ export interface Registry {
   blob(repository: string, digest: string, from?: number): Promise<RemoteBlob>
   hasManifest(repository: string, digest: string): Promise<boolean>
   /** Sends a blob, unless it is there or can be mounted from another repository. */
-  upload(repository: string, blob: BlobUpload): Promise<'present' | 'mounted' | 'sent'>
+  upload(repository: string, blob: BlobUpload): Promise<UploadOutcome>
   putManifest(
     repository: string,
     reference: string,

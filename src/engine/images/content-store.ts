@@ -153,12 +153,12 @@ export class ContentStore {
     throw new TsstackError('NOT_FOUND', `Cannot read blob "${digest}": not in the store`)
   }
 
-  /** The content from its start. @throws {NOT_FOUND} */
-  async *open(digest: Digest): AsyncGenerator<Buffer> {
+  /** The content, from a byte on. @throws {NOT_FOUND} */
+  async *open(digest: Digest, start = 0): AsyncGenerator<Buffer> {
     this.size(digest)
     const handle = await open(this.path(digest), 'r')
     try {
-      yield* readChunks(handle)
+      yield* readChunks(handle, start)
     } finally {
       await handle.close()
     }

@@ -1,5 +1,5 @@
 /**
- * When a name was last pulled, and what the registry had under it:
+ * When a name was last pulled or pushed, and what the registry had under it:
  *
  *   <root>/pulled/<hex of digest of the name>.json    PullRecord
  *

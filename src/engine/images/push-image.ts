@@ -1,15 +1,18 @@
 /** An image from the store to a registry: only what is missing there, the manifest last, so that it is whole or not there. */
-import { splitRegistry, type NamedReference } from '../../registry/image-name.ts'
+import { parseName, splitRegistry, type NamedReference } from '../../registry/image-name.ts'
 import type { BlobUpload, Registry } from '../../registry/registry.ts'
 import type { Digest, Image } from './image.ts'
 import { parseManifest, type Descriptor } from './manifest.ts'
 import { openBlob } from './packed-layer.ts'
 import { pullFailure, withRegistry, type TransferOptions } from './pull-image.ts'
-import type { StoreParts } from './store-parts.ts'
+import { formatReference } from './reference.ts'
+import { referencedBlobs, type StoreParts } from './store-parts.ts'
 import { TsstackError, toTsstackError } from '../../errors.ts'
 
 const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json'
 const LAYERS_AT_ONCE = 4
+/** Repositories that a blob is looked for in. */
+const MAX_SOURCES = 4
 
 export interface PushedImage {
   readonly digest: Digest
@@ -17,25 +20,38 @@ export interface PushedImage {
   readonly size: number
 }
 
-/** Repositories of the same registry that the store knows for the image: they may have its blobs. */
-function siblings({ records }: StoreParts, image: Image, reference: NamedReference): string[] {
-  const { registry, repository } = splitRegistry(reference.name)
-  const names = [...records.references]
-    .filter(([name, id]) => id === image.id && name.startsWith(`${registry}/`))
-    .map(([name]) => splitRegistry(name).repository.replace(/[:@].*$/, ''))
-  return [...new Set(names)].filter((name) => name !== repository).slice(0, 4)
+/**
+ * Where the registry has blobs already, as far as the store knows: repositories that it has pulled from or pushed to, by
+ * the blobs of the images that they gave or got.
+ */
+function mountSources(parts: StoreParts, target: NamedReference): ReadonlyMap<Digest, string[]> {
+  const { registry, repository } = splitRegistry(target.name)
+  const sources = new Map<Digest, string[]>()
+  for (const { reference, imageId } of parts.pulled.list()) {
+    const parsed = parseName(reference)
+    const other = splitRegistry(parsed.name)
+    const image = parts.records.images.get(imageId)
+    if (other.registry !== registry || other.repository === repository || image === undefined)
+      continue
+    for (const digest of referencedBlobs(parts, image)) {
+      const known = sources.get(digest) ?? []
+      if (known.length < MAX_SOURCES && !known.includes(other.repository))
+        sources.set(digest, [...known, other.repository])
+    }
+  }
+  return sources
 }
 
 interface Push {
   readonly registry: Registry
   readonly repository: string
-  readonly mountFrom: readonly string[]
+  readonly sources: ReadonlyMap<Digest, readonly string[]>
   readonly options: TransferOptions
 }
 
 async function pushLayer(
   parts: StoreParts,
-  { registry, repository, mountFrom, options }: Push,
+  { registry, repository, sources, options }: Push,
   layer: { readonly descriptor: Descriptor; readonly diffId: Digest },
 ): Promise<void> {
   const { digest, size } = layer.descriptor
@@ -43,8 +59,8 @@ async function pushLayer(
   const upload: BlobUpload = {
     digest,
     size,
-    mountFrom,
-    open: () => openBlob(parts, digest, layer.diffId),
+    mountFrom: sources.get(digest) ?? [],
+    open: (from) => openBlob(parts, digest, layer.diffId, from),
     onProgress: (current) => onLayer?.({ digest, state: 'uploading', current, total: size }),
   }
   const outcome = await registry.upload(repository, upload)
@@ -78,8 +94,9 @@ async function pushLayers(parts: StoreParts, push: Push, image: Image): Promise<
   await Promise.all(Array.from({ length: LAYERS_AT_ONCE }, guarded))
   if (failure !== undefined) throw toTsstackError(failure)
   const { config } = manifest
-  const open = (): AsyncIterable<Buffer> => parts.content.open(config.digest)
-  await push.registry.upload(push.repository, { ...config, open })
+  const mountFrom = push.sources.get(config.digest) ?? []
+  const open = (from: number): AsyncIterable<Buffer> => parts.content.open(config.digest, from)
+  await push.registry.upload(push.repository, { ...config, mountFrom, open })
 }
 
 function mediaTypeOf(bytes: Buffer): string {
@@ -99,10 +116,13 @@ export async function pushImage(
   const { registry: registryName, repository } = splitRegistry(reference.name)
   const bytes = parts.content.read(image.digest)
   const work = async (registry: Registry): Promise<void> => {
-    const mountFrom = siblings(parts, image, reference)
-    await pushLayers(parts, { registry, repository, mountFrom, options }, image)
+    const sources = mountSources(parts, reference)
+    await pushLayers(parts, { registry, repository, sources, options }, image)
     const manifest = { bytes, mediaType: mediaTypeOf(bytes) }
     await registry.putManifest(repository, reference.tag ?? 'latest', manifest)
+    const canonical = formatReference(reference)
+    const pushed = { remoteDigest: image.digest, imageId: image.id, checkedAtMs: Date.now() }
+    parts.pulled.set({ reference: canonical, ...pushed })
   }
   try {
     const settings = { ...options.settings, mirrors: [] } // they are read only

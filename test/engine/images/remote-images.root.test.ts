@@ -42,7 +42,7 @@ const sha256 = (bytes: Buffer): string =>
 
 /** An OCI layout of layers with a file each, packed as told. */
 function writeLayout(packings: readonly ('none' | 'gzip' | 'zstd')[]): string {
-  const directory = path.join(home, 'layout')
+  const directory = fs.mkdtempSync(path.join(home, 'layout-'))
   fs.mkdirSync(path.join(directory, 'blobs/sha256'), { recursive: true })
   const put = (
     bytes: Buffer,
@@ -133,6 +133,13 @@ describe.skipIf(without !== '')(`push and pull${without}`, () => {
     const elsewhere = `${registry.host}/mounted/here:1`
     await store.tag(image.id, elsewhere)
     expect(await statesOf(elsewhere)).toEqual(['mounted', 'mounted', 'mounted'])
+    const derived = `${registry.host}/derived:1`
+    const more = writeLayout(['gzip', 'zstd', 'none', 'gzip'])
+    await store.tag((await store.resolve(`oci:${more}:v1`)).id, derived)
+    expect(await statesOf(derived)).toEqual(['mounted', 'mounted', 'mounted', 'pushed'])
+    expect(registry.log()).toMatch(
+      /"POST \/v2\/derived\/blobs\/uploads\/\?\S*from=packed\S* HTTP\/1.1" 201/,
+    )
 
     const other = openImageStore(path.join(home, 'other'))
     const { image: pulled } = await other.remote.pull(elsewhere)
