@@ -26,6 +26,27 @@ export interface Permissions {
   readonly external: readonly string[]
 }
 
+/**
+ * Has services with `x-tsstack.image_policy` follow the tags of their registries: what is newer is written into the stack
+ * file, and comes back as a commit of the repository.
+ */
+export interface ImageUpdates {
+  /** Between looks at the registries. */
+  readonly intervalSeconds: number
+  /** Absent: the branch that is followed. */
+  readonly branch?: string
+  /** Absent: as it is fetched from. With one of these three, nothing of the fetch's credentials is used. */
+  readonly repo?: string
+  readonly sshKeyFile?: string
+  readonly passwordFile?: string
+  /** `NAME <EMAIL>`. */
+  readonly author: string
+  /** First line of the commit; `{source}`, `{stack}` and `{changes}` stand for what they say. */
+  readonly message: string
+  /** A private key of SSH or OpenPGP without passphrase; absolute. */
+  readonly signKeyFile?: string
+}
+
 /** A source as its user declares it. */
 export interface GitSource {
   readonly name: string
@@ -70,6 +91,35 @@ export interface GitSource {
   readonly passwordFile?: string
   /** Identity of age(1), for files of the repository that are encrypted. */
   readonly ageIdentityFile?: string
+  /** Absent: nothing is ever written to the repository. */
+  readonly imageUpdates?: ImageUpdates
+}
+
+/** An image that follows its policy. */
+export interface FollowedImage {
+  readonly service: string
+  /** As it is written in the commit that runs. */
+  readonly image: string
+  /** What the policy chooses; absent: there is nothing newer. */
+  readonly newer?: string
+  /** Why it can't be looked at, or is not written. */
+  readonly message?: string
+}
+
+export interface ImageUpdateStatus {
+  /** RFC 3339: when the registries were last asked. */
+  readonly checkedAt?: string
+  readonly images: readonly FollowedImage[]
+  /** The last commit that was written. */
+  readonly pushed?: {
+    readonly commit: string
+    readonly branch: string
+    readonly at: string
+    /** `web: shop:1.4.1 -> shop:1.4.2`. */
+    readonly changes: readonly string[]
+  }
+  /** Why what is newer could not be written. */
+  readonly message?: string
 }
 
 /** One commit of a source, as far as it matters. */
@@ -144,6 +194,8 @@ export interface GitSourceStatus extends Pick<
   readonly held?: HeldRevision
   readonly pending?: PendingChange
   readonly nextSyncAt?: string
+  /** Of a source that may write image updates. */
+  readonly imageUpdates?: ImageUpdateStatus
 }
 
 export interface SyncRequest {

@@ -1,7 +1,7 @@
 /** What `tsstack gitops add` may be told, and the source that it declares. */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { GitSource } from '../api/gitops-types.ts'
+import type { GitSource, ImageUpdates } from '../api/gitops-types.ts'
 import { TsstackError } from '../errors.ts'
 import type { Flag } from './args.ts'
 import type { CommandContext } from './command.ts'
@@ -10,6 +10,9 @@ const INTERVAL_S = 60
 const FETCH_TIMEOUT_S = 120
 const HEALTH_TIMEOUT_S = 300
 const MONITOR_S = 5
+const IMAGE_INTERVAL_S = 300
+const COMMIT_AUTHOR = 'tsstack <tsstack@localhost>'
+const COMMIT_MESSAGE = 'Update images of {stack}'
 
 const text = (name: string, value: string, help: string): Flag => ({
   ...{ name, value, help },
@@ -51,6 +54,15 @@ export const ADD_FLAGS: readonly Flag[] = [
   text('known-hosts', 'FILE', 'Keys of ssh servers'),
   text('password-file', 'FILE', 'user:password or a token, for https'),
   text('age-identity', 'FILE', 'Decrypts files that age(1) encrypted'),
+  bool('image-updates', 'Write newer images of image_policy into the repository'),
+  seconds('image-interval', 'Between looks at the registries; default 5m'),
+  text('push-branch', 'NAME', 'Write to this branch instead'),
+  text('push-repo', 'URL', 'Write by this URL'),
+  text('push-ssh-key', 'FILE', 'Private key for writing'),
+  text('push-password-file', 'FILE', 'user:password or a token, for writing'),
+  text('commit-author', 'AUTHOR', '"NAME <EMAIL>" of commits'),
+  text('commit-message', 'TEXT', 'First line; {source}, {stack}, {changes}'),
+  text('sign-key', 'FILE', 'Private key that signs commits'),
   bool('allow-privileged', 'privileged, security_opt, cgroup_parent'),
   bool('allow-host-namespaces', 'network_mode: host, pid: host, …'),
   list('allow-host-paths', 'PATH', 'Mounts and files of the host below it'),
@@ -102,6 +114,43 @@ export function readGitSource(context: CommandContext, name: string): GitSource 
       knownHostsFile: fileOf('known-hosts'),
       passwordFile: fileOf('password-file'),
       ageIdentityFile: fileOf('age-identity'),
+    }),
+    ...(writesImages(context) ? { imageUpdates: readImageUpdates(context) } : {}),
+  }
+}
+
+const IMAGE_FLAGS = [
+  ...['image-interval', 'push-branch', 'push-repo', 'push-ssh-key', 'push-password-file'],
+  ...['commit-author', 'commit-message', 'sign-key'],
+] as const
+
+/** @throws {INVALID_ARGUMENT} how it writes is said, and not that it may */
+function writesImages({ flags }: CommandContext): boolean {
+  if (flags.bool('image-updates')) return true
+  const given = IMAGE_FLAGS.find((name) =>
+    name === 'image-interval' ? flags.number(name) !== undefined : flags.text(name) !== undefined,
+  )
+  if (given === undefined) return false
+  throw new TsstackError('INVALID_ARGUMENT', `"--${given}" needs --image-updates`, {
+    hint: 'Only with it is anything written to the repository',
+  })
+}
+
+function readImageUpdates({ flags, cwd }: CommandContext): ImageUpdates {
+  const fileOf = (flag: string): string | undefined => {
+    const path = flags.text(flag)
+    return path === undefined ? undefined : resolve(cwd, path)
+  }
+  return {
+    intervalSeconds: flags.number('image-interval') ?? IMAGE_INTERVAL_S,
+    author: flags.text('commit-author') ?? COMMIT_AUTHOR,
+    message: flags.text('commit-message') ?? COMMIT_MESSAGE,
+    ...present({
+      branch: flags.text('push-branch'),
+      repo: flags.text('push-repo'),
+      sshKeyFile: fileOf('push-ssh-key'),
+      passwordFile: fileOf('push-password-file'),
+      signKeyFile: fileOf('sign-key'),
     }),
   }
 }

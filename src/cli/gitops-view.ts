@@ -43,10 +43,32 @@ export function sourceDetails(source: GitSourceStatus, now: Date): string {
     ['Last good', revision(source.lastGood)],
     ...(held === undefined ? [] : [['Held', `${revision(held)}: ${held.message}`] as const]),
     ...(pending === undefined ? [] : [['Waiting', revision(pending)] as const]),
+    ...imageRows(source, age),
     ['Signatures', source.verified ? 'required' : 'not looked at'],
     ['Next look', source.suspended ? 'suspended' : (source.nextSyncAt ?? 'now')],
   ]
   return rows.flatMap(([label, text]) => linesOf(label, text)).join('')
+}
+
+/** Of a source that writes images: each with what is newer, and the last commit. */
+function imageRows(
+  { imageUpdates }: GitSourceStatus,
+  age: (time: string) => string,
+): readonly (readonly [string, string])[] {
+  if (imageUpdates === undefined) return []
+  const { images, checkedAt, pushed, message } = imageUpdates
+  const lines = images.map(({ service, image, newer, message: problem }) => {
+    const state = problem ?? (newer === undefined ? 'up to date' : `newer: ${newer}`)
+    return `${service}: ${image}  (${state})`
+  })
+  const asked = checkedAt === undefined ? 'not looked at yet' : `looked at ${age(checkedAt)}`
+  return [
+    ['Images', [asked, ...lines].join('\n')],
+    ...(pushed === undefined
+      ? []
+      : [['Written', `${short(pushed.commit)} to ${pushed.branch}, ${age(pushed.at)}`] as const]),
+    ...(message === undefined ? [] : [['Not written', message] as const]),
+  ]
 }
 
 function seenAge({ observedAt }: GitSourceStatus, age: (time: string) => string): string {

@@ -35,6 +35,26 @@ const permissions = z.strictObject({
   external: texts,
 })
 
+/** One line that git can take for an author. */
+const author = z
+  .string()
+  .regex(/^[^<>\p{Cc}]+ <[^<>\s\p{Cc}]+>$/u)
+  .max(200)
+
+const imageUpdates = z.strictObject({
+  intervalSeconds: seconds(1),
+  branch: z.string().min(1).max(200).exactOptional(),
+  repo: text.min(1).exactOptional(),
+  sshKeyFile: absolutePath.exactOptional(),
+  passwordFile: absolutePath.exactOptional(),
+  author,
+  message: z
+    .string()
+    .regex(/^\P{Cc}+$/u)
+    .max(200),
+  signKeyFile: absolutePath.exactOptional(),
+})
+
 export const gitSource: z.ZodType<GitSource> = z.strictObject({
   name: sourceName,
   repo: text.min(1),
@@ -61,6 +81,7 @@ export const gitSource: z.ZodType<GitSource> = z.strictObject({
   knownHostsFile: absolutePath.exactOptional(),
   passwordFile: absolutePath.exactOptional(),
   ageIdentityFile: absolutePath.exactOptional(),
+  imageUpdates: imageUpdates.exactOptional(),
 })
 
 export const syncRequest: z.ZodType<SyncRequest> = z.strictObject({

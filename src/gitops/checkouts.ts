@@ -51,6 +51,8 @@ export interface Checkouts {
    * @throws {UNAVAILABLE} what git said; {PERMISSION_DENIED} the signature, or a link that leaves the repository
    */
   get(source: GitSource, access: GitAccess, revision: Revision): Promise<Checkout>
+  /** Where they are made; for others, too. Emptied when the daemon starts. */
+  readonly scratch: string
   /** Removes what is not kept. */
   collect(kept: KeptCheckouts): void
 }
@@ -60,6 +62,7 @@ export function openCheckouts(root: string): Checkouts {
   rmSync(drafts, { recursive: true, force: true })
   mkdirSync(drafts, { recursive: true, mode: 0o700 })
   return {
+    scratch: drafts,
     async get(source, access, revision) {
       const home = join(root, source.name, keyOf(source), revision.commit)
       if (!existsSync(home)) await make(home, drafts, { source, access, revision })

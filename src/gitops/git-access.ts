@@ -1,6 +1,6 @@
 /** How a source's repository is reached: its reference, and what git is told so that it needs no prompt. */
 import { readFileSync } from 'node:fs'
-import type { GitSource } from '../api/gitops-types.ts'
+import type { GitSource, ImageUpdates } from '../api/gitops-types.ts'
 import { TsstackError } from '../errors.ts'
 import { parseGitReference, type GitReference } from '../sources/git-reference.ts'
 import type { Environment, GitOptions } from '../sources/run-git.ts'
@@ -30,6 +30,23 @@ export function gitAccess(source: GitSource): GitAccess {
     env: { ...inherited(), ...sshEnvironment(source) },
     options: { settings, timeoutMs },
   }
+}
+
+/**
+ * How it is written to: as it is read, unless something else is said of it.
+ * @throws as `gitAccess`
+ */
+export function pushAccess(source: GitSource, updates: ImageUpdates): GitAccess {
+  const { repo, sshKeyFile, passwordFile } = updates
+  if ([repo, sshKeyFile, passwordFile].every((given) => given === undefined))
+    return gitAccess(source)
+  const { sshKeyFile: _, passwordFile: __, ...rest } = source
+  return gitAccess({
+    ...rest,
+    repo: repo ?? source.repo,
+    ...(sshKeyFile === undefined ? {} : { sshKeyFile }),
+    ...(passwordFile === undefined ? {} : { passwordFile }),
+  })
 }
 
 /** A URL as it may be shown. */

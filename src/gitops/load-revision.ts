@@ -14,6 +14,7 @@ import { confinedFiles, isWithin, realOrSame } from './confined-files.ts'
 import { digestOfTree, storeContent } from './content-store.ts'
 import { decryptedFiles } from './decrypt-files.ts'
 import { imagePathOf } from './image-path.ts'
+import { imagePolicyFindings, policedImages, type PolicedImage } from './image-policies.ts'
 import { policyFindings } from './policy.ts'
 
 const YAML = /\.ya?ml$/
@@ -33,6 +34,8 @@ export interface LoadedRevision {
   /** Places of the content store that its containers mount. */
   readonly directories: readonly string[]
   readonly warnings: readonly string[]
+  /** Those that follow a policy. */
+  readonly images: readonly PolicedImage[]
 }
 
 /**
@@ -54,7 +57,11 @@ export function loadRevision(request: LoadRequest): LoadedRevision {
     envFiles: source.envFiles,
     profiles: source.profiles,
     projectName: source.stack,
-    check: (stack) => [...policyFindings(stack, context), ...missingMounts(stack, root)],
+    check: (stack) => [
+      ...policyFindings(stack, context),
+      ...missingMounts(stack, root),
+      ...imagePolicyFindings(stack),
+    ],
   })
   const { stack, directories } = withStoredMounts(loaded.stack, root, request.contentRoot)
   const { contents, workingDir } = loaded
@@ -63,6 +70,7 @@ export function loadRevision(request: LoadRequest): LoadedRevision {
     digest: digestOf({ stack, contents, workingDir, files: loaded.files }, root),
     directories,
     warnings: loaded.warnings.map(({ message }) => message),
+    images: policedImages(loaded),
   }
 }
 

@@ -9,11 +9,12 @@ import { join } from 'node:path'
 import type { GitSource, GitSourceStatus, PendingChange, SyncRequest } from '../api/gitops-types.ts'
 import { TsstackError } from '../errors.ts'
 import type { Context } from '../reconciler/context.ts'
+import { REF_NAME } from '../sources/git-reference.ts'
 import { openCheckouts } from './checkouts.ts'
 import { collectGarbage } from './collect-garbage.ts'
 import { progressOf, record, type GitopsEngine } from './engine.ts'
 import { parseWindow } from './freeze-windows.ts'
-import { gitAccess } from './git-access.ts'
+import { gitAccess, pushAccess } from './git-access.ts'
 import { notify } from './notify.ts'
 import { openSourceRecords, type SourceRecord } from './source-records.ts'
 import { SourceRunner } from './source-runner.ts'
@@ -102,7 +103,7 @@ class FollowedSources implements Gitops {
       throw new TsstackError('FAILED_PRECONDITION', `Cannot sync "${name}": it is suspended`, {
         hint: `tsstack gitops resume ${name}, or --force for this once`,
       })
-    await this.#runners.get(name)?.sync({ force })
+    await this.#runners.get(name)?.sync({ force, scan: true })
     return this.status(name)
   }
 
@@ -172,6 +173,7 @@ class FollowedSources implements Gitops {
 /** @throws {INVALID_ARGUMENT} what can't be read; {ALREADY_EXISTS} another source has the stack */
 function checkSource(source: GitSource, others: readonly GitSource[]): void {
   gitAccess(source)
+  checkImageUpdates(source)
   for (const text of [...source.windows, ...source.freezes]) parseWindow(text)
   for (const key of source.verifyKeys) if (!key.includes('BEGIN PGP')) allowedSigners(key)
   const owner = others.find(({ name, stack }) => stack === source.stack && name !== source.name)
@@ -187,5 +189,21 @@ function checkSource(source: GitSource, others: readonly GitSource[]): void {
       'NOT_FOUND',
       `Cannot follow "${source.name}": it depends on "${missing}", which is no source`,
       { hint: 'Add that first' },
+    )
+}
+
+/** @throws {INVALID_ARGUMENT} */
+function checkImageUpdates(source: GitSource): void {
+  const { imageUpdates, verifyKeys } = source
+  if (imageUpdates === undefined) return
+  pushAccess(source, imageUpdates)
+  const { branch = 'main' } = imageUpdates
+  if (!REF_NAME.test(branch))
+    throw new TsstackError('INVALID_ARGUMENT', `Cannot write to "${branch}": it is no branch`)
+  if (verifyKeys.length > 0 && imageUpdates.signKeyFile === undefined)
+    throw new TsstackError(
+      'INVALID_ARGUMENT',
+      `Cannot write images to "${source.name}": its commits have to be signed`,
+      { hint: 'Give a key to sign with by --sign-key, and its public half by --verify-key' },
     )
 }

@@ -1,7 +1,7 @@
 /**
  * One pass over a source: which commit it is at, what that asks for, whether it may be had now, and then having it.
  *
- *   fetch ▶ verify ▶ load ▶ policy ▶ same as what runs? ▶ held? ▶ guards ▶ dependencies ▶ window ▶ approval ▶ settle
+ *   fetch ▶ verify ▶ load ▶ policy ▶ same as what runs? ▶ held? ▶ guards ▶ dependencies ▶ window ▶ approval ▶ settle ▶ newer images?
  */
 import type { GitSource, GitSourceReason } from '../api/gitops-types.ts'
 import type { StackOrigin } from '../api/revision-types.ts'
@@ -11,33 +11,63 @@ import { findRevision } from '../sources/git-checkout.ts'
 import { SpecError } from '../spec/spec-error.ts'
 import { planRelease } from './apply-release.ts'
 import type { Checkout } from './checkouts.ts'
+import { realOrSame } from './confined-files.ts'
 import { progressOf, record, type GitopsEngine } from './engine.ts'
 import { mayChangeAt } from './freeze-windows.ts'
 import { gitAccess, withoutLogin } from './git-access.ts'
+import type { PolicedImage } from './image-policies.ts'
 import { loadRevision } from './load-revision.ts'
 import { rollBack, settleRelease, type Settling } from './settle-release.ts'
 import type { Release } from './source-records.ts'
+import { updateImages } from './update-images.ts'
 
 export interface Pass extends Settling {
   /** Also what is held, and what runs already. */
   readonly force: boolean
+  /** Look for newer images whatever the interval says. */
+  readonly scan: boolean
 }
+
+/** A commit of ours, or one that came before it, is looked at in the same pass; not for ever. */
+const MAX_ROUNDS = 3
 
 /** Throws nothing: what became of it is in the record. */
 export async function reconcileSource(engine: GitopsEngine, pass: Pass): Promise<void> {
   const { source } = pass
   if (progressOf(engine, source.name).rollingBack === true) await rollBack(engine, pass)
-  const release = await lookAtSource(engine, pass)
-  if (release !== undefined) await decide(engine, release, pass)
-  else {
-    // What was begun is not left half done because its repository can't be reached.
-    const { applying } = progressOf(engine, source.name)
-    if (applying !== undefined) await settleRelease(engine, applying, pass)
+  let { force, scan } = pass
+  for (let round = 1; round <= MAX_ROUNDS; round++) {
+    const look = await lookAtSource(engine, { ...pass, force })
+    if (look === undefined) {
+      await resume(engine, pass)
+      return
+    }
+    const { release, images, root } = look
+    await decide(engine, release, { ...pass, force })
+    const { commit } = release
+    const outcome = await updateImages(engine, { source, commit, root, images, force, now: scan })
+    if (outcome === undefined) return
+    force = false
+    scan = outcome === 'overtaken'
   }
 }
 
+/** What was begun is not left half done because its repository can't be reached. */
+async function resume(engine: GitopsEngine, pass: Pass): Promise<void> {
+  const { applying } = progressOf(engine, pass.source.name)
+  if (applying !== undefined) await settleRelease(engine, applying, pass)
+}
+
+interface Look {
+  readonly release: Release
+  /** Those that follow a policy. */
+  readonly images: readonly PolicedImage[]
+  /** The commit's files; absolute and real. */
+  readonly root: string
+}
+
 /** The release that the source is at now; undefined when there is none to be had, which is recorded. */
-async function lookAtSource(engine: GitopsEngine, pass: Pass): Promise<Release | undefined> {
+async function lookAtSource(engine: GitopsEngine, pass: Pass): Promise<Look | undefined> {
   const { source } = pass
   const before = progressOf(engine, source.name)
   const checkout = await fetchCheckout(engine, pass)
@@ -46,7 +76,8 @@ async function lookAtSource(engine: GitopsEngine, pass: Pass): Promise<Release |
   const at = new Date().toISOString()
   try {
     const { contentRoot } = engine
-    const { warnings: _, ...loaded } = loadRevision({ source, root, contentRoot })
+    const loading = { source, root, contentRoot }
+    const { warnings: _, images, ...loaded } = loadRevision(loading)
     const origin = originOf(source, commit.commit)
     const release = { ...commit, ...loaded, source: { ...loaded.source, origin }, at }
     refuseEmptying(engine, release, pass)
@@ -55,7 +86,7 @@ async function lookAtSource(engine: GitopsEngine, pass: Pass): Promise<Release |
       ...seen,
       failures: before.applying === undefined ? 0 : before.failures,
     })
-    return release
+    return { release, images, root: realOrSame(root) }
   } catch (error) {
     const { message } = toTsstackError(error)
     const reason = error instanceof SpecError ? 'Invalid' : 'Refused'

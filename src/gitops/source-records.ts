@@ -7,7 +7,12 @@
  *                                     ▼
  *                           held, rollingBack ──▶ lastGood applied again ──▶ (nothing)
  */
-import type { GitSource, GitSourceStatus, RevisionSummary } from '../api/gitops-types.ts'
+import type {
+  GitSource,
+  GitSourceStatus,
+  ImageUpdateStatus,
+  RevisionSummary,
+} from '../api/gitops-types.ts'
 import type { StackSource } from '../api/types.ts'
 import type { Digest } from '../engine/images/image.ts'
 import type { Collection, StateStore } from '../state/state-store.ts'
@@ -42,6 +47,15 @@ export interface ProgressRecord extends Pick<
   readonly approvedDigest?: string
   /** In a row, of what may pass by itself. */
   readonly failures: number
+  readonly imageUpdates?: ImageUpdateRecord
+}
+
+export interface ImageUpdateRecord extends ImageUpdateStatus {
+  /**
+   * What was last written, by service. What somebody has taken back since is not written again: who reverts a commit of
+   * ours wants it so, and two daemons that see different registries would answer each other for ever.
+   */
+  readonly written?: Readonly<Record<string, string>>
 }
 
 export interface SourceRecords {

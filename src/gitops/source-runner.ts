@@ -15,6 +15,14 @@ const MAX_BACK_OFF = 8
 /** Of the interval, either way: many sources of one server do not ask it all at once. */
 const JITTER = 0.1
 
+/** What a pass is asked for beyond its usual. */
+interface Asked {
+  /** Also what is held, and what runs already. */
+  readonly force: boolean
+  /** Newer images, whatever their interval says. */
+  readonly scan: boolean
+}
+
 export class SourceRunner {
   readonly #engine: GitopsEngine
   readonly #name: string
@@ -22,7 +30,7 @@ export class SourceRunner {
   readonly #closing = new AbortController()
   #timer: NodeJS.Timeout | undefined
   #running: Promise<void> | undefined
-  #again: { force: boolean } | undefined
+  #again: Asked | undefined
   /** Somebody has asked, and nobody has looked since. */
   #poked = false
   #onPoke: (() => void) | undefined
@@ -45,13 +53,14 @@ export class SourceRunner {
   }
 
   /** Resolves when a pass that began after this call has ended. Throws nothing. */
-  async sync({ force = false }: { readonly force?: boolean } = {}): Promise<void> {
+  async sync({ force = false, scan = false }: Partial<Asked> = {}): Promise<void> {
     if (this.#closing.signal.aborted) return
     if (this.#running === undefined) {
-      await this.#begin(force)
+      await this.#begin({ force, scan })
       return
     }
-    this.#again = { force: force || this.#again?.force === true }
+    const again = this.#again
+    this.#again = { force: force || again?.force === true, scan: scan || again?.scan === true }
     this.#poked = true
     this.#onPoke?.()
     await this.#running
@@ -65,10 +74,10 @@ export class SourceRunner {
     await this.#running
   }
 
-  #begin(force: boolean): Promise<void> {
+  #begin(asked: Asked): Promise<void> {
     clearTimeout(this.#timer)
     this.#nextAt = undefined
-    const ended = this.#pass(force)
+    const ended = this.#pass(asked)
       .catch((error: unknown) => {
         log.error('pass failed', { source: this.#name, error })
       })
@@ -88,7 +97,7 @@ export class SourceRunner {
     if (this.#closing.signal.aborted) return
     const source = this.#source()
     if (source === undefined) return
-    if (again !== undefined) void this.#begin(again.force)
+    if (again !== undefined) void this.#begin(again)
     else this.#schedule(source)
   }
 
@@ -103,12 +112,13 @@ export class SourceRunner {
     }, delay)
   }
 
-  async #pass(force: boolean): Promise<void> {
+  async #pass({ force, scan }: Asked): Promise<void> {
     const source = this.#source()
     if (source === undefined || (source.suspended && !force)) return
     await reconcileSource(this.#engine, {
       source,
       force,
+      scan,
       untilNews: (commit) => this.#untilNews(source, commit),
     })
   }

@@ -1,8 +1,8 @@
 /** A source as it is shown: what was declared, without its secrets, and how far it has got. */
-import type { GitSourceStatus, RevisionSummary } from '../api/gitops-types.ts'
+import type { GitSourceStatus, ImageUpdateStatus, RevisionSummary } from '../api/gitops-types.ts'
 import { withoutLogin } from './git-access.ts'
 import { progressOf, type GitopsEngine } from './engine.ts'
-import type { Release, SourceRecord } from './source-records.ts'
+import type { ProgressRecord, Release, SourceRecord } from './source-records.ts'
 
 export function statusOf(
   engine: GitopsEngine,
@@ -28,9 +28,15 @@ export function statusOf(
       lastGood: lastGood && summaryOf(lastGood),
       held,
       pending,
+      imageUpdates: source.imageUpdates && imageStatusOf(progress),
       nextSyncAt: suspended ? undefined : nextAt?.toISOString(),
     }),
   }
+}
+
+function imageStatusOf({ imageUpdates }: ProgressRecord): ImageUpdateStatus {
+  const { written: _, ...status } = imageUpdates ?? { images: [] }
+  return status
 }
 
 function summaryOf({ commit, digest, subject, author, at }: Release): RevisionSummary {

@@ -129,6 +129,7 @@ export const DEPLOY_FIELDS = {
 /** Every member of `x-tsstack`. */
 export const EXTENSION_FIELDS = {
   drain: 'ignored',
+  image_policy: 'ignored',
   owner: 'replace',
   probe: 'update',
   replica: 'replace',

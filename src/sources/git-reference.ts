@@ -16,7 +16,7 @@ export interface GitReference {
 
 const MAX_LENGTH = 2000
 /** What git-check-ref-format(1) lets through, and nothing that could be an option or a range. */
-const REF = /^(?![-./])(?!.*(?:\.\.|@\{|\/\/|\/\.|\.lock$))[\w./+@=-]+$/
+export const REF_NAME = /^(?![-./])(?!.*(?:\.\.|@\{|\/\/|\/\.|\.lock$))[\w./+@=-]+$/
 const SCP = /^[\w.-]+@([A-Za-z0-9][\w.-]*):(?!\/\/|-)(.+)$/
 const URL_FORM = /^(https?|git|ssh|file):\/\/(.*)$/
 
@@ -34,7 +34,7 @@ export function parseGitReference(text: string): GitReference {
   const place = hash === -1 ? text : text.slice(0, hash)
   const [ref = '', ...rest] = hash === -1 ? [] : text.slice(hash + 1).split(':')
   const path = rest.join(':')
-  if (ref !== '' && !REF.test(ref))
+  if (ref !== '' && !REF_NAME.test(ref))
     throw refuse(`"${ref}" is no branch, tag or commit`, 'write it after #, as in …#main:directory')
   const parts = path.split('/')
   if (

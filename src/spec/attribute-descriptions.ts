@@ -97,6 +97,14 @@ const SERVICE: Readonly<Record<string, string>> = {
   'x-tsstack': "tsstack's additions to the Compose Specification.",
   'x-tsstack.drain':
     'How long the connections of a replaced container may go on before it is asked to stop; 10s by default.',
+  'x-tsstack.image_policy':
+    'Which tag the image is to have; "gitops add --image-updates" writes it into the repository.',
+  'x-tsstack.image_policy.semver': 'The highest version within this range, such as ^1.4.',
+  'x-tsstack.image_policy.alphabetical': 'asc: the last tag by name; desc: the first.',
+  'x-tsstack.image_policy.numerical': 'asc: the tag with the highest number; desc: the lowest.',
+  'x-tsstack.image_policy.pattern': 'A regular expression of RE2: only tags that match count.',
+  'x-tsstack.image_policy.extract': 'What of a tag is compared: $name is a group of the pattern.',
+  'x-tsstack.image_policy.digest': 'Write the digest too, and follow it when the tag moves.',
   'x-tsstack.owner':
     "Who on the disk is the container's root in bind mounts: folder (the owner of what is mounted), UID or UID:GID.",
   'x-tsstack.probe': 'A health probe that needs no process in the container; exactly one kind.',

@@ -10,6 +10,28 @@ export function checkExtension(node: MapNode, at: At): void {
   checkProbe(node, at)
   checkDrain(node, at)
   checkSchedule(node, at)
+  checkImagePolicy(node, at)
+}
+
+const ORDERS = ['semver', 'numerical', 'alphabetical'] as const
+
+/** One order, or `digest` alone; a group of no pattern can't be extracted. */
+function checkImagePolicy(node: MapNode, at: At): void {
+  const policy = child(child(node, 'x-tsstack'), 'image_policy')
+  if (policy?.kind !== 'map') return
+  const inner = { ...at, path: [...at.path, 'x-tsstack', 'image_policy'] }
+  const orders = ORDERS.filter((key) => policy.entries.has(key))
+  const extract = policy.entries.get('extract')
+  if (orders.length > 1 || (orders.length === 0 && !policy.entries.has('digest')))
+    reject(policy, inner, `the policy has ${orders.length === 0 ? 'no order' : 'several orders'}`, {
+      expected: `one of ${ORDERS.join(', ')}, or digest alone`,
+      suggestion: 'write semver: ^1.4',
+    })
+  else if (extract !== undefined && !policy.entries.has('pattern'))
+    reject(extract, { ...inner, path: [...inner.path, 'extract'] }, 'extract without a pattern', {
+      expected: 'pattern, whose groups it names',
+      suggestion: 'write pattern: "^main-(?P<build>[0-9]+)$$" and extract: "$$build"',
+    })
 }
 
 function checkDrain(node: MapNode, at: At): void {

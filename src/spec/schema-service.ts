@@ -223,6 +223,16 @@ const providerOption = z.union([text, z.number(), z.boolean()])
 /** tsstack's own: probes that need no process in the container, who owns what it writes into bind mounts, and more. */
 const tsstack = z.strictObject({
   drain: z.optional(text),
+  image_policy: z.optional(
+    z.strictObject({
+      alphabetical: z.optional(z.enum(['asc', 'desc'])),
+      digest: z.optional(z.boolean()),
+      extract: z.optional(text),
+      numerical: z.optional(z.enum(['asc', 'desc'])),
+      pattern: z.optional(text),
+      semver: z.optional(text),
+    }),
+  ),
   owner: z.optional(text.check(z.regex(/^(folder|\d{1,9}(:\d{1,9})?)$/))),
   probe: z.optional(
     z.strictObject({

@@ -205,7 +205,24 @@ export interface ReplicaIdentity {
   readonly volumes?: readonly string[]
 }
 
+/** Which image a service is to have as its repository gets new tags: exactly one order, or `digest` alone. */
+export interface ImagePolicy {
+  /** The highest version within this range, such as `^1.4`. */
+  readonly semver?: string
+  /** `asc`: the last tag by name counts as the newest; `desc`: the first. */
+  readonly alphabetical?: 'asc' | 'desc'
+  /** As `alphabetical`, by number. */
+  readonly numerical?: 'asc' | 'desc'
+  /** RE2: only tags that match count. */
+  readonly pattern?: string
+  /** What is compared instead of the tag: `$name` and `${name}` are groups of the pattern. */
+  readonly extract?: string
+  /** The digest is written, too, and follows the tag. */
+  readonly digest?: boolean
+}
+
 export interface ServiceExtension {
+  readonly image_policy?: ImagePolicy
   /** Who on the disk is the container's root in bind mounts: `folder` (its owner), `UID` or `UID:GID`. */
   readonly owner?: string
   readonly probe?: Probe

@@ -14,7 +14,7 @@ import {
 import type { PullRecord } from './pull-records.ts'
 import { pushImage, type PushedImage } from './push-image.ts'
 import { formatReference, parseReference } from './reference.ts'
-import { findRemoteImage } from './remote-image.ts'
+import { findRemoteImage, type RemoteImage } from './remote-image.ts'
 
 export type RemoteOptions = Omit<TransferOptions, 'settings'>
 
@@ -25,6 +25,8 @@ export interface RemoteImages {
   push(reference: string, options?: RemoteOptions): Promise<PushedImage>
   /** The id of what would be pulled; fetches no layer. */
   lookUp(reference: string, options?: RemoteOptions): Promise<Digest>
+  /** The digest of what a name stands for now. @throws {FAILED_PRECONDITION} nothing of it is for this machine */
+  digestOf(reference: string, options?: RemoteOptions): Promise<Digest>
   /** The tags of a repository, sorted; of an image's name its repository counts. @throws {NOT_FOUND} no such repository */
   tags(repository: string, options?: RemoteOptions): Promise<string[]>
   /** When a name was last pulled or found unchanged. */
@@ -46,6 +48,18 @@ export function createRemoteImages(
   settings: RegistrySettings,
   find: (reference: string) => Image,
 ): RemoteImages {
+  const lookUp = async (reference: string, options: RemoteOptions): Promise<RemoteImage> => {
+    const parsed = named(reference, 'look up')
+    const { registry: registryName, repository } = splitRegistry(parsed.name)
+    const wanted = parsed.digest ?? parsed.tag ?? 'latest'
+    try {
+      return await withRegistry(registryName, { ...options, settings }, (registry) =>
+        findRemoteImage(registry, repository, wanted),
+      )
+    } catch (error) {
+      throw pullFailure(parsed, error, 'look up')
+    }
+  }
   return {
     pull: (reference, options = {}) =>
       pullImage(context, named(reference, 'pull'), { ...options, settings }),
@@ -60,20 +74,9 @@ export function createRemoteImages(
       const image = find(reference)
       return pushImage(context.parts, { image, reference: parsed }, { ...options, settings })
     },
-    async lookUp(reference, options = {}) {
-      const parsed = named(reference, 'look up')
-      const { registry: registryName, repository } = splitRegistry(parsed.name)
-      const wanted = parsed.digest ?? parsed.tag ?? 'latest'
-      try {
-        const all = { ...options, settings }
-        const remote = await withRegistry(registryName, all, (registry) =>
-          findRemoteImage(registry, repository, wanted),
-        )
-        return remote.manifest.config.digest
-      } catch (error) {
-        throw pullFailure(parsed, error, 'look up')
-      }
-    },
+    lookUp: async (reference, options = {}) =>
+      (await lookUp(reference, options)).manifest.config.digest,
+    digestOf: async (reference, options = {}) => (await lookUp(reference, options)).remoteDigest,
     async tags(name, options = {}) {
       const parsed = named(name, 'list the tags of')
       const { registry: registryName, repository } = splitRegistry(parsed.name)
