@@ -57,9 +57,10 @@ export type StepMount = { readonly target: string } & (
       readonly isUsers: boolean
     }
   | {
-      /** Of another stage or image, read-only. */
+      /** Of another stage or image; what is written goes with the draft. */
       readonly kind: 'layers'
       readonly draft: LayerDraft
+      readonly readOnly: boolean
       /** Absolute, in the draft. */
       readonly source: string
     }
@@ -113,7 +114,12 @@ export interface BuildHost {
   readonly owner: number
   /** Runs a program in a container whose root is the draft. @returns its exit code */
   readonly run: (step: RunStep) => Promise<number>
-  /** A directory that is kept for `--mount=type=cache`. */
+  /**
+   * Whose results of RUN and whose cache mounts these are: '' is the user of this host, who trusts himself. Whoever else
+   * can have a step leave what he wants, by his own hosts, proxies, secrets or cache mounts.
+   */
+  readonly scope: string
+  /** A directory that is kept for `--mount=type=cache`, within the scope. */
   readonly cacheDirectory: (id: string) => string
   readonly onStep: (event: StepEvent) => void
   readonly signal: AbortSignal

@@ -8,6 +8,8 @@ import path from 'node:path'
 export interface IgnorePatterns {
   /** @param file - relative, without a slash in front */
   readonly ignores: (file: string) => boolean
+  /** Nothing is ignored. */
+  readonly isEmpty: boolean
   /** Something below an ignored directory may be taken back. */
   readonly hasExceptions: boolean
 }
@@ -81,6 +83,7 @@ export function readIgnorePatterns(lines: readonly string[]): IgnorePatterns {
       `Cannot read .dockerignore: it has more than ${MAX_PATTERNS} patterns`,
     )
   return {
+    isEmpty: patterns.length === 0,
     hasExceptions: patterns.some(({ isException }) => isException),
     ignores(file) {
       const paths = withParents(file)

@@ -4,7 +4,8 @@ import type { RunStep } from './build-input.ts'
 import type { Instruction, RunInstruction } from './dockerfile/instruction.ts'
 import { addLayer, type StageBuild } from './layer-step.ts'
 import { PROXY_ARGUMENTS } from './platform-arguments.ts'
-import { withRunMounts, type RunMount, readRunMounts } from './run-mounts.ts'
+import type { RunMount } from './run-mount.ts'
+import { readRunMounts, withRunMounts } from './run-mounts.ts'
 import { commandWords } from './stage-state.ts'
 import { stepKey } from './step-key.ts'
 
@@ -23,7 +24,7 @@ function environmentOf({ state, build }: StageBuild): {
 }
 
 function networkOf({ build }: StageBuild, { network }: Run): string {
-  const { options } = { options: build.input.run }
+  const options = build.input.run
   if (network === undefined || network === 'default') return options.network
   if (network !== 'none' && network !== 'host')
     throw new TsstackError('INVALID_ARGUMENT', `"--network=${network}" is none, host or default`)
@@ -69,6 +70,13 @@ function agentOf(mounts: RunStep['mounts']): Readonly<Record<string, string>> {
   return agent === undefined ? {} : { SSH_AUTH_SOCK: agent.target }
 }
 
+function secretsOf(mounts: readonly RunMount[]): Readonly<Record<string, string>> {
+  return Object.assign({}, ...mounts.map(({ environment }) => environment)) as Record<
+    string,
+    string
+  >
+}
+
 function failure(run: Run, exitCode: number, tail: readonly string[]): TsstackError {
   const words = run.command.form === 'exec' ? run.command.words.join(' ') : run.command.line
   const line = words.replaceAll(/\s+/g, ' ').trim()
@@ -101,7 +109,9 @@ async function execute(
 export async function runStep(stage: StageBuild, run: Run): Promise<boolean> {
   const { build, state } = stage
   const { layers, config } = state
-  const mounts: readonly RunMount[] = readRunMounts(stage, run)
+  const isPrivileged = isInsecure(stage, run)
+  const owner = isPrivileged ? 0 : build.host.owner
+  const mounts: readonly RunMount[] = readRunMounts(stage, run, owner)
   const { visible, keyed } = environmentOf(stage)
   const workingDir = config.workingDir ?? '/'
   const fixed = {
@@ -109,24 +119,25 @@ export async function runStep(stage: StageBuild, run: Run): Promise<boolean> {
     workingDir,
     ...(config.user === undefined ? {} : { user: config.user }),
     network: networkOf(stage, run),
-    isInsecure: isInsecure(stage, run),
+    isInsecure: isPrivileged,
   }
   const sources = await Promise.all(mounts.map((mount) => mount.identity()))
   const key = stepKey(layers, {
     ...{ kind: 'run', ...fixed, environment: keyed, script: run.script, epoch: build.epoch },
+    ...{ extraHosts: build.input.run.extraHosts.toSorted(), scope: build.host.scope },
     mounts: mounts.map(({ options }, index) => ({ ...options, content: sources[index] ?? '' })),
   })
   return addLayer(stage, {
     instruction: run,
     key,
     layers,
-    owner: fixed.isInsecure ? 0 : build.host.owner,
+    owner,
     make: (draft) =>
       withRunMounts(mounts, (opened) =>
         execute(stage, run, {
           ...fixed,
           draft,
-          environment: { ...agentOf(opened), ...visible },
+          environment: { ...agentOf(opened), ...visible, ...secretsOf(mounts) },
           mounts: [...scriptMount(run), ...opened],
         }),
       ),

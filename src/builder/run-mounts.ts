@@ -2,119 +2,19 @@
  * `RUN --mount=…` (Dockerfile reference, "RUN --mount"): what a step sees beside its root, and what none of it leaves in
  * the image.
  */
-import { parseBytes } from '../spec/bytes.ts'
-import { openConfined, O_PATH, RESOLVE } from '../kernel/file-calls.ts'
+import { tryParseBytes } from '../spec/bytes.ts'
 import { TsstackError } from '../errors.ts'
-import fs from 'node:fs'
+import { bindMount } from './bind-mount.ts'
 import type { StepMount } from './build-input.ts'
-import { digestOfSources, planSources } from './copy-step.ts'
+import { cacheMount } from './cache-mount.ts'
 import type { Instruction, MountOptions, RunInstruction } from './dockerfile/instruction.ts'
-import { readIgnorePatterns } from './ignore-patterns.ts'
 import type { StageBuild } from './layer-step.ts'
-import { findTree, withTree } from './named-tree.ts'
-import { absolutePath } from './workdir-step.ts'
+import type { RunMount } from './run-mount.ts'
+import { isTrue, modeIn, optionOf, ownerIn, requiredTarget, targetIn } from './mount-options.ts'
 
-export interface RunMount {
-  /** As far as they decide what the step makes. */
-  readonly options: MountOptions
-  /** What of its content decides it, too. */
-  readonly identity: () => Promise<string>
-  /** Held by one step at a time. */
-  readonly lock?: string
-  /** Opens the source as long as `work` takes; undefined: the step goes without. */
-  readonly open: <T>(work: (mount: StepMount | undefined) => Promise<T>) => Promise<T>
-}
-
-const DIRECTORY_MODE = 0o755
 const SECRET_MODE = 0o400
 
-function targetOf({ state }: StageBuild, options: MountOptions): string {
-  const target = options['target'] ?? options['dst'] ?? options['destination']
-  if (target !== undefined && target !== '') return absolutePath(target, state.config.workingDir)
-  throw new TsstackError(
-    'INVALID_ARGUMENT',
-    `"--mount=type=${options['type'] ?? 'bind'}" needs a target`,
-  )
-}
-
-function isTrue(options: MountOptions, ...names: readonly string[]): boolean {
-  return names.some((name) => ['true', '1', ''].includes(options[name] ?? 'false'))
-}
-
 const nothing = (): Promise<string> => Promise.resolve('')
-
-/** Of a tree that is opened only while the step runs. */
-function bindMount(stage: StageBuild, options: MountOptions): RunMount {
-  const { build } = stage
-  const target = targetOf(stage, options)
-  const source = options['source'] ?? options['src'] ?? '.'
-  if (isTrue(options, 'rw', 'readwrite'))
-    throw new TsstackError(
-      'UNIMPLEMENTED',
-      '"--mount=type=bind,rw" is not there: what is written is thrown away',
-      {
-        hint: 'Mount it read-only and copy what is to be changed',
-      },
-    )
-  return {
-    options,
-    identity: async () => {
-      const named = await findTree(stage, options['from'])
-      if (named.kind === 'layers') return named.layers.join(' ')
-      return withTree(build, named, async (tree) => {
-        const sources = await planSources(tree, [source])
-        return digestOfSources({ tree, sources }, readIgnorePatterns([]))
-      })
-    },
-    open: async (work) => {
-      const named = await findTree(stage, options['from'])
-      if (named.kind === 'layers') {
-        const draft = await build.host.builds.draft(named.layers, build.host.owner)
-        const place = absolutePath(source, '/')
-        return work({ kind: 'layers', target, draft, source: place }).finally(draft.discard)
-      }
-      return withTree(build, named, async (tree) => {
-        const flags = { flags: O_PATH, resolve: RESOLVE.IN_ROOT | RESOLVE.NO_MAGICLINKS }
-        const fd = openConfined(tree.rootFd, source.replace(/^\/+/, '') || '.', flags)
-        try {
-          const at = `/proc/self/fd/${fd}`
-          const shown = { source: at, readOnly: true, isUsers: true } as const
-          return await work({ kind: 'directory', target, ...shown })
-        } finally {
-          fs.closeSync(fd)
-        }
-      })
-    },
-  }
-}
-
-function cacheMount(stage: StageBuild, options: MountOptions): RunMount {
-  const { build } = stage
-  const target = targetOf(stage, options)
-  const id = options['id'] ?? target
-  const readOnly = isTrue(options, 'ro', 'readonly')
-  const mode = Number.parseInt(options['mode'] ?? DIRECTORY_MODE.toString(8), 8)
-  const [uid, gid] = [Number(options['uid'] ?? 0), Number(options['gid'] ?? 0)]
-  const sharing = options['sharing'] ?? 'shared'
-  if (!SHARING.has(sharing))
-    throw new TsstackError('INVALID_ARGUMENT', `"sharing=${sharing}" is shared, private or locked`)
-  return {
-    options,
-    identity: nothing,
-    // "private" has one of its own, which here is one after the other.
-    ...(sharing === 'shared' ? {} : { lock: id }),
-    open: (work) => {
-      const source = build.host.cacheDirectory(id)
-      if (fs.readdirSync(source).length === 0) {
-        fs.chownSync(source, uid, gid)
-        fs.chmodSync(source, mode)
-      }
-      return work({ kind: 'directory', target, source, readOnly, isUsers: false })
-    },
-  }
-}
-
-const SHARING: ReadonlySet<string> = new Set(['shared', 'private', 'locked'])
 
 /** By lock: the end of the step that has asked for it last. */
 const waiting = new Map<string, Promise<unknown>>()
@@ -136,14 +36,15 @@ function withLocks<T>(locks: readonly string[], work: () => Promise<T>): Promise
 }
 
 function tmpfsMount(stage: StageBuild, options: MountOptions): RunMount {
-  const target = targetOf(stage, options)
-  const size = options['size']
-  const sizeBytes = size === undefined ? {} : { sizeBytes: parseBytes(size) }
-  return {
-    options,
-    identity: nothing,
-    open: (work) => work({ kind: 'tmpfs', target, ...sizeBytes }),
-  }
+  const target = requiredTarget(options, stage.state.config.workingDir)
+  const { size } = options
+  const sizeBytes = size === undefined ? undefined : tryParseBytes(size)
+  if (size !== undefined && (sizeBytes === undefined || sizeBytes <= 0))
+    throw new TsstackError('INVALID_ARGUMENT', `"size=${size}" is no size`, {
+      hint: 'Write a number and a unit, such as 64m',
+    })
+  const sized = sizeBytes === undefined ? {} : { sizeBytes }
+  return { options, identity: nothing, open: (work) => work({ kind: 'tmpfs', target, ...sized }) }
 }
 
 function missing(kind: string, id: string): TsstackError {
@@ -152,47 +53,54 @@ function missing(kind: string, id: string): TsstackError {
   })
 }
 
-/** Its content is no part of the key: a secret that changes makes nothing new. */
+/** A file, a variable with `env=NAME`, or both. Its content is no part of the key: a secret that changes makes nothing new. */
 function secretMount(stage: StageBuild, options: MountOptions): RunMount {
-  const target = options['target'] ?? options['dst'] ?? options['destination']
-  const id = options['id'] ?? target?.split('/').at(-1) ?? ''
+  const { workingDir } = stage.state.config
+  const target = targetIn(options, workingDir)
+  const id = optionOf(options, 'id', 'source', 'src') ?? target?.split('/').at(-1) ?? ''
+  if (id === '') throw new TsstackError('INVALID_ARGUMENT', 'a secret needs an id or a target')
   const content = stage.build.input.secrets[id]
-  const place = target === undefined ? `/run/secrets/${id}` : targetOf(stage, options)
-  const mode = Number.parseInt(options['mode'] ?? SECRET_MODE.toString(8), 8)
-  const [uid, gid] = [Number(options['uid'] ?? 0), Number(options['gid'] ?? 0)]
-  if (options['env'] !== undefined)
-    throw new TsstackError('UNIMPLEMENTED', '"--mount=type=secret,env=…" is not there', {
-      hint: 'Read the file',
-    })
+  const { env } = options
+  const isFile = env === undefined || target !== undefined
+  const file = { kind: 'secret', target: target ?? `/run/secrets/${id}` } as const
+  const attributes = { mode: modeIn(options, SECRET_MODE), ...ownerIn(options) }
+  const isRequired = isTrue(options, 'required')
   return {
     options,
     identity: nothing,
+    ...(env === undefined || content === undefined
+      ? {}
+      : { environment: { [env]: Buffer.from(content).toString() } }),
     open: (work) => {
-      if (content !== undefined)
-        return work({ kind: 'secret', target: place, content, mode, uid, gid })
-      if (isTrue(options, 'required')) throw missing('secret', id)
-      return work(undefined)
+      if (content === undefined && isRequired) throw missing('secret', id)
+      return work(
+        content === undefined || !isFile ? undefined : { ...file, content, ...attributes },
+      )
     },
   }
 }
 
 /** SSH_AUTH_SOCK is set by run-instruction.ts. */
 function sshMount(stage: StageBuild, options: MountOptions): RunMount {
-  const id = options['id'] ?? 'default'
+  const id = optionOf(options, 'id', 'source', 'src') ?? 'default'
   const source = stage.build.input.ssh[id]
-  const target = options['target'] ?? options['dst'] ?? `/run/buildkit/ssh_agent.${id}`
+  const own = targetIn(options, stage.state.config.workingDir)
+  const target = own ?? `/run/buildkit/ssh_agent.${id}`
+  const isRequired = isTrue(options, 'required')
   return {
     options,
     identity: nothing,
     open: (work) => {
       if (source !== undefined) return work({ kind: 'socket', target, source })
-      if (isTrue(options, 'required')) throw missing('ssh agent', id)
+      if (isRequired) throw missing('ssh agent', id)
       return work(undefined)
     },
   }
 }
 
-const KINDS: Readonly<Record<string, (stage: StageBuild, options: MountOptions) => RunMount>> = {
+type Reader = (stage: StageBuild, options: MountOptions, owner: number) => RunMount
+
+const KINDS: Readonly<Record<string, Reader>> = {
   bind: bindMount,
   cache: cacheMount,
   tmpfs: tmpfsMount,
@@ -200,10 +108,14 @@ const KINDS: Readonly<Record<string, (stage: StageBuild, options: MountOptions) 
   ssh: sshMount,
 }
 
-/** @throws {INVALID_ARGUMENT} */
+/**
+ * @param owner - the host id that is root in the step
+ * @throws {INVALID_ARGUMENT}
+ */
 export function readRunMounts(
   stage: StageBuild,
   { mounts, place }: Instruction & RunInstruction,
+  owner: number,
 ): RunMount[] {
   return mounts.map((written) => {
     const options = Object.fromEntries(
@@ -215,7 +127,7 @@ export function readRunMounts(
       throw new TsstackError('INVALID_ARGUMENT', `"--mount=type=${kind}" is none`, {
         hint: `Kinds are ${Object.keys(KINDS).join(', ')}`,
       })
-    return read(stage, options)
+    return read(stage, options, owner)
   })
 }
 

@@ -54,7 +54,7 @@ export function openHostMount(source: MountSource, options: HostMountOptions): H
   const recursive = mount.kind === 'bind' && mount.recursive
   const path = source.path ?? ''
   const fd = detached?.fd ?? scope.add(cloneTree(path, { recursive }))
-  const stats = statSync(detached === undefined ? path : `/proc/self/fd/${fd}/.`)
+  const stats = statSync(detached === undefined ? path : `/proc/self/fd/${fd}`)
   const propagation = mount.kind === 'bind' ? PROPAGATION[mount.propagation] : MountFlag.PRIVATE
   const set = options.allowDevices ? 0 : MountAttribute.NODEV
   changeMount(fd, { set, propagation, recursive })

@@ -19,7 +19,7 @@ function mountOf(mount: StepMount): ContainerMount[] {
       return [{ kind: 'tmpfs', target, options, readOnly: false, noExec: false }]
     }
     case 'layers':
-      return [{ kind: 'bind', target, source: '', readOnly: true, ...bind }]
+      return [{ kind: 'bind', target, source: '', readOnly: mount.readOnly, ...bind }]
     case 'socket':
       return [{ kind: 'bind', target, source: mount.source, readOnly: false, ...bind }]
     case 'directory':

@@ -105,6 +105,7 @@ function stepTeller({ follower, number }: Builder, image: string): (event: StepE
 function hostOf(builder: Builder, build: ServiceBuild, signal: AbortSignal): BuildHost {
   const { context, request, follower, runner, number } = builder
   const { workingDir, credentials } = request
+  const scope = request.origin?.kind === 'git' ? `git ${request.stack.name}` : ''
   return {
     builds: context.images.builds,
     baseImage: async (reference) => {
@@ -117,7 +118,8 @@ function hostOf(builder: Builder, build: ServiceBuild, signal: AbortSignal): Bui
     originOf: (image) => originOf(context, image),
     owner: runner.userns.range.start,
     run: (step) => runBuildStep(runner, step),
-    cacheDirectory: (id) => buildMount(context, id),
+    scope,
+    cacheDirectory: (id) => buildMount(context, scope === '' ? id : `${scope}\0${id}`),
     onStep: stepTeller(builder, build.names[0] ?? build.service),
     signal,
   }

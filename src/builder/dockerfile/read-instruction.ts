@@ -1,10 +1,11 @@
 /** Reads instructions: what may stand behind each keyword (https://docs.docker.com/reference/dockerfile/). */
 import { suggest } from '../../spec/suggest.ts'
-import type { Command, Instruction, InstructionBody, MountOptions } from './instruction.ts'
+import type { Command, Instruction, InstructionBody } from './instruction.ts'
 import type { RawInstruction } from './parse-dockerfile.ts'
 import { parseTrigger } from './parse-dockerfile.ts'
 import { dockerfileError } from './place.ts'
 import { readCopy } from './read-copy.ts'
+import { readMount } from './read-mount.ts'
 import { jsonWords, splitWords, type Escape } from './words.ts'
 
 type Reader = (raw: RawInstruction, escape: Escape) => InstructionBody
@@ -59,16 +60,6 @@ const readFrom: Reader = (raw, escape) => {
   }
 }
 
-/** `type=cache,target=/x,"id=a,b"`: CSV, as the flag is for BuildKit. */
-function mountOptions(value: string): MountOptions {
-  const fields = value.match(/"[^"]*"|[^,]+/g) ?? []
-  const pairs = fields.map((field): [string, string] => {
-    const [name = '', text = ''] = field.replaceAll('"', '').split(/=(.*)/s)
-    return [name.trim().toLowerCase(), field.includes('=') ? text : 'true']
-  })
-  return Object.fromEntries(pairs)
-}
-
 /** Its first here-document alone is a script; with more on the line the shell reads them itself. */
 function runCommand(raw: RawInstruction): { command: Command; script?: string } {
   const [first] = raw.heredocs
@@ -94,7 +85,7 @@ const readRun: Reader = (raw) => {
     ...runCommand(raw),
     mounts: raw.flags
       .filter(({ name }) => name === 'mount')
-      .map(({ value }) => mountOptions(value)),
+      .map(({ value }) => readMount(value, raw.place)),
     ...(network === undefined ? {} : { network }),
     ...(security === undefined ? {} : { security }),
   }
