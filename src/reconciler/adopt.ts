@@ -58,7 +58,8 @@ function adopt(
   const cgroup = context.cgroups.open(cgroupName(record))
   const io = reopenIo(context, record, recovered)
   connectListeners(context, record.id, io)
-  const running = { id: record.id, process, io, cgroup, oomKillsBefore: cgroup.oomKills() }
+  const oomKillsBefore = cgroup.oomKills()
+  const running = { id: record.id, process, adopted: true, io, cgroup, oomKillsBefore }
   const health = monitorHealth(context, record.id, { ...running, isNew: false })
   followProcess(context, { ...running, health })
   if (record.part === undefined) context.networks.adopt(record)

@@ -1,14 +1,14 @@
 /** What happens when a container's first process has ended: account for it, let go, and maybe start it again. */
 import type { ExitStatus } from '../kernel/process.ts'
 import { log } from '../log.ts'
+import { backOffMs } from './back-off.ts'
 import { emitContainerEvent } from './container-event.ts'
 import type { Context, LiveContainer } from './context.ts'
 import type { ContainerRecord } from './records.ts'
 import { removeContainer } from './remove-container.ts'
 
-/** Before the second restart; the first is at once. */
-const FIRST_BACKOFF_MS = 100
-const MAX_BACKOFF_MS = 60_000
+/** From the second restart on; the first is at once. */
+const BACK_OFF = { firstMs: 100, longestMs: 60_000 }
 /** A container that ran this long starts its back-off anew (as Docker). */
 const STABLE_AFTER_MS = 10_000
 const CGROUP_REMOVAL_TRIES = 50
@@ -118,10 +118,7 @@ export function scheduleRestart(context: Context, record: ContainerRecord, launc
  * @param restartCount - of restarts since somebody asked for the start, or since a long run
  */
 export function restartDelay(restartCount: number): number {
-  if (restartCount === 0) return 0
-  const longest = Math.min(FIRST_BACKOFF_MS * 2 ** (restartCount - 1), MAX_BACKOFF_MS)
-  // Half of it at least: containers that failed together are not to start together again and again.
-  return longest * (0.5 + Math.random() / 2)
+  return restartCount === 0 ? 0 : backOffMs(restartCount, BACK_OFF)
 }
 
 async function restart(

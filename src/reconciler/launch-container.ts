@@ -162,7 +162,7 @@ async function startProcess(
   const process = watchChild(pid)
   recordStart(context, id, process, publishedPorts)
   const health = monitorHealth(context, id, { process, cgroup, isNew: true })
-  return { id, process, io: io.io, cgroup, health, oomKillsBefore }
+  return { id, process, adopted: false, io: io.io, cgroup, health, oomKillsBefore }
 }
 
 function recordStart(

@@ -1,4 +1,5 @@
 /** Reality as the planner wants it: a snapshot of one stack, from the records and from what is alive. */
+import { compareText } from '../planner/config-hash.ts'
 import type { HealthState, ObservedContainer, ObservedState } from '../planner/observed-state.ts'
 import type { Context } from './context.ts'
 import type { ContainerRecord } from './records.ts'
@@ -41,12 +42,15 @@ export function containersOf(
   context: Pick<Context, 'containers'>,
   stack: string,
 ): ContainerRecord[] {
-  const order = ({ config }: ContainerRecord): string =>
-    `${String(config.oneoff)} ${config.service} ${String(config.number).padStart(6)}`
   return context.containers
     .values()
-    .filter((record) => record.config.stack === stack)
-    .sort((a, b) => (order(a) < order(b) ? -1 : 1))
+    .filter(({ config }) => config.stack === stack)
+    .sort(
+      ({ config: a }, { config: b }) =>
+        Number(a.oneoff) - Number(b.oneoff) ||
+        compareText(a.service, b.service) ||
+        a.number - b.number,
+    )
 }
 
 /** `none` without a check; a container that does not run has no health (Docker keeps the last one, which misleads). */

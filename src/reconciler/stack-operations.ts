@@ -236,7 +236,9 @@ function noteAction(
       const override = isStop ? overrideBy(author, { kind: 'stopped' }, forSeconds) : undefined
       return [service, override] as const
     })
-  if (changes.length > 0) setOverrides(context.interventions, stack, Object.fromEntries(changes))
+  if (changes.length === 0) return
+  setOverrides(context.interventions, stack, Object.fromEntries(changes))
+  context.loop.request(stack) // which ends them in time
 }
 
 /** The services that are meant, with what they depend on. */

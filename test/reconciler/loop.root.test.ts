@@ -1,6 +1,7 @@
 /** What somebody changes under a running stack is told as an event and put right, with the daemon killed in between too. */
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { ContainerSummary, EngineEvent } from '../../src/api/types.ts'
 import { vethName } from '../../src/network/interface-names.ts'
@@ -10,7 +11,7 @@ import { eventually } from '../eventually.ts'
 
 const STACK = 'drift'
 const web: Service = {
-  image: 'host:sh,sleep,node',
+  image: 'host:sh,sleep,node,umount',
   command: ['node', '-e', "require('net').createServer(s => s.end('hello')).listen(80)"],
   restart: 'always',
   stop_signal: 'KILL',
@@ -22,7 +23,7 @@ const parts = { services: { web }, networks: { default: { name: 'drift_default' 
 let daemon: DaemonFixture
 
 beforeAll(async () => {
-  // Events alone have to do it: but for the limits, of which the kernel tells nobody.
+  // Events alone have to do it; a look for what the kernel tells nobody of comes with `look()`.
   daemon = await startDaemonFixture({ environment: { TSSTACK_RECONCILE_INTERVAL: '0' } })
 })
 afterAll(async () => {
@@ -57,6 +58,17 @@ async function answers(): Promise<void> {
       return false
     }
   })
+}
+
+/** Makes the loop look at the stack, and waits until it has. */
+async function look(): Promise<void> {
+  const { lookedAt } = await daemon.client.status(STACK)
+  await daemon.client.resume(STACK)
+  await eventually('a look', async () => (await daemon.client.status(STACK)).lookedAt !== lookedAt)
+}
+
+function mountsOf(pid: number): string {
+  return readFileSync(`/proc/${String(pid)}/mountinfo`, 'utf8')
 }
 
 function hostInterface(container: ContainerSummary): string {
@@ -118,6 +130,53 @@ describe('the loop puts right', () => {
     await answers()
   })
 
+  test('a limit, as soon as somebody writes another', async () => {
+    await daemon.up(STACK, parts)
+    await look()
+    const { id } = await daemon.container(STACK, 'web')
+    const file = memoryLimitFile(id)
+    const count = (await drifts()).length
+    writeFileSync(file, String(512 << 20))
+    const { attributes } = await told(count, 'limits')
+    expect(attributes['difference']).toBe(`${path.basename(file)}: "268435456" is "536870912"`)
+    await eventually('the limit', () => readFileSync(file, 'utf8').trim() === '268435456')
+  })
+
+  test('a process that was moved out of its control group, and goes on', async () => {
+    await daemon.up(STACK, parts)
+    const { id, pid = 0 } = await daemon.container(STACK, 'web')
+    const group = path.dirname(memoryLimitFile(id))
+    const count = (await drifts()).length
+    writeFileSync(path.join(path.dirname(group), 'cgroup.procs'), String(pid))
+    await look()
+    expect((await told(count, 'cgroup')).attributes['difference']).toBe('it is not in its cgroup')
+    const inGroup = (): string => readFileSync(path.join(group, 'cgroup.procs'), 'utf8')
+    await eventually('its process', () => inGroup().split('\n').includes(String(pid)))
+  })
+
+  test('a mount that was taken away, by another start', async () => {
+    await daemon.up(STACK, parts)
+    await look()
+    const { pid = 0 } = await daemon.container(STACK, 'web')
+    const count = (await drifts()).length
+    execFileSync('nsenter', [
+      `--target=${String(pid)}`,
+      '--user',
+      '--mount',
+      '--pid',
+      'umount',
+      '/dev/shm',
+    ])
+    await daemon.client.resume(STACK)
+    expect((await told(count, 'mount')).attributes['difference']).toBe(
+      'the mount on /dev/shm is gone',
+    )
+    await eventually('another process', async () => {
+      const { state, pid: next = 0 } = await daemon.container(STACK, 'web')
+      return state === 'running' && next !== pid && mountsOf(next).includes(' /dev/shm ')
+    })
+  })
+
   test('a limit and an interface that were changed while no daemon was there', async () => {
     await daemon.up(STACK, parts)
     const before = await daemon.container(STACK, 'web')
@@ -147,5 +206,57 @@ describe('the loop leaves alone', () => {
     expect((await daemon.container(STACK, 'job')).state).toBe('exited')
     expect((await daemon.container(STACK, 'web')).state).toBe('exited')
     expect(await drifts()).toHaveLength(count)
+  })
+
+  test('what differs, where it may only observe, or is suspended; and looks no more where it is off', async () => {
+    const mode = (reconcile: string) => ({ ...parts, 'x-tsstack': { reconcile } })
+    await daemon.up(STACK, mode('observe'))
+    const { id } = await daemon.container(STACK, 'web')
+    const name = vethName(id, 'drift_default')
+    let count = (await drifts()).length
+    onHost('ip', 'link', 'set', name, 'down')
+    expect((await told(count, 'endpoint')).attributes['difference']).toContain('is down')
+    await look()
+    const observed = await daemon.client.status(STACK)
+    expect(observed).toMatchObject({ mode: 'observe', drift: [{ kind: 'endpoint' }] })
+    expect(observed.conditions).toContainEqual(
+      expect.objectContaining({ type: 'Degraded', status: 'True', reason: 'Drift' }),
+    )
+    expect(await drifts()).toHaveLength(count + 1) // once is enough
+
+    await daemon.up(STACK, mode('off'))
+    count = (await drifts()).length
+    await look()
+    expect(await daemon.client.status(STACK)).toMatchObject({ mode: 'off', drift: [] })
+    expect(await drifts()).toHaveLength(count)
+
+    await daemon.client.suspend(STACK, {})
+    await daemon.up(STACK, parts)
+    await told(count, 'endpoint')
+    const { mode: wanted, suspended } = await daemon.client.status(STACK)
+    expect(wanted).toBe('repair')
+    expect(suspended?.author).toContain('root')
+    expect(onHost('ip', 'link', 'show', name)).toContain('state DOWN')
+    await daemon.client.resume(STACK)
+    await answers()
+  })
+
+  test('a stop and a scale by hand, until their time is over', async () => {
+    await daemon.up(STACK, parts, { scale: { web: 0 } })
+    await look()
+    const scaled = await daemon.client.status(STACK)
+    expect(scaled.services).toMatchObject([
+      { desired: 0, running: 0, override: { kind: 'scaled', replicas: 0 } },
+    ])
+    await daemon.up(STACK, parts)
+    await collect(daemon.client.lifecycle(STACK, { action: 'stop', forSeconds: 1 }))
+    const stopped = await daemon.client.status(STACK)
+    expect(stopped.services).toMatchObject([{ running: 0, override: { kind: 'stopped' } }])
+    expect(stopped.services[0]?.conditions).toContainEqual(
+      expect.objectContaining({ type: 'Degraded', status: 'True', reason: 'StoppedByHand' }),
+    )
+    await answers()
+    const { services } = await daemon.client.status(STACK)
+    expect(services[0]?.override).toBeUndefined()
   })
 })

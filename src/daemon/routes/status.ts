@@ -26,6 +26,7 @@ export function statusRoutes(app: FastifyInstance, context: Context): void {
     statusOf(context, stack)
     suspend(context.interventions, stack, { author: authorOf(request), ...lasting(forSeconds) })
     tell(context, stack, 'suspend')
+    context.loop.request(stack)
     return reply.code(204).send()
   })
 

@@ -242,23 +242,22 @@ function killAll(cgroup: V1Cgroup): void {
   }
 }
 
-/** What limits-v1.ts writes, by controller. */
+/** What limits-v1.ts writes, by controller; of devices, what shows the rules. */
 const LIMIT_FILES: Readonly<Record<string, readonly string[]>> = {
   memory: ['memory.limit_in_bytes', 'memory.memsw.limit_in_bytes', 'memory.soft_limit_in_bytes'],
   cpu: ['cpu.cfs_quota_us', 'cpu.cfs_period_us', 'cpu.shares'],
   pids: ['pids.max'],
   cpuset: ['cpuset.cpus', 'cpuset.mems'],
+  blkio: THROTTLE_FILES,
+  devices: ['devices.list'],
 }
 
-function limitValues({ directories }: V1Cgroup): Map<string, string> {
-  const values = new Map<string, string>()
-  for (const [controller, files] of Object.entries(LIMIT_FILES)) {
-    for (const file of files) {
-      const value = tryRead(`${directories.get(controller)}/${file}`)
-      if (value !== undefined) values.set(file, value.trim())
-    }
-  }
-  return values
+function limitFiles({ directories }: V1Cgroup): string[] {
+  return Object.entries(LIMIT_FILES).flatMap(([controller, files]) => {
+    const directory = directories.get(controller)
+    if (directory === undefined || !existsSync(directory)) return []
+    return files.map((file) => `${directory}/${file}`)
+  })
 }
 
 function toHandle(cgroup: V1Cgroup, warnings: readonly CgroupWarning[]): CgroupHandle {
@@ -272,7 +271,7 @@ function toHandle(cgroup: V1Cgroup, warnings: readonly CgroupWarning[]): CgroupH
       return existingDirectories(cgroup).map((directory) => `${directory}/tasks`)
     },
     update: (limits) => update(cgroup, limits),
-    limitValues: () => limitValues(cgroup),
+    limitFiles: () => limitFiles(cgroup),
     enter: (pids) => {
       for (const directory of existingDirectories(cgroup))
         for (const pid of pids) tryWrite(`${directory}/cgroup.procs`, String(pid))

@@ -158,15 +158,6 @@ const LIMIT_FILES = [
   ...['pids.max', 'cpuset.cpus', 'cpuset.mems', 'io.max', 'io.weight'],
 ]
 
-function limitValues(directory: string): Map<string, string> {
-  const values = new Map<string, string>()
-  for (const file of LIMIT_FILES) {
-    const value = tryRead(`${directory}/${file}`)
-    if (value !== undefined) values.set(file, value.trim())
-  }
-  return values
-}
-
 function toHandle(base: string, name: string, warnings: readonly CgroupWarning[]): CgroupHandle {
   const directory = `${base}/${name}`
   return {
@@ -179,7 +170,7 @@ function toHandle(base: string, name: string, warnings: readonly CgroupWarning[]
     },
     warnings,
     update: (limits) => applyLimits(directory, limits, true),
-    limitValues: () => limitValues(directory),
+    limitFiles: () => LIMIT_FILES.map((file) => `${directory}/${file}`),
     enter: (pids) => {
       const file = `${joinDirectory(directory)}/cgroup.procs`
       for (const pid of pids) tryWrite(file, String(pid))

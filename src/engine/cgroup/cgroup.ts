@@ -93,8 +93,8 @@ export interface CgroupHandle {
    * @throws {FAILED_PRECONDITION} naming the limit that the kernel refused
    */
   update(limits: ResourceLimits): readonly CgroupWarning[]
-  /** The files of limits that are there, as the kernel writes them: to see whether somebody else changed one. */
-  limitValues(): ReadonlyMap<string, string>
+  /** Paths of the files that limits are written into, or read from: to see whether somebody else changed one. */
+  limitFiles(): readonly string[]
   /** Moves processes into it; one that has ended is passed over. */
   enter(pids: readonly number[]): void
   /** @throws {NOT_FOUND} when the cgroup is gone */

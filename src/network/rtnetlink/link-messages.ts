@@ -30,7 +30,10 @@ const Ifla = {
   IFALIAS: 20,
   AF_SPEC: 26,
   NET_NS_FD: 28,
+  EXT_MASK: 29,
 } as const
+/** Counters are most of what the kernel tells of an interface (Linux 4.15; before it they come). */
+const RTEXT_FILTER_SKIP_STATS = 8
 const IFLA_INFO_KIND = 1
 const IFLA_INFO_DATA = 2
 const IFLA_INFO_SLAVE_KIND = 4
@@ -273,13 +276,13 @@ export function deleteLink(name: string): NetlinkRequest {
   }
 }
 
-/** All interfaces. */
+/** All interfaces, without their counters. */
 export const LIST_LINKS: NetlinkRequest = {
   action: 'list interfaces',
   type: RTM_GETLINK,
   flags: RequestFlag.DUMP,
   header: linkHeader({}),
-  attributes: [],
+  attributes: [[Ifla.EXT_MASK, u32(RTEXT_FILTER_SKIP_STATS)]],
 }
 
 /** One interface, by name. ENODEV where there is none. */

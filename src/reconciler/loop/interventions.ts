@@ -42,6 +42,18 @@ export function hasEnded({ until }: { readonly until?: string }, nowMs: number):
   return until !== undefined && Date.parse(until) <= nowMs
 }
 
+/** How long until the first of them ends, in milliseconds; undefined when none ends by itself, or all have. */
+export function untilFirstEnd(
+  { suspended, services }: InterventionRecord,
+  nowMs: number,
+): number | undefined {
+  const ends = [suspended, ...Object.values(services)]
+    .flatMap((intervention) => intervention?.until ?? [])
+    .map((until) => Date.parse(until) - nowMs)
+    .filter((ms) => ms > 0)
+  return ends.length === 0 ? undefined : Math.min(...ends)
+}
+
 /** An override that begins now. */
 export function overrideBy(
   author: string,

@@ -1,17 +1,22 @@
 /** One look at one stack: what differs, told as events, and repaired where that is wanted. The caller has the stack's lock. */
 import type { ReconcileMode } from '../../api/status-types.ts'
 import { toTsstackError, type TsstackError } from '../../errors.ts'
+import type { HostInterfaces } from '../../network/network-driver.ts'
 import type { Stack } from '../../spec/stack.ts'
 import type { Context } from '../context.ts'
+import { containersOf } from '../observe.ts'
 import { findContainerDrift, type Baselines } from './container-drift.ts'
 import type { Drift, FoundDrift } from './drift.ts'
+import type { HostView } from './host-view.ts'
 import { hasEnded, interventionsOf, resume } from './interventions.ts'
 import { findNetworkDrift } from './network-drift.ts'
 import { findEndedOverrides } from './override-end.ts'
-import { findPlanDrift } from './plan-drift.ts'
+import { findPlanDrift, type SettledPlans } from './plan-drift.ts'
 
 export interface LookOptions {
   readonly baselines: Baselines
+  readonly settledPlans: SettledPlans
+  readonly host: HostView
   /** What somebody did to the firewall; emptied when that is repaired. */
   readonly tampering: Set<string>
   /** What was told already, and has not been repaired. */
@@ -43,16 +48,21 @@ export async function lookAtStack(
 ): Promise<Looked> {
   const mode = effectiveMode(context, stack)
   if (mode === 'off') return { drift: [], repaired: 0 }
-  const inContainers = await findContainerDrift(context, stack, options.baselines)
+  const { baselines, settledPlans, host, tampering } = options
+  const mayRepair = mode === 'repair'
+  const records = containersOf(context, stack)
+  const inContainers = await findContainerDrift(context, records, { baselines, mayRepair })
+  const inNetworks = (interfaces: HostInterfaces): FoundDrift[] =>
+    findNetworkDrift(context, { stack, records }, interfaces)
   const found = [
-    ...findNetworkDrift(context, stack, context.networks.inspect()),
-    ...findFirewallDrift(context, stack, options.tampering),
+    ...(inNetworks(host.recent()).length === 0 ? [] : inNetworks(host.now())),
+    ...findFirewallDrift(context, stack, tampering),
     ...inContainers,
     ...findEndedOverrides(context, stack),
-    ...findPlanDrift(context, stack),
+    ...findPlanDrift(context, stack, settledPlans),
   ]
   for (const drift of found) if (!isAmong(options.reported, drift)) tell(context, stack, drift)
-  if (mode === 'observe') return { drift: found.map(withoutRepair), repaired: 0 }
+  if (!mayRepair) return { drift: found.map(withoutRepair), repaired: 0 }
   return repairAll(context, stack, found)
 }
 

@@ -8,20 +8,26 @@
  *                └────────────── back-off, jittered, twice as long each time ◀───────────┘
  */
 import { toTsstackError } from '../../errors.ts'
+import { openFileWrites, type FileWrites } from '../../kernel/file-writes.ts'
 import { log } from '../../log.ts'
 import { watchKernelNetwork } from '../../network/kernel-notifications.ts'
+import { backOffMs } from '../back-off.ts'
 import type { Context } from '../context.ts'
 import type { Baselines } from './container-drift.ts'
+import { HostView } from './host-view.ts'
 import type { Loop, LoopState } from './loop-state.ts'
+import { interventionsOf, untilFirstEnd } from './interventions.ts'
 import { lookAtStack } from './look.ts'
-import { networkInterests } from './network-interests.ts'
+import { NetworkInterests } from './network-interests.ts'
+import type { SettledPlans } from './plan-drift.ts'
 
 /** Looks at the same time: more would only wait for the same kernel locks. */
 const CONCURRENCY = 4
 /** Notifications of one change come in a burst; a repair is to begin within a few milliseconds nevertheless. */
 const BURST_MS = 5
-const FIRST_RETRY_MS = 500
-const MAX_RETRY_MS = 5 * 60_000
+const RETRY = { firstMs: 500, longestMs: 5 * 60_000 }
+/** The longest time that Node's timers know: 24.8 days. */
+const LONGEST_TIMER_MS = 0x7fff_ffff
 
 export interface LoopOptions {
   /** Of the periodic look at every stack; 0: none. */
@@ -35,14 +41,29 @@ export function createLoop(contextOf: () => Context, options: LoopOptions): Loop
   return new StackLoop(contextOf, options)
 }
 
+function followWrites(): FileWrites | undefined {
+  try {
+    return openFileWrites()
+  } catch (error) {
+    log.warn('writes into control groups can not be followed', { error })
+    return undefined
+  }
+}
+
 class StackLoop implements Loop {
   readonly #contextOf: () => Context
   readonly #options: LoopOptions
-  readonly #baselines: Baselines = new Map()
+  readonly #interests: NetworkInterests
+  readonly #host: HostView
+  readonly #baselines: Baselines = { of: new WeakMap(), writes: followWrites() }
+  readonly #settledPlans: SettledPlans = new Map()
   readonly #states = new Map<string, LoopState>()
+  /** Names of interfaces that have changed. */
+  readonly #links = new Set<string>()
   readonly #due = new Set<string>()
   readonly #busy = new Set<string>()
-  readonly #retries = new Map<string, NodeJS.Timeout>()
+  /** Looks that are due later: a repair is tried again, something that was done by hand ends. */
+  readonly #wakes = new Map<string, NodeJS.Timeout>()
   readonly #listeners = new Set<(stack: string) => void>()
   /** What somebody did to the firewall since it was last written. */
   readonly #tampering = new Set<string>()
@@ -54,17 +75,21 @@ class StackLoop implements Loop {
   constructor(contextOf: () => Context, options: LoopOptions) {
     this.#contextOf = contextOf
     this.#options = options
+    this.#interests = new NetworkInterests(contextOf)
+    this.#host = new HostView(() => contextOf().networks.inspect())
   }
 
   start(): void {
     const context = this.#contextOf()
-    const interests = networkInterests(context)
     this.#watch = watchKernelNetwork(
       {
         onLink: (name) => {
-          for (const stack of interests.stacksOf(name)) this.request(stack)
+          this.#host.forget()
+          this.#links.add(name)
+          this.#awake()
         },
         onAddress: () => {
+          this.#host.forget()
           this.#requestAll()
         },
         onFirewall: (change) => {
@@ -72,6 +97,7 @@ class StackLoop implements Loop {
           this.#requestAll()
         },
         onOverrun: () => {
+          this.#host.forget()
           this.#tampering.add('notifications were lost')
           this.#requestAll()
         },
@@ -89,10 +115,7 @@ class StackLoop implements Loop {
   request(stack: string): void {
     if (this.#closed) return
     this.#due.add(stack)
-    this.#burst ??= setTimeout(() => {
-      this.#burst = undefined
-      this.#advance()
-    }, BURST_MS).unref()
+    this.#awake()
   }
 
   stateOf(stack: string): LoopState {
@@ -109,9 +132,20 @@ class StackLoop implements Loop {
   close(): void {
     this.#closed = true
     this.#watch?.close()
+    this.#baselines.writes?.close()
     clearTimeout(this.#burst)
     clearInterval(this.#period)
-    for (const timer of this.#retries.values()) clearTimeout(timer)
+    for (const timer of this.#wakes.values()) clearTimeout(timer)
+  }
+
+  #awake(): void {
+    this.#burst ??= setTimeout(() => {
+      this.#burst = undefined
+      for (const name of this.#links)
+        for (const stack of this.#interests.stacksOf(name)) this.#due.add(stack)
+      this.#links.clear()
+      this.#advance()
+    }, BURST_MS).unref()
   }
 
   #requestAll(): void {
@@ -133,23 +167,27 @@ class StackLoop implements Loop {
 
   async #look(stack: string): Promise<void> {
     const context = this.#contextOf()
-    clearTimeout(this.#retries.get(stack))
-    this.#retries.delete(stack)
+    clearTimeout(this.#wakes.get(stack))
+    this.#wakes.delete(stack)
     const before = this.stateOf(stack)
     try {
       await context.locks.run(`stack ${stack}`, async () => {
         if (this.#closed || context.stacks.get(stack) === undefined) {
           this.#states.delete(stack)
+          this.#settledPlans.delete(stack)
           return
         }
         const looked = await lookAtStack(context, stack, {
           baselines: this.#baselines,
+          settledPlans: this.#settledPlans,
+          host: this.#host,
           tampering: this.#tampering,
           reported: before.drift,
         })
         const lookedAt = new Date().toISOString()
         this.#states.set(stack, { drift: looked.drift, failures: 0, lookedAt })
         if (looked.repaired > 0 || looked.drift.length !== before.drift.length) this.#tell(stack)
+        this.#wakeAtEnd(stack)
         if (looked.failure !== undefined) throw looked.failure
       })
     } catch (error) {
@@ -158,9 +196,7 @@ class StackLoop implements Loop {
   }
 
   #retryLater(stack: string, failures: number, error: unknown): void {
-    const longest = Math.min(FIRST_RETRY_MS * 2 ** (failures - 1), MAX_RETRY_MS)
-    // Half of it at least: stacks that failed together are not to try again together.
-    const delayMs = longest * (0.5 + Math.random() / 2)
+    const delayMs = backOffMs(failures, RETRY)
     const { message } = toTsstackError(error)
     log.warn('stack could not be repaired', { stack, failures, error })
     this.#states.set(stack, {
@@ -169,11 +205,26 @@ class StackLoop implements Loop {
       lastError: message,
       retryAt: new Date(Date.now() + delayMs).toISOString(),
     })
-    const timer = setTimeout(() => {
-      this.request(stack)
-    }, delayMs)
-    this.#retries.set(stack, timer.unref())
+    this.#wakeIn(stack, delayMs)
     this.#tell(stack)
+  }
+
+  /** What was done by hand ends at its time, not at the next periodic look. */
+  #wakeAtEnd(stack: string): void {
+    const interventions = interventionsOf(this.#contextOf().interventions, stack)
+    const ms = untilFirstEnd(interventions, Date.now())
+    if (ms !== undefined) this.#wakeIn(stack, ms)
+  }
+
+  #wakeIn(stack: string, delayMs: number): void {
+    const timer = setTimeout(
+      () => {
+        this.request(stack)
+      },
+      Math.min(delayMs, LONGEST_TIMER_MS),
+    )
+    clearTimeout(this.#wakes.get(stack))
+    this.#wakes.set(stack, timer.unref())
   }
 
   #tell(stack: string): void {

@@ -3,14 +3,13 @@ import { openNetworkSandbox } from '../../kernel/namespaces.ts'
 import { vethName } from '../../network/interface-names.ts'
 import type { HostInterfaces } from '../../network/network-driver.ts'
 import type { Context } from '../context.ts'
-import { containersOf } from '../observe.ts'
 import type { ContainerRecord, NetworkDocument } from '../records.ts'
 import type { FoundDrift } from './drift.ts'
 
 /** Networks before what is connected to them: that is also the order of the repairs. */
 export function findNetworkDrift(
   context: Context,
-  stack: string,
+  { stack, records }: { readonly stack: string; readonly records: readonly ContainerRecord[] },
   host: HostInterfaces,
 ): FoundDrift[] {
   const networks = context.networks.documentsOf(stack).flatMap((document) => {
@@ -22,7 +21,7 @@ export function findNetworkDrift(
   const documents = new Map(
     context.networks.documents().map((document) => [document.name, document]),
   )
-  const endpoints = containersOf(context, stack)
+  const endpoints = records
     .filter(({ id, config }) => context.live.has(id) && config.networkMode.kind === 'endpoints')
     .flatMap((record) => endpointDrift(context, record, { host, documents }))
   return [...networks, ...endpoints]

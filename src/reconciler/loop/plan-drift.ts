@@ -13,15 +13,22 @@ import { restartsByPolicy } from '../container-exit.ts'
 import { resolveStack } from '../desired-state-of.ts'
 import { operationDriver } from '../drive-operation.ts'
 import { executePlan } from '../execute-plan.ts'
-import { observe } from '../observe.ts'
+import { containersOf, healthOf, observe } from '../observe.ts'
 import type { RevisionRecord } from '../revisions/revision-store.ts'
 import type { FoundDrift } from './drift.ts'
 import { interventionsOf } from './interventions.ts'
 
 const CONCURRENCY = 8
 
+/** By stack: what there was nothing to do about when it was last planned. The plan of the same is empty again. */
+export type SettledPlans = Map<string, readonly unknown[]>
+
 /** @returns at most one: a plan is carried out as a whole */
-export function findPlanDrift(context: Context, stack: string): FoundDrift[] {
+export function findPlanDrift(
+  context: Context,
+  stack: string,
+  settledPlans: SettledPlans,
+): FoundDrift[] {
   const record = context.stacks.get(stack)
   const revision = context.revisions.latest(stack)
   if (record === undefined || revision === undefined || revision.outcome.status === 'failed')
@@ -29,6 +36,8 @@ export function findPlanDrift(context: Context, stack: string): FoundDrift[] {
   const scope = record.scope ?? []
   if (scope.length === 0) return []
   const isInterrupted = revision.outcome.status === 'applying'
+  const inputs = [record, revision.number, isInterrupted, ...observedRecords(context, stack)]
+  if (areSame(settledPlans.get(stack), inputs)) return []
   const desired = context.revisions.desiredOf(revision)
   const observed = observe(context, stack)
   const plan = planUp(desired, isInterrupted ? observed : settled(context, desired, observed), {
@@ -40,6 +49,7 @@ export function findPlanDrift(context: Context, stack: string): FoundDrift[] {
   })
   if (plan.operations.length === 0) {
     if (isInterrupted) context.revisions.settle(revision, { status: 'succeeded' })
+    settledPlans.set(stack, inputs)
     return []
   }
   const difference = plan.operations.map(describe).join(', ')
@@ -48,6 +58,24 @@ export function findPlanDrift(context: Context, stack: string): FoundDrift[] {
     context.revisions.settle(revision, { status: 'succeeded' })
   }
   return [{ kind: 'containers', subject: stack, difference, repair }]
+}
+
+/** All that a plan is made from: records, which are replaced and never changed, and what is known beside them. */
+function observedRecords(context: Context, stack: string): unknown[] {
+  return [
+    context.interventions.get(stack),
+    ...containersOf(context, stack).flatMap((record) => [
+      record,
+      healthOf(context, record),
+      context.restartTimers.has(record.id),
+    ]),
+    ...context.networks.documents(),
+    ...context.volumeRecords.values(),
+  ]
+}
+
+function areSame(before: readonly unknown[] | undefined, now: readonly unknown[]): boolean {
+  return before?.length === now.length && before.every((value, index) => value === now[index])
 }
 
 /** Numbers of replicas that a person has asked for, by service. */
