@@ -75,8 +75,10 @@ export interface DaemonFixture {
   start(): Promise<void>
   /** Sends a signal to the daemon and waits until it has ended. Default: SIGKILL. */
   kill(signal?: NodeJS.Signals): Promise<void>
-  /** Starts one more process of the daemon's program with the same settings; resolves when that has ended. */
-  second(): Promise<{ readonly exitCode: number | null; readonly log: string }>
+  /** Starts one more process of the daemon's program, with the same settings but for these; resolves when that has ended. */
+  second(
+    environment?: Readonly<Record<string, string>>,
+  ): Promise<{ readonly exitCode: number | null; readonly log: string }>
   /** What the daemons have logged. */
   log(): string
   /** Processes of the daemon's namespaces beside it and its containers: what keeps descriptors for it. */
@@ -214,9 +216,11 @@ class Fixture implements DaemonFixture {
     await ended
   }
 
-  async second(): Promise<{ exitCode: number | null; log: string }> {
+  async second(
+    environment: Readonly<Record<string, string>> = {},
+  ): Promise<{ exitCode: number | null; log: string }> {
     const before = this.#log.length
-    const process = this.#spawn()
+    const process = this.#spawn({ ...this.#environment, ...environment })
     const exitCode = await exitOf(process)
     return { exitCode, log: this.#log.slice(before) }
   }
@@ -297,7 +301,7 @@ class Fixture implements DaemonFixture {
     }
   }
 
-  #spawn(): ChildProcess {
+  #spawn(environment = this.#environment): ChildProcess {
     const { execPath } = process
     const node = [execPath, '--disable-warning=ExperimentalWarning']
     const main = path.join(ROOT, 'src/daemon/main.ts')
@@ -319,7 +323,7 @@ class Fixture implements DaemonFixture {
         : ['nsenter', `--net=${own}/${entered.net}`, `--mount=${own}/${entered.mnt}`, ...node, main]
     const child = spawn(program, args, {
       cwd: '/',
-      env: this.#environment,
+      env: environment,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     for (const stream of [child.stdout, child.stderr]) {

@@ -35,12 +35,14 @@ import { createSyncJournal } from '../reconciler/sync-journal.ts'
 import { createVolumeMounts } from '../reconciler/volume-mounts.ts'
 import { openStateStore } from '../state/state-store.ts'
 import { openVolumeStore } from '../volumes/volume-store.ts'
+import { toTsstackError } from '../errors.ts'
 import { log, setLogLevel } from '../log.ts'
 import { openDaemonLog } from './daemon-log.ts'
 import { listenForMetrics } from './routes/metrics.ts'
 import { createReconcileMetrics } from './telemetry/reconcile-metrics.ts'
 import { createTelemetry, openTracer } from './telemetry/telemetry.ts'
 import { openListener } from './listener.ts'
+import { claimNetwork } from './network-claim.ts'
 import { TRIAL } from './renewal.ts'
 import { countRequests } from './requests-in-flight.ts'
 import { notifyServiceManager } from './service-manager.ts'
@@ -59,7 +61,13 @@ forbidDumping() // before anything else: see kernel/process.ts
 process.umask(0o077)
 
 const environment = withSettingsFile(process.env)
-await serve(readSettings(environment))
+try {
+  await serve(readSettings(environment))
+} catch (error) {
+  const { message, hint } = toTsstackError(error)
+  log.error('daemon does not start', { message, hint })
+  process.exit(1)
+}
 
 async function serve(settings: Settings): Promise<void> {
   const { stateDir, runDir, socket } = settings
@@ -77,6 +85,7 @@ async function serve(settings: Settings): Promise<void> {
     log.info('another daemon is running')
     return
   }
+  const network = claimNetwork()
   const listener = openListener(socket, process.env)
   const reconcile = createReconcileMetrics()
   const context = buildContext(settings, createTelemetry(reconcile, openTracer(environment)))
@@ -105,7 +114,7 @@ async function serve(settings: Settings): Promise<void> {
   }, PRUNE_DELAY_MS).unref()
   log.info('daemon is ready', { socket, pid: process.pid })
   notifyServiceManager('ready', 'Ready')
-  obeySignals({ context, listener, requests, leaving, daemonLog })
+  obeySignals({ context, network, listener, requests, leaving, daemonLog })
 }
 
 function buildContext(

@@ -9,6 +9,7 @@ import type { Context } from '../reconciler/context.ts'
 import { log, setLogLevel } from '../log.ts'
 import type { DaemonLog } from './daemon-log.ts'
 import type { Listener } from './listener.ts'
+import type { NetworkClaim } from './network-claim.ts'
 import { becomeAnew, settleRequests, tryProgram } from './renewal.ts'
 import type { RequestsInFlight } from './requests-in-flight.ts'
 import { notifyServiceManager } from './service-manager.ts'
@@ -17,6 +18,7 @@ import { withSettingsFile } from './settings-file.ts'
 
 export interface RunningDaemon {
   readonly context: Context
+  readonly network: NetworkClaim
   readonly listener: Listener
   readonly requests: RequestsInFlight
   /** Raised when it is about to leave. */
@@ -45,10 +47,11 @@ export function obeySignals(daemon: RunningDaemon): void {
   })
 }
 
-function leave({ context, listener }: RunningDaemon): void {
+function leave({ context, network, listener }: RunningDaemon): void {
   notifyServiceManager('stopping', 'Containers go on')
   listener.close()
   closeContext(context)
+  network.close()
   log.info('daemon leaves, containers go on')
   process.exit(0)
 }

@@ -1,10 +1,20 @@
-import { openSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, statSync } from 'node:fs'
 import { trySyscall } from './libc.ts'
 
 const LOCK_EX_NB = 2 | 4
 
-/** Takes a lock for the life of this process (man 2 flock). @returns false when another process has it */
+/**
+ * Takes a lock for the life of this process (man 2 flock). Who has it may remove the file.
+ * @returns false when another process has it
+ */
 export function lockFile(file: string): boolean {
-  const fd = openSync(file, 'a', 0o600) // kept open: closing it would give the lock back
-  return trySyscall('flock', fd, LOCK_EX_NB) === 0
+  for (;;) {
+    const fd = openSync(file, 'a', 0o600) // kept open: closing it would give the lock back
+    if (trySyscall('flock', fd, LOCK_EX_NB) !== 0) {
+      closeSync(fd)
+      return false
+    }
+    if (statSync(file, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino) return true
+    closeSync(fd) // removed between the two calls
+  }
 }
