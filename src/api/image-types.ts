@@ -66,6 +66,11 @@ export interface ImageDetail {
   readonly tags: readonly string[]
   /** `name@sha256:…`, as the registries have it. */
   readonly repoDigests: readonly string[]
+  readonly author: string
+  /** Of the last step of its history. */
+  readonly comment: string
+  /** What pulls and saved archives call it by. */
+  readonly manifest: { readonly mediaType: string; readonly digest: string; readonly size: number }
   readonly createdAt: string
   readonly architecture: string
   readonly os: string
@@ -88,6 +93,9 @@ export interface ImageListEntry {
   readonly id: string
   /** Absent: nothing names it. */
   readonly reference?: string
+  /** Of the manifest or index that the registry has under that name, as far as is known. */
+  readonly remoteDigest?: string
+  readonly labels: Readonly<Record<string, string>>
   readonly createdAt: string
   readonly sizeBytes: number
   /** Containers that use it. */

@@ -43,7 +43,7 @@ function checkPlatforms(stages: readonly Stage[], { platform }: BuildInput): voi
 
 async function imageState({ host, lease }: Build, reference: string): Promise<StageState> {
   const image = await host.baseImage(reference)
-  lease.add(image.layers)
+  lease.add([...image.layers, image.id, image.digest])
   return stateFromImage(image, host.originOf(image))
 }
 
@@ -129,11 +129,11 @@ function finish(build: Build, state: StageState): Promise<Image> {
   }
   const { author, history, bases } = state
   const origin = { history, ...(author === undefined ? {} : { author }) }
-  return host.builds.addImage(config, { bases, origin })
+  return host.builds.addImage(config, { bases, origin, names: input.names ?? [] })
 }
 
 /**
- * Builds an image. It has no name yet.
+ * Builds an image.
  * @throws {INVALID_ARGUMENT} the Dockerfile is wrong; with file, line and column
  * @throws {FAILED_PRECONDITION} a RUN failed; {NOT_FOUND} a file or an image is missing; {CANCELLED}
  */

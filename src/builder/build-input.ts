@@ -20,6 +20,8 @@ export interface BuildInput {
   /** Absolute path of the context; absent: there is none. */
   readonly context?: string
   readonly additionalContexts: Readonly<Record<string, ContextSource>>
+  /** What the image is called, from its first moment. */
+  readonly names?: readonly string[]
   readonly target?: string
   readonly args: Readonly<Record<string, string>>
   readonly labels: Readonly<Record<string, string>>

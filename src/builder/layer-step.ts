@@ -1,7 +1,8 @@
 /** A step that makes a layer: taken from the cache, or made in a draft. And what a stage is while it is built. */
 import { once } from 'node:events'
 import type { CachedStep } from '../engine/images/build-cache.ts'
-import type { BuildLease, ImageBuilds, LayerDraft } from '../engine/images/image-builds.ts'
+import type { Hold } from '../engine/images/holds.ts'
+import type { ImageBuilds, LayerDraft } from '../engine/images/image-builds.ts'
 import type { Digest } from '../engine/images/image.ts'
 import type { BuildHost, BuildInput } from './build-input.ts'
 import type { Instruction } from './dockerfile/instruction.ts'
@@ -21,7 +22,7 @@ export interface Build {
   readonly ignore: IgnorePatterns
   /** An earlier stage, once it is built. */
   readonly stageOf: (index: number) => Promise<StageState>
-  readonly lease: BuildLease
+  readonly lease: Hold
   readonly log: StepLog
   /** Raised when the client has gone or another stage has failed. */
   readonly signal: AbortSignal

@@ -22,6 +22,8 @@ export interface Flag {
   readonly hidden?: boolean
   /** The only values that are accepted. */
   readonly choices?: readonly string[]
+  /** The subcommands that it belongs to, where its letter means another flag behind another word. */
+  readonly words?: readonly string[]
   /** Other spellings, not shown. */
   readonly aliases?: readonly string[]
   /**
@@ -156,7 +158,10 @@ class ArgsReader {
   }
 
   #find(matches: (flag: Flag) => boolean): Flag | undefined {
-    return this.#grammar.flags.find(matches) ?? this.#grammar.globals.find(matches)
+    const [word = ''] = this.#positional
+    const fits = (flag: Flag): boolean =>
+      matches(flag) && (flag.words === undefined || flag.words.includes(word))
+    return this.#grammar.flags.find(fits) ?? this.#grammar.globals.find(fits)
   }
 
   #set(flag: Flag, value: FlagValue): void {

@@ -1,7 +1,6 @@
 /** `events --filter`: which events are shown. Pure. */
 import type { EngineEvent } from '../api/types.ts'
-import { TsstackError } from '../errors.ts'
-import { didYouMean } from './did-you-mean.ts'
+import { parseFilters } from '../spec/filters.ts'
 
 /** `event=exec_create` is meant by its first word: what follows the colon is the command. */
 const TESTS: Readonly<Record<string, (event: EngineEvent, value: string) => boolean>> = {
@@ -18,17 +17,7 @@ const TESTS: Readonly<Record<string, (event: EngineEvent, value: string) => bool
  * @throws {INVALID_ARGUMENT} for what is no such pair, and a key that is not known
  */
 export function eventFilter(filters: readonly string[]): (event: EngineEvent) => boolean {
-  const wanted = new Map<string, string[]>()
-  for (const text of filters) {
-    const [key = '', value] = text.split(/=(.*)/s)
-    if (value === undefined || !Object.hasOwn(TESTS, key)) {
-      const suggestion = value === undefined ? '' : didYouMean(key, Object.keys(TESTS))
-      const hint = `known: ${Object.keys(TESTS).join(', ')}`
-      const message = `invalid filter "${text}": expected KEY=VALUE${suggestion}`
-      throw new TsstackError('INVALID_ARGUMENT', message, { hint })
-    }
-    wanted.set(key, [...(wanted.get(key) ?? []), value])
-  }
+  const wanted = parseFilters(filters, Object.keys(TESTS))
   return (event) =>
     [...wanted].every(([key, values]) => values.some((value) => TESTS[key]?.(event, value)))
 }

@@ -43,14 +43,14 @@ export function toListRows(
   const key = ({ reference, id }: ImageListEntry): string => reference ?? `\uffff${id}`
   return images
     .toSorted((a, b) => (key(a) < key(b) ? -1 : 1))
-    .map(({ id, reference, createdAt, sizeBytes, containers }) => {
+    .map(({ id, reference, remoteDigest, createdAt, sizeBytes, containers }) => {
       const [repository, tag] =
         reference === undefined ? ['<none>', '<none>'] : splitReference(reference)
       const isDigest = reference?.includes('@') === true
       return {
         Repository: repository,
         Tag: isDigest || tag === '' ? '<none>' : tag,
-        Digest: isDigest ? reference.slice(reference.indexOf('@') + 1) : '<none>',
+        Digest: isDigest ? reference.slice(reference.indexOf('@') + 1) : (remoteDigest ?? '<none>'),
         ID: options.isFull ? id : shortId(id),
         CreatedAt: createdAt,
         CreatedSince: since(createdAt, options.nowMs),
@@ -60,26 +60,64 @@ export function toListRows(
     })
 }
 
-export function formatImageList(rows: readonly ImageListRow[], width?: number): string {
+export function formatImageList(
+  rows: readonly ImageListRow[],
+  { width, digests }: { readonly width: number | undefined; readonly digests: boolean },
+): string {
+  const digest = (text: string): readonly string[] => (digests ? [text] : [])
   return formatTable(
-    ['REPOSITORY', 'TAG', 'IMAGE ID', 'CREATED', 'SIZE'],
-    rows.map((row) => [row.Repository, row.Tag, row.ID, row.CreatedSince, row.Size]),
-    width,
+    ['REPOSITORY', 'TAG', ...digest('DIGEST'), 'IMAGE ID', 'CREATED', 'SIZE'],
+    rows.map((row) => [
+      ...[row.Repository, row.Tag, ...digest(row.Digest)],
+      ...[row.ID, row.CreatedSince, row.Size],
+    ]),
+    digests ? undefined : width,
   )
 }
 
-export function formatHistory(
+/** Docker's headers, where they are not the field's name. */
+export const HISTORY_TITLES = {
+  ID: 'IMAGE',
+  CreatedSince: 'CREATED',
+  CreatedAt: 'CREATED AT',
+  CreatedBy: 'CREATED BY',
+}
+
+interface HistoryRow extends Readonly<Record<string, unknown>> {
+  /** `<missing>` but for the last step: no image is kept of the others. */
+  readonly ID: string
+  readonly CreatedAt: string
+  readonly CreatedSince: string
+  readonly CreatedBy: string
+  readonly Size: string
+  readonly Comment: string
+}
+
+export function toHistoryRows(
   entries: readonly HistoryEntry[],
-  options: { readonly nowMs: number; readonly isFull: boolean },
-): string {
+  options: {
+    readonly id: string
+    readonly nowMs: number
+    readonly isFull: boolean
+    /** Sizes and ages in words; else bytes and dates. */
+    readonly isHuman: boolean
+  },
+): readonly HistoryRow[] {
+  const { id, nowMs, isFull, isHuman } = options
+  return entries.map(({ created = '', createdBy, sizeBytes, comment }, index) => ({
+    ID: index > 0 ? '<missing>' : isFull ? id : shortId(id),
+    CreatedAt: created,
+    CreatedSince: isHuman ? since(created, nowMs) : created,
+    CreatedBy: isFull ? createdBy : ellipsis(createdBy, SHOWN_STEP),
+    Size: isHuman ? humanSize(sizeBytes) : String(sizeBytes),
+    Comment: comment,
+  }))
+}
+
+export function formatHistory(rows: readonly HistoryRow[]): string {
   return formatTable(
-    ['CREATED', 'CREATED BY', 'SIZE', 'COMMENT'],
-    entries.map(({ created = '', createdBy, sizeBytes, comment }) => [
-      since(created, options.nowMs),
-      options.isFull ? createdBy : ellipsis(createdBy, SHOWN_STEP),
-      humanSize(sizeBytes),
-      comment,
-    ]),
+    ['IMAGE', 'CREATED', 'CREATED BY', 'SIZE', 'COMMENT'],
+    rows.map((row) => [row.ID, row.CreatedSince, row.CreatedBy, row.Size, row.Comment]),
   )
 }
 

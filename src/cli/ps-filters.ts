@@ -1,6 +1,7 @@
 /** `ps --filter` and `--status`: which containers are shown. Pure. */
 import type { ContainerSummary } from '../api/types.ts'
 import { TsstackError } from '../errors.ts'
+import { hasLabel, parseFilters } from '../spec/filters.ts'
 import { didYouMean } from './did-you-mean.ts'
 
 type Test = (container: ContainerSummary) => boolean
@@ -27,31 +28,14 @@ function statusTest(state: string): Test {
   return (container) => container.state === state
 }
 
-/** `KEY` or `KEY=VALUE`. */
-function labelTest(text: string): Test {
-  const [key = '', value] = text.split(/=(.*)/s)
-  return ({ labels }) =>
-    Object.hasOwn(labels, key) && (value === undefined || labels[key] === value)
-}
-
 const FILTERS: Readonly<Record<string, (value: string) => Test>> = {
   status: statusTest,
   health: (value) => (container) => container.health === value,
-  label: labelTest,
+  label:
+    (value) =>
+    ({ labels }) =>
+      hasLabel(labels, value),
   name: (value) => (container) => container.name.includes(value),
-}
-
-/** @throws {INVALID_ARGUMENT} for what is no `KEY=VALUE`, and a key that is not known */
-function parseFilter(text: string): readonly [key: string, test: Test] {
-  const [key = '', value] = text.split(/=(.*)/s)
-  if (value === undefined)
-    throw new TsstackError('INVALID_ARGUMENT', 'arguments to --filter should be in form KEY=VAL')
-  const make = Object.hasOwn(FILTERS, key) ? FILTERS[key] : undefined
-  if (make === undefined)
-    throw new TsstackError('INVALID_ARGUMENT', `unknown filter ${key}`, {
-      hint: `known filters: ${Object.keys(FILTERS).join(', ')}`,
-    })
-  return [key, make(value)]
 }
 
 export interface PsFilter {
@@ -66,11 +50,13 @@ export interface PsFilter {
  */
 export function parsePsFilters(filters: readonly string[], states: readonly string[]): PsFilter {
   const byKey = new Map<string, Test[]>()
-  const add = (key: string, test: Test): void => {
-    byKey.set(key, [...(byKey.get(key) ?? []), test])
-  }
-  for (const state of states) add('status', statusTest(state))
-  for (const filter of filters) add(...parseFilter(filter))
+  for (const [key, values] of parseFilters(filters, Object.keys(FILTERS)))
+    byKey.set(
+      key,
+      values.flatMap((value) => FILTERS[key]?.(value) ?? []),
+    )
+  if (states.length > 0)
+    byKey.set('status', [...(byKey.get('status') ?? []), ...states.map(statusTest)])
   return {
     byState: byKey.has('status'),
     matches: (container) =>

@@ -182,7 +182,7 @@ function prepareFirstStart(): void {
 
 /** Images that were replaced (programs of the host changed) and that no container uses any more. */
 function pruneImages(context: Context): void {
-  context.images.prune({ inUse: imagesToKeep(context) }).catch((error: unknown) => {
+  context.images.prune({ inUse: () => imagesToKeep(context) }).catch((error: unknown) => {
     log.warn('images could not be pruned', { error })
   })
 }

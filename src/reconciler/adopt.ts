@@ -20,6 +20,7 @@ import { endRollouts } from './rollout/end-rollouts.ts'
 import { connectListeners } from './output-listeners.ts'
 import type { ContainerRecord } from './records.ts'
 import { resumeStarts } from './resume-starts.ts'
+import { unpauseContainer } from './stop-container.ts'
 
 const KILL_TRIES = 100
 const KILL_PAUSE_MS = 10
@@ -62,6 +63,7 @@ function adopt(
   const running = { id: record.id, process, adopted: true, io, cgroup, oomKillsBefore }
   const health = monitorHealth(context, record.id, { ...running, isNew: false })
   followProcess(context, { ...running, health })
+  if (record.pausedBriefly === true) unpauseContainer(context, record.id)
   if (record.part === undefined) context.networks.adopt(record)
   const volumes = record.config.mounts.flatMap((mount) =>
     mount.kind === 'volume' ? [mount.volume] : [],

@@ -143,15 +143,15 @@ async function buildService(
   build: ServiceBuild,
   signal: AbortSignal,
 ): Promise<void> {
-  const { context, follower, number } = builder
+  const { follower, number } = builder
   const name = build.names[0] ?? build.service
   const about = { type: 'operation', id: number(), resource: 'image', name } as const
   const startedAt = performance.now()
   for (const message of build.warnings) follower.tell({ type: 'warning', message })
   follower.tell({ ...about, action: 'Building', status: 'started' })
   try {
-    const image = await buildImage(build.input, hostOf(builder, build, signal))
-    for (const tag of build.names) await context.images.tag(image.id, tag)
+    const input = { ...build.input, names: build.names }
+    await buildImage(input, hostOf(builder, build, signal))
     const elapsedMs = performance.now() - startedAt
     follower.tell({ ...about, action: 'Built', status: 'done', elapsedMs })
   } catch (error) {

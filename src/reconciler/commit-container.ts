@@ -3,7 +3,9 @@ import type { CommitRequest } from '../api/file-types.ts'
 import { applyChanges } from '../builder/apply-changes.ts'
 import { change, stateFromImage } from '../builder/stage-state.ts'
 import type { ContainerConfig } from '../engine/container-config.ts'
-import { HOST_ARCHITECTURE, type Image, type ImageConfig } from '../engine/images/image.ts'
+import type { Hold } from '../engine/images/holds.ts'
+import { HOST_ARCHITECTURE, type Digest, type ImageConfig } from '../engine/images/image.ts'
+import { parseTag } from '../engine/images/reference.ts'
 import { TsstackError } from '../errors.ts'
 import { emitContainerEvent } from './container-event.ts'
 import type { Context } from './context.ts'
@@ -25,35 +27,40 @@ export async function commitContainer(
   const state = stateFromImage(base, originOf(context, base))
   change(state, configurationOf(config, base.config))
   applyChanges(state, changes) // before anything is made
-  const layer = await context.locks.run(id, () => importLayer(context, id, pause))
-  const created = new Date().toISOString()
-  state.layers.push(layer)
-  state.history.push({
-    created,
-    createdBy: config.argv.join(' '),
-    ...(message === undefined ? {} : { comment: message }),
-  })
-  const image = await context.images.builds.addImage(
-    {
-      architecture: HOST_ARCHITECTURE,
-      os: 'linux',
-      created,
-      config: state.config,
-      layers: state.layers,
-    },
-    { bases: [base], origin: { history: state.history, ...authorOf(author ?? state.author) } },
-  )
-  if (reference !== undefined) await context.images.tag(image.id, reference)
-  emitContainerEvent(context, requireContainer(context, id), 'commit', { image: image.id })
-  return { id: image.id }
+  const names = reference === undefined ? [] : [parseTag(reference)]
+  const hold = context.images.builds.lease()
+  try {
+    state.layers.push(await context.locks.run(id, () => importLayer(context, id, { pause, hold })))
+    const created = new Date().toISOString()
+    const comment = message === undefined ? {} : { comment: message }
+    state.history.push({ created, createdBy: config.argv.join(' '), ...comment })
+    const image = await context.images.builds.addImage(
+      {
+        architecture: HOST_ARCHITECTURE,
+        os: 'linux',
+        created,
+        config: state.config,
+        layers: state.layers,
+      },
+      {
+        bases: [base],
+        origin: { history: state.history, ...authorOf(author ?? state.author) },
+        names,
+      },
+    )
+    emitContainerEvent(context, requireContainer(context, id), 'commit', { image: image.id })
+    return { id: image.id }
+  } finally {
+    hold.release()
+  }
 }
 
 /** Paused meanwhile, so that the layer is of one moment. */
 async function importLayer(
   context: Context,
   id: string,
-  pause: boolean,
-): Promise<Image['layers'][number]> {
+  { pause, hold }: { readonly pause: boolean; readonly hold: Hold },
+): Promise<Digest> {
   const { state, config } = requireContainer(context, id)
   if (!context.snapshotter.has(id))
     throw new TsstackError(
@@ -61,9 +68,9 @@ async function importLayer(
       `Cannot commit container "${config.name}": it was never started`,
     )
   const holds = pause && state === 'running'
-  if (holds) await pauseContainer(context, id)
+  if (holds) await pauseContainer(context, id, { briefly: true })
   try {
-    return await context.images.importChanges(context.snapshotter.content(id))
+    return await context.images.importChanges(context.snapshotter.content(id), hold)
   } finally {
     if (holds) unpauseContainer(context, id)
   }

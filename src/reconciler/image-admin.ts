@@ -8,10 +8,10 @@ import type {
 } from '../api/image-types.ts'
 import { applyChanges } from '../builder/apply-changes.ts'
 import { emptyState } from '../builder/stage-state.ts'
-import type { Image } from '../engine/images/image.ts'
-import { parseReference } from '../engine/images/reference.ts'
+import type { HistoryStep, Image } from '../engine/images/image.ts'
 import { toTsstackError } from '../errors.ts'
 import type { Context } from './context.ts'
+import { originOf } from './image-origin.ts'
 import { imagesInUse } from './images-in-use.ts'
 
 const MAX_HISTORY = 2000
@@ -24,7 +24,8 @@ export function listImages(context: Context): ImageListEntry[] {
   const configs = context.containers.values().map(({ config }) => config)
   const row = (image: Image, reference?: string): ImageListEntry => ({
     id: image.id,
-    ...(reference === undefined ? {} : { reference }),
+    ...(reference === undefined ? {} : { reference, ...remoteDigest(context, image, reference) }),
+    labels: image.config.labels,
     createdAt: image.created,
     sizeBytes: image.sizeBytes,
     containers: configs.filter((config) => config.image.id === image.id).length,
@@ -33,6 +34,15 @@ export function listImages(context: Context): ImageListEntry[] {
     ...named.map(({ image, reference }) => row(image, reference)),
     ...nameless.map((image) => row(image)),
   ]
+}
+
+function remoteDigest(
+  context: Context,
+  { id }: Image,
+  reference: string,
+): { readonly remoteDigest?: string } {
+  const pulled = context.images.remote.lastPull(reference)
+  return pulled?.imageId === id ? { remoteDigest: pulled.remoteDigest } : {}
 }
 
 function object(value: unknown): Readonly<Record<string, unknown>> {
@@ -52,9 +62,10 @@ export function inspectImage(context: Context, name: string): ImageDetail {
     .filter((record) => record.image.id === image.id)
     .map(({ reference }) => reference)
   const digests = references.flatMap((reference) => {
-    const pulled = context.images.remote.lastPull(reference)
-    return pulled?.imageId === image.id ? [repoDigest(reference, pulled.remoteDigest)] : []
+    const { remoteDigest: digest } = remoteDigest(context, image, reference)
+    return digest === undefined ? [] : [repoDigest(reference, digest)]
   })
+  const { history, author } = originOf(context, image)
   return {
     id: image.id,
     tags: references.filter((reference) => !reference.includes('@')),
@@ -64,6 +75,9 @@ export function inspectImage(context: Context, name: string): ImageDetail {
     os: image.os,
     sizeBytes: image.sizeBytes,
     layers: image.layers,
+    author: author ?? '',
+    comment: history.at(-1)?.comment ?? '',
+    manifest: context.images.archives.manifest(image.id),
     config: object(object(context.images.archives.config(image.id))['config']),
   }
 }
@@ -71,19 +85,14 @@ export function inspectImage(context: Context, name: string): ImageDetail {
 /** The newest first. @throws {NOT_FOUND} */
 export function imageHistory(context: Context, name: string): HistoryEntry[] {
   const image = context.images.inspect(name)
-  const { history } = object(context.images.archives.config(image.id))
+  const { history } = originOf(context, image)
   const layers = image.layers.map((diffId) => context.images.layerBytes(diffId))
-  const text = (value: unknown): string => (typeof value === 'string' ? value : '')
-  const steps = (Array.isArray(history) ? (history as unknown[]) : layers.map(() => ({})))
-    .slice(0, MAX_HISTORY)
-    .map((step): HistoryEntry => {
-      const { created, created_by: createdBy, comment, empty_layer: isEmpty } = object(step)
-      const sizeBytes = isEmpty === true ? 0 : (layers.shift() ?? 0)
-      return {
-        ...(typeof created === 'string' ? { created } : { created: image.created }),
-        ...{ createdBy: text(createdBy), comment: text(comment), sizeBytes },
-      }
-    })
+  const known = history.length === 0 ? layers.map((): HistoryStep => ({})) : history
+  const steps = known.slice(0, MAX_HISTORY).map((step): HistoryEntry => {
+    const { created = image.created, createdBy = '', comment = '', isEmpty = false } = step
+    const sizeBytes = isEmpty ? 0 : (layers.shift() ?? 0)
+    return { created, createdBy, comment, sizeBytes }
+  })
   return steps.toReversed()
 }
 
@@ -96,8 +105,8 @@ export async function removeImages(
   const deleted: string[] = []
   let reclaimedBytes = 0
   let failure: unknown
+  const options = { inUse: () => imagesInUse(context), all: force ?? false }
   for (const image of images) {
-    const options = { inUse: imagesInUse(context), all: force ?? false }
     try {
       const removed = await context.images.remove(image, options)
       untagged.push(...removed.untagged)
@@ -123,8 +132,7 @@ export async function importImage(
 ): Promise<{ readonly id: string }> {
   const state = emptyState()
   applyChanges(state, changes)
-  if (name !== undefined) parseReference(name)
-  const { id } = await context.images.archives.importTree(archive, state.config)
-  if (name !== undefined) await context.images.tag(id, name)
+  const names = name === undefined ? [] : [name]
+  const { id } = await context.images.archives.importTree(archive, { config: state.config, names })
   return { id }
 }

@@ -1,5 +1,6 @@
 import type { ContainerConfig } from '../engine/container-config.ts'
 import { isDigest, type Digest } from '../engine/images/image.ts'
+import { imageNameOf } from '../planner/image-name.ts'
 import type { Context } from './context.ts'
 
 /** Its own, and those that it mounts. */
@@ -25,12 +26,34 @@ function imagesOfRevisions(context: Context): Digest[] {
   })
 }
 
+/** What the services of every stack name now: an `up` may be pulling or building the rest just then. */
+function imagesOfStacks(context: Context): Digest[] {
+  return context.stacks.values().flatMap(({ stack }) =>
+    Object.keys(stack.services).flatMap((service) => {
+      const name = imageNameOf(stack, service)
+      return name === undefined ? [] : idOf(context, name)
+    }),
+  )
+}
+
+function idOf(context: Context, reference: string): Digest[] {
+  try {
+    return [context.images.inspect(reference).id]
+  } catch {
+    return [] // it isn't here, or is no name that a store can have
+  }
+}
+
 /** Ids of the images that containers have, running or not. */
 export function imagesInUse(context: Context): Set<Digest> {
   return new Set(context.containers.values().flatMap(({ config }) => imagesOf(config)))
 }
 
-/** What no clean-up takes: images in use, and those that a rollback would need. */
+/** What no clean-up takes: images in use, those that a stack names, and those that a rollback would need. */
 export function imagesToKeep(context: Context): Set<Digest> {
-  return new Set([...imagesInUse(context), ...imagesOfRevisions(context)])
+  return new Set([
+    ...imagesInUse(context),
+    ...imagesOfStacks(context),
+    ...imagesOfRevisions(context),
+  ])
 }

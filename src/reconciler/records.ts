@@ -19,6 +19,8 @@ export interface ContainerRecord {
   readonly updateHash: string
   readonly dependsOn: readonly string[]
   readonly state: ContainerState
+  /** Paused by the engine, for as long as a commit reads its files: a daemon that finds it so lets it go on. */
+  readonly pausedBriefly?: true
   /** See RolloutPart. */
   readonly part?: RolloutPart
   /** What the user last asked for: a stopped container is not started again by its restart policy. */

@@ -117,10 +117,17 @@ export async function killContainer(context: Context, id: string, signal: number
   if (signal === SIGKILL) await exitsWithin(live, KILL_DEADLINE_MS)
 }
 
-/** Stops every process of the container in its tracks (cgroup freezer). */
-export async function pauseContainer(context: Context, id: string): Promise<void> {
+/**
+ * Stops every process of the container in its tracks (cgroup freezer).
+ * @throws {FAILED_PRECONDITION} it is paused already
+ */
+export async function pauseContainer(
+  context: Context,
+  id: string,
+  { briefly = false } = {},
+): Promise<void> {
   await nobodyJoining(context.live.get(id)?.cgroup.name ?? '')
-  const record = requireContainer(context, id)
+  const { pausedBriefly: _, ...record } = requireContainer(context, id)
   const live = context.live.get(id)
   if (live === undefined) return
   if (record.state === 'paused')
@@ -128,13 +135,19 @@ export async function pauseContainer(context: Context, id: string): Promise<void
       'FAILED_PRECONDITION',
       `Cannot pause container "${record.config.name}": it is already paused`,
     )
-  live.cgroup.freeze()
-  context.containers.put(id, { ...record, state: 'paused' })
+  const mark = briefly ? { pausedBriefly: true as const } : {}
+  context.containers.put(id, { ...record, state: 'paused', ...mark })
+  try {
+    live.cgroup.freeze()
+  } catch (error) {
+    context.containers.put(id, record)
+    throw error
+  }
   emitContainerEvent(context, record, 'pause')
 }
 
 export function unpauseContainer(context: Context, id: string): void {
-  const record = requireContainer(context, id)
+  const { pausedBriefly: _, ...record } = requireContainer(context, id)
   const live = context.live.get(id)
   if (live === undefined || record.state !== 'paused') return
   live.cgroup.thaw()

@@ -92,7 +92,7 @@ export async function pruneSystem(
   const containers = await pruneContainers(context)
   const networks = await pruneNetworks(context)
   const lost = volumes ? await pruneVolumes(context, false) : { removed: [], reclaimedBytes: 0 }
-  const images = await context.images.prune({ inUse: imagesToKeep(context), all })
+  const images = await context.images.prune({ inUse: () => imagesToKeep(context), all })
   const cache = await pruneBuildCache(context, 0)
   return {
     containers: containers.removed,

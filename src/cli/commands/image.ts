@@ -1,16 +1,10 @@
-import type { ImageDetail } from '../../api/image-types.ts'
 import type { Flag } from '../args.ts'
 import { openArchive, refuseTerminal, writeArchive } from '../archive-streams.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { humanSize } from '../human.ts'
-import {
-  formatHistory,
-  formatImageList,
-  IMAGE_TITLES,
-  removedLines,
-  toListRows,
-} from '../image-tables.ts'
-import { FORMAT_FLAG, renderListing } from '../listing.ts'
+import { imageHistory, inspectImages, listImages } from '../image-queries.ts'
+import { removedLines } from '../image-tables.ts'
+import { FORMAT_FLAG } from '../listing.ts'
 import { credentialsFor } from '../../sources/registry-credentials.ts'
 import { confirmed, describeSubcommands, runSubcommand, type Subcommand } from '../subcommands.ts'
 import { pullByName } from './pull.ts'
@@ -23,9 +17,30 @@ const FLAGS: readonly Flag[] = [
     kind: 'bool',
     help: 'ls, history: only IDs; pull, push, load: less',
   },
-  { ...FORMAT_FLAG, help: `ls: ${FORMAT_FLAG.help}` },
+  {
+    ...FORMAT_FLAG,
+    short: 'f',
+    words: ['inspect'],
+    help: 'inspect: json, or a template like "{{.Id}}"',
+  },
+  { ...FORMAT_FLAG, words: ['ls', 'history'], help: `ls, history: ${FORMAT_FLAG.help}` },
+  {
+    name: 'filter',
+    short: 'f',
+    kind: 'list',
+    value: 'KEY=VALUE',
+    words: ['ls'],
+    help: 'ls: dangling, label, reference, before, since, until',
+  },
+  { name: 'digests', kind: 'bool', help: 'ls: what the registries have under the names' },
+  { name: 'human', short: 'H', kind: 'bool', help: 'history: sizes and ages in words (default)' },
   { name: 'no-trunc', kind: 'bool', help: 'ls, history: nothing cut short' },
-  { name: 'all', short: 'a', kind: 'bool', help: 'prune: images with a name, too' },
+  {
+    name: 'all',
+    short: 'a',
+    kind: 'bool',
+    help: 'prune: images with a name, too; ls: all, as anyway',
+  },
   { name: 'force', short: 'f', kind: 'bool', help: 'prune: do not ask; rm: all names of an ID' },
   {
     name: 'output',
@@ -50,48 +65,6 @@ const FLAGS: readonly Flag[] = [
   },
 ]
 
-async function list(context: CommandContext): Promise<number> {
-  const { flags, output, client } = context
-  const images = await (await client()).imageList()
-  const rows = toListRows(images, { nowMs: Date.now(), isFull: flags.bool('no-trunc') })
-  output.write(
-    await renderListing(context, {
-      rows,
-      jsonLines: true,
-      titles: IMAGE_TITLES,
-      quiet: [...new Set(rows.map(({ ID }) => ID))],
-      setting: 'imagesFormat',
-      table: (width) => formatImageList(rows, width),
-    }),
-  )
-  return 0
-}
-
-/** With Docker's names, for programs that read it. */
-function inspected(image: ImageDetail): Readonly<Record<string, unknown>> {
-  return {
-    Id: image.id,
-    RepoTags: image.tags,
-    RepoDigests: image.repoDigests,
-    Created: image.createdAt,
-    Architecture: image.architecture,
-    Os: image.os,
-    Size: image.sizeBytes,
-    Config: image.config,
-    RootFS: { Type: 'layers', Layers: image.layers },
-  }
-}
-
-async function inspect(
-  { output, client }: CommandContext,
-  names: readonly string[],
-): Promise<number> {
-  const api = await client()
-  const images = await Promise.all(names.map((name) => api.image(name)))
-  output.line(JSON.stringify(images.map(inspected), null, 2))
-  return 0
-}
-
 async function remove(context: CommandContext, images: readonly string[]): Promise<number> {
   const { flags, output, client } = context
   const removed = await (await client()).removeImages({ images, force: flags.bool('force') })
@@ -107,15 +80,6 @@ async function prune(context: CommandContext): Promise<number> {
   const removed = await (await client()).pruneImages({ all })
   for (const line of removedLines(removed)) output.line(line)
   output.line(`Total reclaimed space: ${humanSize(removed.reclaimedBytes)}`)
-  return 0
-}
-
-async function history(
-  { flags, output, client }: CommandContext,
-  [name = '']: readonly string[],
-): Promise<number> {
-  const entries = await (await client()).imageHistory(name)
-  output.write(formatHistory(entries, { nowMs: Date.now(), isFull: flags.bool('no-trunc') }))
   return 0
 }
 
@@ -166,25 +130,25 @@ async function tags(
 
 const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
   ls: {
-    usage: '',
-    summary: 'list the images of this host',
-    arguments: { min: 0, max: 0 },
-    flags: ['quiet', 'format', 'no-trunc'],
-    run: list,
+    usage: '[NAME[:TAG]]',
+    summary: 'list the images of this host; -f KEY=VALUE chooses',
+    arguments: { min: 0, max: 1 },
+    flags: ['all', 'quiet', 'format', 'filter', 'digests', 'no-trunc'],
+    run: listImages,
   },
   inspect: {
     usage: 'IMAGE...',
     summary: 'show all of an image as JSON',
     arguments: { min: 1 },
-    flags: [],
-    run: inspect,
+    flags: ['format'],
+    run: inspectImages,
   },
   history: {
     usage: 'IMAGE',
     summary: 'show the steps that made an image, the newest first',
     arguments: { min: 1, max: 1 },
-    flags: ['no-trunc', 'quiet'],
-    run: history,
+    flags: ['no-trunc', 'quiet', 'format', 'human'],
+    run: imageHistory,
   },
   pull: {
     usage: 'IMAGE...',

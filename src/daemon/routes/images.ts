@@ -74,7 +74,7 @@ export function imageRoutes(app: FastifyInstance, context: Context): void {
   )
   app.post('/v1/images/prune', (request) => {
     const { all } = parseBody(pruneQuery, request.query)
-    return context.images.prune({ inUse: imagesToKeep(context), all: all ?? false })
+    return context.images.prune({ inUse: () => imagesToKeep(context), all: all ?? false })
   })
   app.get('/v1/system/df', () => diskUsage(context))
   app.post('/v1/system/prune', (request) =>

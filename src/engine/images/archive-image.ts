@@ -38,7 +38,8 @@ function bad(state: string, hint?: string): TsstackError {
   return new TsstackError('INVALID_ARGUMENT', `Cannot read image archive: ${state}`, options)
 }
 
-function canonicalName(text: string | undefined): string[] {
+/** The name that an archive gives an image: none if it is not one. */
+export function canonicalName(text: string | undefined): string[] {
   if (text === undefined) return []
   try {
     return [formatReference(parseName(text))]

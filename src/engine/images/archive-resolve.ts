@@ -31,10 +31,13 @@ async function undo(
   layers: ReadonlySet<Digest>,
   blobs: ReadonlySet<Digest>,
 ): Promise<void> {
+  const { leases, holds } = parts
   for (const diffId of parts.layers.list())
-    if (!layers.has(diffId) && !parts.leases.holdsLayer(diffId)) await parts.layers.remove(diffId)
+    if (!layers.has(diffId) && !leases.holdsLayer(diffId) && !holds.has(diffId))
+      await parts.layers.remove(diffId)
   for (const digest of parts.content.list())
-    if (!blobs.has(digest) && !parts.leases.holdsBlob(digest)) parts.content.remove(digest)
+    if (!blobs.has(digest) && !leases.holdsBlob(digest) && !holds.has(digest))
+      parts.content.remove(digest)
 }
 
 async function importLayers(parts: StoreParts, archived: ArchivedImage): Promise<ImportedLayer[]> {

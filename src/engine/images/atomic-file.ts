@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import fs from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
+import path from 'node:path'
 
 /**
  * Writes beside the target and renames over it. A killed process leaves the old or the new content; a power failure
@@ -32,6 +33,14 @@ export async function writeFileDurably(file: string, content: string | Uint8Arra
     await rm(draft, { force: true })
     throw error
   }
+}
+
+const DRAFT = /\.[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}\.tmp$/
+
+/** Removes what a killed process was writing in a directory; nobody may write there meanwhile. */
+export function sweepDrafts(directory: string): void {
+  for (const name of fs.readdirSync(directory))
+    if (DRAFT.test(name)) fs.rmSync(path.join(directory, name), { force: true })
 }
 
 /** The JSON in a file; undefined if there is none or it is damaged. */

@@ -3,6 +3,7 @@
  * may run meanwhile; a build, whose container is done, takes its files instead (upper-layer.ts).
  */
 import fs from 'node:fs'
+import type { Hold } from './holds.ts'
 import { compareEntries, type LayerEntry } from './layer-entry.ts'
 import { unpackDigested } from './layer-import.ts'
 import type { LayerRecord } from './layer-store.ts'
@@ -28,17 +29,23 @@ export function changesOf(tree: ContainerTree): Promise<Change[]> {
 /**
  * Brings the changes into the store as a layer. Sockets, devices, and the empty files and directories that the engine
  * itself makes for its mounts are left out.
+ * @param hold - gets the layer: no image has it yet
  * @throws as `findChanges`; {FAILED_PRECONDITION} no space is left. The store is unchanged then
  */
 export function importChanges(
   { layers }: Pick<StoreParts, 'layers'>,
   tree: ContainerTree,
+  hold: Hold,
 ): Promise<LayerRecord> {
   return withTree(tree, async ({ reader, view }) => {
     const changes = await findChanges(reader, view, tree)
     const entries = [rootEntry(reader, tree), ...changes.flatMap(({ entry }) => entry ?? [])]
     entries.sort(compareEntries)
-    return layers.make((draft) => unpackDigested(tarOfEntries(reader, entries), draft))
+    return layers.make(async (draft) => {
+      const record = await unpackDigested(tarOfEntries(reader, entries), draft)
+      hold.add([record.diffId]) // before it is there
+      return record
+    })
   })
 }
 

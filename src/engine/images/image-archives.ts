@@ -2,14 +2,21 @@
 import { randomUUID } from 'node:crypto'
 import { open, rm, type FileHandle } from 'node:fs/promises'
 import path from 'node:path'
-import { TsstackError } from '../../errors.ts'
+import { TsstackError, toTsstackError } from '../../errors.ts'
 import { openTarFiles } from './archive-files.ts'
 import type { Digest, Image, ImageConfig } from './image.ts'
 import { importTree } from './import-tree.ts'
+import { describeManifest, type Descriptor } from './manifest.ts'
 import { loadArchive, type LoadedImage } from './load-archive.ts'
-import { formatReference, parseReference } from './reference.ts'
+import { formatReference, parseReference, parseTag } from './reference.ts'
 import { saveArchive } from './save-archive.ts'
-import type { StoreParts } from './store-parts.ts'
+import { addImageNamed, type StoreParts } from './store-parts.ts'
+
+export interface ImportOptions {
+  /** What containers of the image run with. Default: only a PATH. */
+  readonly config?: ImageConfig
+  readonly names?: readonly string[]
+}
 
 export interface ImageArchives {
   /**
@@ -20,7 +27,9 @@ export interface ImageArchives {
   /** Every image of an archive, with the names that it has there. @throws {INVALID_ARGUMENT} {FAILED_PRECONDITION} */
   load(archive: AsyncIterable<Buffer>): Promise<LoadedImage[]>
   /** An image out of a root file system. @throws {INVALID_ARGUMENT} */
-  importTree(archive: AsyncIterable<Buffer>, imageConfig?: ImageConfig): Promise<Image>
+  importTree(archive: AsyncIterable<Buffer>, options?: ImportOptions): Promise<Image>
+  /** What archives and registries call the image by. */
+  manifest(id: Digest): Descriptor
   /** The image's configuration as it was written. */
   config(id: Digest): unknown
 }
@@ -39,6 +48,7 @@ async function spool(tmpDir: string, archive: AsyncIterable<Buffer>): Promise<st
     for await (const chunk of archive) await handle.writeFile(chunk)
   } catch (cause) {
     await rm(file, { force: true })
+    if ((cause as NodeJS.ErrnoException).code === 'ENOSPC') throw toTsstackError(cause)
     const state = 'it ended before its end'
     throw new TsstackError('UNAVAILABLE', `Cannot receive archive: ${state}`, { cause })
   } finally {
@@ -76,25 +86,31 @@ export function createImageArchives({ parts, exclusive, find }: Access): ImageAr
         const files = await openTarFiles(file, parts.tmpDir)
         return await exclusive(async () => {
           const loaded = await loadArchive(parts, files)
-          for (const { image, names } of loaded)
-            for (const name of names) await parts.records.setReference(name, image.id)
+          for (const { image, names } of loaded) await addImageNamed(parts, image, names)
           return loaded
         }).finally(() => files.close())
       } finally {
         await rm(file, { force: true })
       }
     },
-    async importTree(archive, imageConfig) {
+    async importTree(archive, { config, names = [] } = {}) {
+      const tags = names.map(parseTag)
       const file = await spool(parts.tmpDir, archive)
       let handle: FileHandle | undefined
       try {
         handle = await open(file, 'r')
         const opened = handle
-        return await exclusive(() => importTree(parts, opened, imageConfig))
+        return await exclusive(async () =>
+          addImageNamed(parts, await importTree(parts, opened, config), tags),
+        )
       } finally {
         await handle?.close()
         await rm(file, { force: true })
       }
+    },
+    manifest(id) {
+      const { digest } = find(id)
+      return describeManifest(parts.content.read(digest), digest)
     },
     config: (id) => JSON.parse(parts.content.read(id).toString('utf8')) as unknown,
   }

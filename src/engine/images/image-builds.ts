@@ -9,11 +9,13 @@ import path from 'node:path'
 import { TsstackError } from '../../errors.ts'
 import type { Mount } from '../../kernel/mount.ts'
 import { BuildCache, type CachedStep } from './build-cache.ts'
+import type { Hold } from './holds.ts'
 import type { Digest, Image, ImageOrigin, ParsedConfig } from './image.ts'
 import type { LayerRecord } from './layer-store.ts'
 import { parseManifest, type Descriptor } from './manifest.ts'
 import { openOverlaySnapshotter } from './overlay-snapshotter.ts'
-import { addBuiltImage, type StoreParts } from './store-parts.ts'
+import { parseTag } from './reference.ts'
+import { addBuiltImage, addImageNamed, type StoreParts } from './store-parts.ts'
 import { adoptUpper, type UpperOptions } from './upper-layer.ts'
 
 /** A tree over layers that can be written to. */
@@ -23,14 +25,16 @@ export interface LayerDraft {
   readonly discard: () => Promise<void>
 }
 
-/** Layers that a build needs until it has ended: garbage collection leaves them alone. */
-export interface BuildLease {
-  readonly add: (layers: readonly Digest[]) => void
-  readonly release: () => void
+export interface BuiltImageOptions {
+  /** The images that its lower layers come from: those layers stay packed as they were. */
+  readonly bases: readonly Image[]
+  readonly origin: ImageOrigin
+  readonly names?: readonly string[]
 }
 
 export interface ImageBuilds {
-  lease(): BuildLease
+  /** Of layers that a build needs, and of images that it is made of. */
+  lease(): Hold
   /** @param owner - the id of the host that is the tree's root: as `SnapshotOptions.uid` */
   draft(layers: readonly Digest[], owner: number): Promise<LayerDraft>
   /** Makes a layer of what was written into a draft, and remembers the step. Nothing may be mounted of it any more. */
@@ -44,21 +48,17 @@ export interface ImageBuilds {
   /** Remembers a step under another key, too. */
   alias(key: Digest, step: CachedStep): void
   /**
-   * An image of layers that are in the store.
-   * @param bases - the images that its lower layers come from: those layers stay packed as they were
-   * @throws {FAILED_PRECONDITION} a base was removed meanwhile
+   * An image of layers that are in the store, with the names that it shall have from its first moment.
+   * @throws {FAILED_PRECONDITION} a base was removed meanwhile; {INVALID_ARGUMENT} a name is none
    */
-  addImage(
-    config: ParsedConfig,
-    options: { readonly bases: readonly Image[]; readonly origin: ImageOrigin },
-  ): Promise<Image>
+  addImage(config: ParsedConfig, options: BuiltImageOptions): Promise<Image>
   /** How many steps the cache knows. */
   cachedSteps(): number
   /** Bytes of the layers that only the cache keeps. */
   cacheBytes(): number
   /** Forgets steps, the least recently used first, until their layers take no more than `maxBytes`. */
   prune(maxBytes: number): Promise<{ readonly steps: number; readonly reclaimedBytes: number }>
-  /** Whether garbage collection must leave a layer alone. */
+  /** Whether a step that is remembered made a layer. */
   holdsLayer(diffId: Digest): boolean
 }
 
@@ -73,7 +73,6 @@ interface Access {
 export function createImageBuilds(access: Access): ImageBuilds {
   const { root, parts, exclusive, collectGarbage } = access
   const cache = new BuildCache(root)
-  const leased = new Map<Digest, number>()
   const snapshots = openOverlaySnapshotter({
     root: path.join(root, 'drafts'),
     layerPath: (diffId) => parts.layers.path(diffId),
@@ -81,7 +80,7 @@ export function createImageBuilds(access: Access): ImageBuilds {
   for (const key of snapshots.list()) void snapshots.remove(key).catch(() => undefined)
 
   return {
-    lease: () => createLease(leased),
+    lease: () => parts.holds.open(),
     draft: (layers, owner) => makeDraft(snapshots, layers, owner),
     commit: (draft, step, options) =>
       exclusive(async () => {
@@ -98,8 +97,10 @@ export function createImageBuilds(access: Access): ImageBuilds {
     alias(key, step) {
       cache.put({ ...step, key })
     },
-    addImage: (config, { bases, origin }) =>
-      exclusive(() => Promise.resolve(addImage(parts, config, { bases, origin }))),
+    addImage(config, options) {
+      const names = (options.names ?? []).map(parseTag)
+      return exclusive(() => addImageNamed(parts, addImage(parts, config, options), names))
+    },
     cachedSteps: () => cache.size,
     cacheBytes: () => cacheOnlyBytes(parts, cache),
     prune: (maxBytes) =>
@@ -109,24 +110,7 @@ export function createImageBuilds(access: Access): ImageBuilds {
         if (steps > 0) await collectGarbage()
         return { steps, reclaimedBytes: before - cacheOnlyBytes(parts, cache) }
       }),
-    holdsLayer: (diffId) => leased.has(diffId) || cache.layers().has(diffId),
-  }
-}
-
-function createLease(leased: Map<Digest, number>): BuildLease {
-  const own: Digest[] = []
-  return {
-    add(layers) {
-      own.push(...layers)
-      for (const layer of layers) leased.set(layer, (leased.get(layer) ?? 0) + 1)
-    },
-    release() {
-      for (const layer of own.splice(0)) {
-        const others = (leased.get(layer) ?? 1) - 1
-        if (others > 0) leased.set(layer, others)
-        else leased.delete(layer)
-      }
-    },
+    holdsLayer: (diffId) => cache.layers().has(diffId),
   }
 }
 
@@ -155,7 +139,7 @@ function packedLayers(parts: StoreParts, base: Image): (readonly [Digest, Descri
 function addImage(
   parts: StoreParts,
   config: ParsedConfig,
-  { bases, origin }: { readonly bases: readonly Image[]; readonly origin: ImageOrigin },
+  { bases, origin }: BuiltImageOptions,
 ): Image {
   const packed = new Map(bases.flatMap((base) => packedLayers(parts, base)))
   const layers = config.layers.map((diffId) => {

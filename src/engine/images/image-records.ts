@@ -12,7 +12,12 @@
  */
 import fs from 'node:fs'
 import path from 'node:path'
-import { readJsonIfThere, writeFileAtomically, writeFileDurably } from './atomic-file.ts'
+import {
+  readJsonIfThere,
+  sweepDrafts,
+  writeFileAtomically,
+  writeFileDurably,
+} from './atomic-file.ts'
 import { lstatIfThere, versionOf } from './host-file.ts'
 import { digestOf, hexOf, isDigest, type Digest, type Image } from './image.ts'
 
@@ -24,11 +29,15 @@ export interface SourceRecord {
   readonly inputs: readonly (readonly [path: string, version: string])[]
 }
 
-function readImages(directory: string): Map<Digest, Image> {
+/** Removes what does not count: damaged records, and images that lack a layer. */
+function readImages(directory: string, isComplete: (image: Image) => boolean): Map<Digest, Image> {
   const images = new Map<Digest, Image>()
   for (const name of fs.readdirSync(directory)) {
-    const image = readJsonIfThere(path.join(directory, name)) as Image | undefined
-    if (image !== undefined && `${hexOf(image.id)}.json` === name) images.set(image.id, image)
+    const file = path.join(directory, name)
+    const image = readJsonIfThere(file) as Image | undefined
+    if (image !== undefined && `${hexOf(image.id)}.json` === name && isComplete(image))
+      images.set(image.id, image)
+    else fs.rmSync(file, { force: true })
   }
   return images
 }
@@ -48,9 +57,10 @@ export class ImageRecords {
     this.#referencesFile = path.join(root, 'references.json')
     for (const name of ['images', 'sources', 'host'] as const) {
       fs.mkdirSync(this.#directory(name), { recursive: true, mode: 0o700 })
+      sweepDrafts(this.#directory(name))
     }
-    const images = [...readImages(this.#directory('images'))]
-    this.#images = new Map(images.filter(([, image]) => isComplete(image)))
+    sweepDrafts(root) // of the references
+    this.#images = readImages(this.#directory('images'), isComplete)
     const stored = (readJsonIfThere(this.#referencesFile) ?? {}) as Record<string, Digest>
     this.#references = new Map(Object.entries(stored).filter(([, id]) => this.#images.has(id)))
   }

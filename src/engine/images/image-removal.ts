@@ -16,7 +16,7 @@ export interface RemovedImages {
 
 export interface Removal {
   readonly parts: StoreParts
-  readonly inUse: ReadonlySet<Digest>
+  readonly inUse: () => ReadonlySet<Digest>
   readonly isAll: boolean
   readonly find: (reference: string) => Image
   readonly collectGarbage: () => Promise<void>
@@ -51,7 +51,7 @@ export async function removeImage(removal: Removal, text: string): Promise<Remov
   const { records } = removal.parts
   const { id, names } = meantNames(removal, text)
   const isLast = namesOf(removal.parts, id).length <= names.length
-  if (isLast && removal.inUse.has(id)) {
+  if (isLast && removal.inUse().has(id)) {
     throw new TsstackError(
       'FAILED_PRECONDITION',
       `Cannot remove image "${text}": a container uses it`,
@@ -61,7 +61,9 @@ export async function removeImage(removal: Removal, text: string): Promise<Remov
   const before = measureImages(removal.parts, new Set()).totalBytes
   for (const name of names) await records.removeReference(name)
   const untagged = names.map(familiarReference)
-  if (!isLast) return { untagged, deleted: [], reclaimedBytes: 0 }
+  // Meanwhile it may have got another name, or a container.
+  if (namesOf(removal.parts, id).length > 0 || removal.inUse().has(id))
+    return { untagged, deleted: [], reclaimedBytes: 0 }
   records.removeImage(id)
   await removal.collectGarbage()
   const after = measureImages(removal.parts, new Set()).totalBytes
@@ -80,14 +82,15 @@ export async function pruneImages(removal: Removal): Promise<RemovedImages> {
   const untagged: string[] = []
   if (isAll) {
     for (const [name, id] of [...records.references]) {
-      if (inUse.has(id)) continue
+      if (inUse().has(id)) continue
       await records.removeReference(name)
       untagged.push(familiarReference(name))
     }
     parts.leases.sweep(true)
   }
   const named = new Set(records.references.values())
-  const deleted = [...records.images.keys()].filter((id) => !named.has(id) && !inUse.has(id))
+  const used = inUse()
+  const deleted = [...records.images.keys()].filter((id) => !named.has(id) && !used.has(id))
   for (const id of deleted) records.removeImage(id)
   await removal.collectGarbage()
   return { untagged, deleted, reclaimedBytes: before - usage() }

@@ -26,6 +26,7 @@ import { resolveHostImage } from './host-resolve.ts'
 import { isDigest, type Digest, type Image } from './image.ts'
 import { createImageArchives, type ImageArchives } from './image-archives.ts'
 import { createImageBuilds, type ImageBuilds } from './image-builds.ts'
+import { Holds, type Hold } from './holds.ts'
 import { ImageRecords } from './image-records.ts'
 import { pruneImages, removeImage, type Removal, type RemovedImages } from './image-removal.ts'
 import { measureImages, type ImageUsage } from './image-usage.ts'
@@ -37,6 +38,7 @@ import {
   familiarReference,
   formatReference,
   parseReference,
+  parseTag,
   type ImageReference,
 } from './reference.ts'
 import { sweep } from './snapshot-directory.ts'
@@ -57,8 +59,8 @@ export interface ResolveOptions {
 }
 
 export interface RemoveOptions {
-  /** Images that containers use: never removed. */
-  readonly inUse?: ReadonlySet<Digest>
+  /** Images that containers use: never removed. Asked when it counts, for removing may have to wait its turn. */
+  readonly inUse?: () => ReadonlySet<Digest>
   /** Remove: all names of an image that is given by its id. Prune: images with a name, too. Default: false. */
   readonly all?: boolean
 }
@@ -100,8 +102,8 @@ export interface ImageStore {
   layerPath(diffId: Digest): string
   /** What a container has changed of its image: see tree-changes.ts. */
   changes(content: SnapshotContent): Promise<Change[]>
-  /** Brings what a container has changed into the store, as a layer. @returns its digest */
-  importChanges(content: SnapshotContent): Promise<Digest>
+  /** Brings what a container has changed into the store, as a layer. @param hold - keeps it there @returns its digest */
+  importChanges(content: SnapshotContent, hold: Hold): Promise<Digest>
   /** Bytes of a layer's files. */
   layerBytes(diffId: Digest): number
   /** Resolves when what was imported so far is on the disk; nothing has to wait for it. */
@@ -155,6 +157,7 @@ function openParts(root: string): OpenedParts {
   return {
     ...{ content: new ContentStore(root, durability), layers, records, tmpDir, durability },
     leases: new PullLeases(root),
+    holds: new Holds(),
     pulled: new PullRecords(root),
   }
 }
@@ -237,14 +240,7 @@ class Store implements ImageStore {
 
   async tag(referenceOrId: string, name: string): Promise<void> {
     const image = this.inspect(referenceOrId)
-    const parsed = parseReference(name)
-    if (parsed.transport !== 'docker' || parsed.digest !== undefined) {
-      throw new TsstackError(
-        'INVALID_ARGUMENT',
-        `Cannot tag image as "${name}": it is not a name with a tag`,
-      )
-    }
-    await this.#parts.records.setReference(formatReference(parsed), image.id)
+    await this.#parts.records.setReference(parseTag(name), image.id)
   }
 
   remove(referenceOrId: string, options: RemoveOptions = {}): Promise<RemovedImages> {
@@ -267,8 +263,8 @@ class Store implements ImageStore {
     return changesOf(this.#treeOf(content))
   }
 
-  async importChanges(content: SnapshotContent): Promise<Digest> {
-    return (await importChanges(this.#parts, this.#treeOf(content))).diffId
+  async importChanges(content: SnapshotContent, hold: Hold): Promise<Digest> {
+    return (await importChanges(this.#parts, this.#treeOf(content), hold)).diffId
   }
 
   flushed(): Promise<void> {
@@ -308,7 +304,7 @@ class Store implements ImageStore {
     return matches.length === 1 ? matches[0] : undefined
   }
 
-  #removal({ inUse = new Set(), all = false }: RemoveOptions): Removal {
+  #removal({ inUse = () => new Set(), all = false }: RemoveOptions): Removal {
     const find = (reference: string): Image => this.inspect(reference)
     const collectGarbage = (): Promise<void> => this.#collectGarbage()
     return { parts: this.#parts, inUse, isAll: all, find, collectGarbage }
@@ -316,16 +312,18 @@ class Store implements ImageStore {
 
   /** Layers and blobs that no image has. */
   async #collectGarbage(): Promise<void> {
-    const { content, layers, records, leases, pulled } = this.#parts
+    const { content, layers, records, leases, holds, pulled } = this.#parts
     leases.sweep(false)
     const images = [...records.images.values()]
     const keptLayers = new Set(images.flatMap((image) => image.layers))
     const keptBlobs = new Set(images.flatMap((image) => referencedBlobs(this.#parts, image)))
+    const isLayerHeld = (diffId: Digest): boolean =>
+      leases.holdsLayer(diffId) || holds.has(diffId) || this.builds.holdsLayer(diffId)
     for (const diffId of layers.list())
-      if (!keptLayers.has(diffId) && !leases.holdsLayer(diffId) && !this.builds.holdsLayer(diffId))
-        await layers.remove(diffId)
+      if (!keptLayers.has(diffId) && !isLayerHeld(diffId)) await layers.remove(diffId)
     for (const digest of content.list())
-      if (!keptBlobs.has(digest) && !leases.holdsBlob(digest)) content.remove(digest)
+      if (!keptBlobs.has(digest) && !leases.holdsBlob(digest) && !holds.has(digest))
+        content.remove(digest)
     records.prune((diffId) => keptLayers.has(diffId))
     pulled.prune((id) => records.images.has(id))
   }

@@ -67,30 +67,39 @@ export class LayerStore {
     fs.mkdirSync(tree, { recursive: true })
     fs.chmodSync(draft, 0o755)
     fs.chmodSync(tree, 0o755)
+    let ruin: string | undefined
     try {
       const record = await fill(tree)
       fs.writeFileSync(path.join(draft, 'layer.json'), JSON.stringify(record), { mode: 0o600 })
       if (this.#read(record.diffId) === undefined) {
-        await this.remove(record.diffId) // what is there without a record is a ruin
+        // What is there without a record is a ruin. Nothing is awaited in between: the same layer may come twice at once.
+        ruin = this.#bury(record.diffId)
         this.#commit(draft, record)
       }
       return record
     } finally {
-      await fs.promises.rm(draft, { recursive: true, force: true })
+      for (const left of [draft, ...(ruin === undefined ? [] : [ruin])])
+        await fs.promises.rm(left, { recursive: true, force: true })
     }
   }
 
   /** Out of the way first, by one rename: a layer is never seen half removed. */
   async remove(diffId: Digest): Promise<void> {
+    const grave = this.#bury(diffId)
+    if (grave !== undefined) await fs.promises.rm(grave, { recursive: true, force: true })
+  }
+
+  /** @returns where it is now; undefined: it was not there */
+  #bury(diffId: Digest): string | undefined {
     this.#known.delete(diffId)
     const grave = path.join(this.#tmpDir, randomUUID())
     try {
       fs.renameSync(this.#home(diffId), grave)
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
       throw error
     }
-    await fs.promises.rm(grave, { recursive: true, force: true })
+    return grave
   }
 
   #home(diffId: Digest): string {

@@ -1,6 +1,7 @@
 /** All images of an archive: what `docker save`, `tsstack image save` and skopeo write. */
 import { readDocument, type ArchiveFiles } from './archive-files.ts'
 import {
+  canonicalName,
   countDockerImages,
   readDockerArchive,
   readOciLayout,
@@ -29,7 +30,8 @@ async function readLayout(files: ArchiveFiles): Promise<ArchivedImage[]> {
     const known = images.get(digest)
     const image = known ?? (await readOciLayout(files, digest))
     const name = annotations['io.containerd.image.name']
-    const names = name === undefined ? image.names : [...(known?.names ?? []), name]
+    const names =
+      name === undefined ? image.names : [...(known?.names ?? []), ...canonicalName(name)]
     images.set(digest, { ...image, names })
   }
   return [...images.values()]

@@ -100,6 +100,13 @@ export function isRunnable({ architecture, os }: IndexEntry): boolean {
   return (architecture ?? HOST_ARCHITECTURE) === HOST_ARCHITECTURE && (os ?? 'linux') === 'linux'
 }
 
+/** What an index or a registry names a manifest by. */
+export function describeManifest(bytes: Buffer, digest: Digest): Descriptor {
+  const { mediaType } = JSON.parse(bytes.toString('utf8')) as { readonly mediaType?: unknown }
+  const type = typeof mediaType === 'string' ? mediaType : MEDIA_TYPES.manifest
+  return { mediaType: type, digest, size: bytes.length }
+}
+
 /** Writes a manifest; the same input gives the same bytes. */
 export function formatManifest(config: Descriptor, layers: readonly Descriptor[]): string {
   return JSON.stringify({ schemaVersion: 2, mediaType: MEDIA_TYPES.manifest, config, layers })

@@ -211,26 +211,25 @@ async function record(
   { remote, configBytes, config }: Fetched,
   layers: readonly ImportedLayer[],
 ): Promise<PulledImage> {
-  return exclusive(async () => {
+  return exclusive(() => {
     const id = parts.content.put(configBytes)
     const digest = parts.content.put(remote.manifestBytes)
     const sizeBytes = layers.reduce((total, layer) => total + layer.record.fileBytes, 0)
-    parts.records.addImage({ ...config, id, digest, sizeBytes })
-    return name(parts, canonical, { id, remoteDigest: remote.remoteDigest })
+    const image = { ...config, id, digest, sizeBytes }
+    parts.records.addImage(image)
+    return name(parts, canonical, { image, remoteDigest: remote.remoteDigest })
   })
 }
 
 async function name(
   { records, pulled }: StoreParts,
   canonical: string,
-  { id, remoteDigest }: { readonly id: Digest; readonly remoteDigest: Digest },
+  { image, remoteDigest }: { readonly image: Image; readonly remoteDigest: Digest },
 ): Promise<PulledImage> {
-  const isNew = records.references.get(canonical) !== id
-  await records.setReference(canonical, id)
-  pulled.set({ reference: canonical, remoteDigest, imageId: id, checkedAtMs: Date.now() })
-  const image = records.images.get(id)
-  if (image !== undefined) return { image, remoteDigest, isNew }
-  throw new TsstackError('INTERNAL', `Cannot find image "${id}": it was removed meanwhile`)
+  const isNew = records.references.get(canonical) !== image.id
+  await records.setReference(canonical, image.id)
+  pulled.set({ reference: canonical, remoteDigest, imageId: image.id, checkedAtMs: Date.now() })
+  return { image, remoteDigest, isNew }
 }
 
 interface Place {
@@ -249,8 +248,14 @@ async function pullFrom(
   const wanted = reference.digest ?? reference.tag ?? 'latest'
   const remote = await findRemoteImage(registry, repository, wanted)
   const { manifest, manifestDigest, remoteDigest } = remote
-  if (parts.records.images.has(manifest.config.digest))
-    return exclusive(() => name(parts, canonical, { id: manifest.config.digest, remoteDigest }))
+  // Asked again when it is our turn: it may be removed until then.
+  if (parts.records.images.has(manifest.config.digest)) {
+    const known = await exclusive(async () => {
+      const image = parts.records.images.get(manifest.config.digest)
+      return image === undefined ? undefined : name(parts, canonical, { image, remoteDigest })
+    })
+    if (known !== undefined) return known
+  }
   const configBytes = await readRemoteConfig(registry, repository, remote)
   const config = checkConfig(configBytes, remote)
   const lease = parts.leases.take(manifestDigest, {

@@ -7,7 +7,7 @@
  */
 import fs from 'node:fs'
 import path from 'node:path'
-import { readJsonIfThere, writeFileAtomically } from './atomic-file.ts'
+import { readJsonIfThere, sweepDrafts, writeFileAtomically } from './atomic-file.ts'
 import { hexOf, isDigest, type Digest } from './image.ts'
 
 interface PullLease {
@@ -36,6 +36,7 @@ export class PullLeases {
     this.#partialDir = path.join(root, 'partial')
     for (const directory of [this.#directory, this.#partialDir])
       fs.mkdirSync(directory, { recursive: true, mode: 0o700 })
+    sweepDrafts(this.#directory)
     for (const name of fs.readdirSync(this.#directory)) {
       const lease = readJsonIfThere(path.join(this.#directory, name)) as PullLease | undefined
       if (lease === undefined) fs.rmSync(path.join(this.#directory, name), { force: true })

@@ -7,7 +7,7 @@
  */
 import fs from 'node:fs'
 import path from 'node:path'
-import { readJsonIfThere, writeFileAtomically } from './atomic-file.ts'
+import { readJsonIfThere, sweepDrafts, writeFileAtomically } from './atomic-file.ts'
 import { digestOf, hexOf, type Digest } from './image.ts'
 
 export interface PullRecord {
@@ -27,6 +27,7 @@ export class PullRecords {
   constructor(root: string) {
     this.#directory = path.join(root, 'pulled')
     fs.mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
+    sweepDrafts(this.#directory)
   }
 
   find(reference: string): PullRecord | undefined {

@@ -2,14 +2,13 @@
 import { parseName, splitRegistry, type NamedReference } from '../../registry/image-name.ts'
 import type { BlobUpload, Registry } from '../../registry/registry.ts'
 import type { Digest, Image } from './image.ts'
-import { parseManifest, type Descriptor } from './manifest.ts'
+import { describeManifest, parseManifest, type Descriptor } from './manifest.ts'
 import { openBlob } from './packed-layer.ts'
 import { pullFailure, withRegistry, type TransferOptions } from './pull-image.ts'
 import { formatReference } from './reference.ts'
-import { referencedBlobs, type StoreParts } from './store-parts.ts'
+import { contentOf, referencedBlobs, type StoreParts } from './store-parts.ts'
 import { TsstackError, toTsstackError } from '../../errors.ts'
 
-const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json'
 const LAYERS_AT_ONCE = 4
 /** Repositories that a blob is looked for in. */
 const MAX_SOURCES = 4
@@ -99,11 +98,6 @@ async function pushLayers(parts: StoreParts, push: Push, image: Image): Promise<
   await push.registry.upload(push.repository, { ...config, mountFrom, open })
 }
 
-function mediaTypeOf(bytes: Buffer): string {
-  const { mediaType } = JSON.parse(bytes.toString('utf8')) as { mediaType?: unknown }
-  return typeof mediaType === 'string' ? mediaType : MANIFEST_TYPE
-}
-
 /**
  * Pushes an image under a name.
  * @throws {PERMISSION_DENIED} {NOT_FOUND} {UNAVAILABLE} {CANCELLED} {FAILED_PRECONDITION}
@@ -118,17 +112,22 @@ export async function pushImage(
   const work = async (registry: Registry): Promise<void> => {
     const sources = mountSources(parts, reference)
     await pushLayers(parts, { registry, repository, sources, options }, image)
-    const manifest = { bytes, mediaType: mediaTypeOf(bytes) }
+    const { mediaType } = describeManifest(bytes, image.digest)
+    const manifest = { bytes, mediaType }
     await registry.putManifest(repository, reference.tag ?? 'latest', manifest)
     const canonical = formatReference(reference)
     const pushed = { remoteDigest: image.digest, imageId: image.id, checkedAtMs: Date.now() }
     parts.pulled.set({ reference: canonical, ...pushed })
   }
+  const hold = parts.holds.open()
+  hold.add(contentOf(parts, image))
   try {
     const settings = { ...options.settings, mirrors: [] } // they are read only
     await withRegistry(registryName, { ...options, settings }, work)
   } catch (error) {
     throw pullFailure(reference, error, 'push')
+  } finally {
+    hold.release()
   }
   return { digest: image.digest, size: bytes.length }
 }

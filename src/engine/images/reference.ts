@@ -9,6 +9,7 @@
  *   docker-archive:path[:ref|:@n]     what `docker save` writes
  *   [docker://]name[:tag][@digest]    nginx -> docker.io/library/nginx:latest
  */
+import { TsstackError } from '../../errors.ts'
 import {
   invalidReference as invalid,
   parseName,
@@ -140,6 +141,19 @@ export function formatReference(reference: ImageReference): string {
       return `${reference.name}:${reference.tag ?? 'latest'}`
     }
   }
+}
+
+/**
+ * A name that an image can be given, as `formatReference` writes it.
+ * @throws {INVALID_ARGUMENT} it carries a digest, or is no name
+ */
+export function parseTag(name: string): string {
+  const parsed = parseReference(name)
+  if (parsed.transport === 'docker' && parsed.digest === undefined) return formatReference(parsed)
+  throw new TsstackError(
+    'INVALID_ARGUMENT',
+    `Cannot tag image as "${name}": it is not a name with a tag`,
+  )
 }
 
 /** As people write it: `docker.io/library/nginx:1` -> `nginx:1`. */

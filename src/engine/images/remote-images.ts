@@ -29,7 +29,7 @@ export interface RemoteImages {
   digestOf(reference: string, options?: RemoteOptions): Promise<Digest>
   /** The tags of a repository, sorted; of an image's name its repository counts. @throws {NOT_FOUND} no such repository */
   tags(repository: string, options?: RemoteOptions): Promise<string[]>
-  /** When a name was last pulled or found unchanged. */
+  /** When a name was last pulled, pushed or found unchanged. */
   lastPull(reference: string): PullRecord | undefined
 }
 
@@ -72,7 +72,8 @@ export function createRemoteImages(
         )
       }
       const image = find(reference)
-      return pushImage(context.parts, { image, reference: parsed }, { ...options, settings })
+      const all = { ...options, settings }
+      return pushImage(context.parts, { image, reference: parsed }, all)
     },
     lookUp: async (reference, options = {}) =>
       (await lookUp(reference, options)).manifest.config.digest,

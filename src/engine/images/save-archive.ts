@@ -10,10 +10,10 @@
  */
 import type { Digest, Image } from './image.ts'
 import { hexOf } from './image.ts'
-import { parseManifest } from './manifest.ts'
+import { describeManifest, parseManifest } from './manifest.ts'
 import { openBlob } from './packed-layer.ts'
 import { familiarReference } from './reference.ts'
-import type { StoreParts } from './store-parts.ts'
+import { contentOf, type StoreParts } from './store-parts.ts'
 import { TAR_END, tarHeader, tarPadding } from './tar-writer.ts'
 import { TsstackError } from '../../errors.ts'
 
@@ -36,8 +36,6 @@ interface Described {
   readonly docker: Readonly<Record<string, unknown>>
 }
 
-const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
-
 function blobPath(digest: Digest): string {
   return `blobs/sha256/${hexOf(digest)}`
 }
@@ -56,12 +54,7 @@ function describe(parts: StoreParts, { image, names }: SavedImage): Described {
     size,
     diffId: image.layers[index] ?? '',
   }))
-  const { mediaType } = JSON.parse(bytes.toString('utf8')) as { mediaType?: string }
-  const descriptor = {
-    mediaType: mediaType ?? OCI_MANIFEST,
-    digest: image.digest,
-    size: bytes.length,
-  }
+  const descriptor = describeManifest(bytes, image.digest)
   const platform = { architecture: image.architecture, os: image.os }
   const named = names.map((name) => ({
     ...descriptor,
@@ -105,10 +98,23 @@ async function* blobEntry(
 }
 
 /**
- * The archive, while it is made; what is saved must not be removed meanwhile.
+ * The archive, while it is made; an image that is removed meanwhile comes out whole.
  * @throws {FAILED_PRECONDITION} a layer is not any more what it was
  */
 export async function* saveArchive(
+  parts: StoreParts,
+  images: readonly SavedImage[],
+): AsyncGenerator<Buffer> {
+  const hold = parts.holds.open()
+  try {
+    for (const { image } of images) hold.add(contentOf(parts, image))
+    yield* archiveOf(parts, images)
+  } finally {
+    hold.release()
+  }
+}
+
+async function* archiveOf(
   parts: StoreParts,
   images: readonly SavedImage[],
 ): AsyncGenerator<Buffer> {

@@ -1,5 +1,6 @@
 /** The parts of an image store that each way of making an image works with. */
 import type { ContentStore } from './content-store.ts'
+import type { Holds } from './holds.ts'
 import type { ImageRecords } from './image-records.ts'
 import type { LayerRecord, LayerStore } from './layer-store.ts'
 import {
@@ -18,8 +19,9 @@ export interface StoreParts {
   readonly content: ContentStore
   readonly layers: LayerStore
   readonly records: ImageRecords
-  /** What garbage collection leaves alone: see pull-leases.ts. */
+  /** What garbage collection leaves alone: see pull-leases.ts and holds.ts. */
   readonly leases: PullLeases
+  readonly holds: Holds
   readonly pulled: PullRecords
   /** Drafts; swept when the store opens. */
   readonly tmpDir: string
@@ -57,6 +59,21 @@ export function addBuiltImage(
   }
   records.addImage(image)
   return image
+}
+
+/** Gives a new image its names. @param names - canonical */
+export async function addImageNamed(
+  { records }: StoreParts,
+  image: Image,
+  names: readonly string[],
+): Promise<Image> {
+  for (const name of names) await records.setReference(name, image.id)
+  return image
+}
+
+/** All that must stay in the store while an image is read. */
+export function contentOf(parts: StoreParts, image: Image): Digest[] {
+  return [...image.layers, ...referencedBlobs(parts, image)]
 }
 
 /** The blobs that an image keeps in the store: its configuration, its manifest, and its layers as they were packed. */

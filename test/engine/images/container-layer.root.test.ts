@@ -5,9 +5,14 @@ import path from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { isWhiteout, setOpaque } from '../../../src/engine/images/confined-tree.ts'
 import { openDurability } from '../../../src/engine/images/durability.ts'
-import { LayerStore } from '../../../src/engine/images/layer-store.ts'
+import { LayerStore, type LayerRecord } from '../../../src/engine/images/layer-store.ts'
 import { packTree } from '../../../src/engine/images/tree-layer.ts'
-import { changesOf, importChanges } from '../../../src/engine/images/container-layer.ts'
+import {
+  changesOf,
+  importChanges as importChangesHeld,
+  type ContainerTree,
+} from '../../../src/engine/images/container-layer.ts'
+import { Holds } from '../../../src/engine/images/holds.ts'
 import { getXattr, listXattrs, makeNode, setXattr } from '../../../src/kernel/file-calls.ts'
 
 const OWNER = 1_000_000
@@ -56,6 +61,10 @@ async function tarOf(tree: string, diffId: string): Promise<string[]> {
   return execFileSync('tar', ['-tf', file]).toString().trim().split('\n')
 }
 
+function importChanges(tree: ContainerTree): Promise<LayerRecord> {
+  return importChangesHeld({ layers }, tree, new Holds().open())
+}
+
 test('importChanges() gives the container its own ids, and the layer its whiteouts', async () => {
   put('etc/motd', 'hello', 33)
   put('d/new', 'in an opaque directory')
@@ -65,10 +74,7 @@ test('importChanges() gives the container its own ids, and the layer its whiteou
   fs.linkSync(path.join(upper, 'etc/motd'), path.join(upper, 'twin'))
   execFileSync('mkfifo', [path.join(upper, 'pipe')])
   fs.lchownSync(path.join(upper, 'pipe'), OWNER, OWNER)
-  const { diffId, fileBytes } = await importChanges(
-    { layers },
-    { path: upper, owner: OWNER, layers: [lower] },
-  )
+  const { diffId, fileBytes } = await importChanges({ path: upper, owner: OWNER, layers: [lower] })
   const tree = layers.path(diffId)
   expect(fileBytes).toBe(27)
   expect(fs.lstatSync(path.join(tree, 'etc/motd'))).toMatchObject({ uid: 33, gid: 33, nlink: 2 })
@@ -88,12 +94,12 @@ test('importChanges() gives the same layer for the same files, whatever the rang
     for (const name of ['a/b', 'a', '']) fs.utimesSync(path.join(upper, name), 1, 1000)
   }
   touch()
-  const one = await importChanges({ layers }, { path: upper, owner: OWNER, layers: [lower] })
+  const one = await importChanges({ path: upper, owner: OWNER, layers: [lower] })
   execFileSync('chown', ['-R', '2000005:2000005', upper])
   for (const root of [upper, path.join(upper, 'a')]) fs.chownSync(root, 2_000_005, 2_000_005)
   fs.chownSync(upper, 2_000_000, 2_000_000)
   touch()
-  const two = await importChanges({ layers }, { path: upper, owner: 2_000_000, layers: [lower] })
+  const two = await importChanges({ path: upper, owner: 2_000_000, layers: [lower] })
   expect(two).toEqual(one)
   expect(fs.statSync(path.join(layers.path(one.diffId), 'a/b')).mtimeMs).toBe(1_000_000)
 })
@@ -107,7 +113,7 @@ test('importChanges() makes capabilities of a user namespace those of an image',
   setXattr(path.join(upper, 'tool'), 'security.capability', owned)
   setXattr(path.join(upper, 'tool'), 'user.mine', Buffer.from('1'))
   setXattr(path.join(upper, 'tool'), 'trusted.overlay.origin', Buffer.from('1'))
-  const { diffId } = await importChanges({ layers }, { path: upper, owner: OWNER, layers: [lower] })
+  const { diffId } = await importChanges({ path: upper, owner: OWNER, layers: [lower] })
   const file = path.join(layers.path(diffId), 'tool')
   expect(getXattr(file, 'security.capability')).toEqual(plain)
   expect(listXattrs(file).sort()).toEqual(['security.capability', 'user.mine'])
@@ -153,7 +159,7 @@ test('importChanges() leaves out what the engine made to mount on, and no more',
   put('dev/pts/x', '')
   fs.rmSync(path.join(upper, 'dev/pts/x'))
   put('sys', 'a file')
-  const { diffId } = await importChanges({ layers }, { path: upper, owner: OWNER, layers: [lower] })
+  const { diffId } = await importChanges({ path: upper, owner: OWNER, layers: [lower] })
   expect(await tarOf(layers.path(diffId), diffId)).toEqual(['./', 'proc/', 'proc/x', 'sys'])
 })
 
@@ -161,15 +167,15 @@ test('importChanges() refuses what no image can have, and leaves nothing', async
   put('fine', '')
   fs.writeFileSync(path.join(upper, 'foreign'), '')
   const wanted = { code: 'FAILED_PRECONDITION' }
-  await expect(
-    importChanges({ layers }, { path: upper, owner: OWNER, layers: [lower] }),
-  ).rejects.toMatchObject(wanted)
+  await expect(importChanges({ path: upper, owner: OWNER, layers: [lower] })).rejects.toMatchObject(
+    wanted,
+  )
   fs.rmSync(path.join(upper, 'foreign'))
   fs.writeFileSync(Buffer.concat([Buffer.from(`${upper}/`), Buffer.from([0xff, 0xfe])]), '')
   const odd = { code: 'INVALID_ARGUMENT', message: expect.stringContaining('UTF-8') as string }
-  await expect(
-    importChanges({ layers }, { path: upper, owner: OWNER, layers: [lower] }),
-  ).rejects.toMatchObject(odd)
+  await expect(importChanges({ path: upper, owner: OWNER, layers: [lower] })).rejects.toMatchObject(
+    odd,
+  )
   expect(layers.list()).toEqual([])
   expect(fs.readdirSync(path.join(home, 'store/tmp'))).toEqual([])
 })
@@ -190,7 +196,7 @@ test('importChanges() follows no link, however often it is swapped for a directo
   const swapper = spawn(process.execPath, ['-e', swap], { stdio: 'ignore' })
   try {
     for (let round = 0; round < 8; round++) {
-      const { diffId } = await importChanges({ layers }, { path: upper, owner: 0, layers: [lower] })
+      const { diffId } = await importChanges({ path: upper, owner: 0, layers: [lower] })
       const grep = `find "$0" -type f -exec grep -l "of the host" {} +`
       const leaks = execFileSync('sh', ['-c', `${grep} || true`, layers.path(diffId)])
       expect(leaks.toString()).toBe('')

@@ -120,7 +120,7 @@ describe('remove() and prune()', () => {
     expect(await store.remove('uno:1')).toEqual({
       ...{ untagged: ['uno:1'], deleted: [], reclaimedBytes: 0 },
     })
-    const inUse = new Set([one.id])
+    const inUse = (): Set<string> => new Set([one.id])
     await expect(store.remove(one.id, { all: true, inUse })).rejects.toMatchObject({
       code: 'FAILED_PRECONDITION',
     })
@@ -129,7 +129,7 @@ describe('remove() and prune()', () => {
     expect(store.usage(new Set()).totalBytes).toBeGreaterThan(0)
 
     const two = store.inspect('registry.example/two:2')
-    const kept = await store.prune({ all: true, inUse: new Set([two.id]) })
+    const kept = await store.prune({ all: true, inUse: () => new Set([two.id]) })
     expect(kept.deleted).toEqual([])
     const before = store.usage(new Set()).totalBytes
     const pruned = await store.prune({ all: true })
