@@ -33,11 +33,16 @@ describe('help', () => {
 
   test.each(Object.keys(COMMANDS))('of %s has no flag twice', async (name) => {
     const flags = (await COMMANDS[name]?.load())?.flags ?? []
-    const spellings = flags.flatMap((flag) => [
-      flag.name,
-      ...(flag.short === undefined ? [] : [flag.short]),
-    ])
+    const spellings = flags.flatMap(({ name: long, short, words = ['*'] }) =>
+      [long, ...(short === undefined ? [] : [short])].flatMap((spelling) =>
+        words.map((word) => `${word} ${spelling}`),
+      ),
+    )
     expect(spellings).toEqual([...new Set(spellings)])
+    const everywhere = spellings.filter((text) => text.startsWith('*')).map((text) => text.slice(2))
+    for (const { name: long, short, words } of flags)
+      if (words !== undefined)
+        expect([long, short].map((text) => everywhere.includes(text ?? ''))).not.toContain(true)
   })
 })
 

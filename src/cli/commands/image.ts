@@ -41,7 +41,13 @@ const FLAGS: readonly Flag[] = [
     kind: 'bool',
     help: 'prune: images with a name, too; ls: all, as anyway',
   },
-  { name: 'force', short: 'f', kind: 'bool', help: 'prune: do not ask; rm: all names of an ID' },
+  {
+    name: 'force',
+    short: 'f',
+    kind: 'bool',
+    words: ['prune', 'rm'],
+    help: 'prune: do not ask; rm: all names of an ID',
+  },
   {
     name: 'output',
     short: 'o',

@@ -2,7 +2,6 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { familiarReference } from '../../engine/images/reference.ts'
-import { TsstackError } from '../../errors.ts'
 import type { Context } from '../../reconciler/context.ts'
 import {
   imageHistory,
@@ -13,6 +12,7 @@ import {
 } from '../../reconciler/image-admin.ts'
 import { imagesToKeep } from '../../reconciler/images-in-use.ts'
 import { diskUsage, pruneSystem } from '../../reconciler/system-admin.ts'
+import { archiveOf, drained } from '../archive-body.ts'
 import {
   archiveQuery,
   importQuery,
@@ -26,11 +26,6 @@ import { parseBody } from '../validate.ts'
 
 const TAR = 'application/x-tar'
 
-function archiveOf(body: unknown): Readable {
-  if (body instanceof Readable) return body
-  throw new TsstackError('INVALID_ARGUMENT', `Cannot read archive: the body is not ${TAR}`)
-}
-
 function archiveRoutes(app: FastifyInstance, context: Context): void {
   const { archives } = context.images
   if (!app.hasContentTypeParser(TAR)) {
@@ -43,7 +38,7 @@ function archiveRoutes(app: FastifyInstance, context: Context): void {
     return reply.type(TAR).send(Readable.from(archives.save(names), { objectMode: false }))
   })
   app.post('/v1/images/archive', async (request) => {
-    const loaded = await archives.load(archiveOf(request.body))
+    const loaded = await drained(archiveOf(request.body), (chunks) => archives.load(chunks))
     return loaded.map(({ image, names }) => ({
       id: image.id,
       names: names.map(familiarReference),
@@ -51,7 +46,7 @@ function archiveRoutes(app: FastifyInstance, context: Context): void {
   })
   app.post('/v1/images/import', (request) => {
     const options = parseBody(importQuery, request.query)
-    return importImage(context, archiveOf(request.body), options)
+    return drained(archiveOf(request.body), (chunks) => importImage(context, chunks, options))
   })
 }
 
