@@ -53,7 +53,7 @@ export const ADD_FLAGS: readonly Flag[] = [
   text('ssh-key', 'FILE', 'Private key for ssh'),
   text('known-hosts', 'FILE', 'Keys of ssh servers'),
   text('password-file', 'FILE', 'user:password or a token, for https'),
-  text('age-identity', 'FILE', 'Decrypts files that age(1) encrypted'),
+  text('age-identity', 'FILE', 'Decrypts files that age or SOPS encrypted'),
   bool('image-updates', 'Write newer images of image_policy into the repository'),
   seconds('image-interval', 'Between looks at the registries; default 5m'),
   text('push-branch', 'NAME', 'Write to this branch instead'),

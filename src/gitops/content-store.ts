@@ -6,20 +6,19 @@
  *   <root>/<sha256>/<name>     plain files and directories, readable by every container
  */
 import { createHash } from 'node:crypto'
+import { createReadStream, existsSync, readdirSync, rmSync } from 'node:fs'
 import {
-  chmodSync,
-  existsSync,
-  linkSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-} from 'node:fs'
+  chmod,
+  link,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readlink,
+  rename,
+  rm,
+  symlink,
+} from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { TsstackError } from '../errors.ts'
 
@@ -32,32 +31,40 @@ interface Entry {
   /** Relative to what is stored; empty for itself. */
   readonly path: string
   readonly kind: 'file' | 'program' | 'directory' | 'link'
+  /** Bytes, of a file. */
+  readonly size: number
 }
 
 /** What lies below a path, itself first, in an order that depends on the names alone. */
-function entriesOf(source: string, path = ''): Entry[] {
+async function* entriesOf(source: string, path = ''): AsyncGenerator<Entry> {
   const place = join(source, path)
-  const stat = lstatSync(place)
-  if (stat.isSymbolicLink()) return [{ path, kind: 'link' }]
-  if (stat.isFile()) return [{ path, kind: (stat.mode & EXECUTABLE) === 0 ? 'file' : 'program' }]
-  if (!stat.isDirectory())
+  const stat = await lstat(place)
+  const { size } = stat
+  if (stat.isSymbolicLink()) yield { path, kind: 'link', size }
+  else if (stat.isFile())
+    yield { path, kind: (stat.mode & EXECUTABLE) === 0 ? 'file' : 'program', size }
+  else if (!stat.isDirectory())
     throw new TsstackError('PERMISSION_DENIED', `Cannot take "${place}": it is no plain file`)
-  const below = readdirSync(place).sort()
-  return [
-    { path, kind: 'directory' },
-    ...below.flatMap((name) => entriesOf(source, join(path, name))),
-  ]
+  else {
+    yield { path, kind: 'directory', size }
+    for (const name of (await readdir(place)).sort()) yield* entriesOf(source, join(path, name))
+  }
 }
 
 /** sha256 over names, kinds and contents, 64 hexadecimal digits. @param source - absolute, a real path */
-export function digestOfTree(source: string): string {
+export async function digestOfTree(source: string): Promise<string> {
   const hash = createHash('sha256')
-  for (const { path, kind } of entriesOf(source)) {
+  for await (const { path, kind, size } of entriesOf(source)) {
     const place = join(source, path)
     hash.update(`${kind}\0${path}\0`)
     if (kind === 'directory') continue
-    const content = kind === 'link' ? Buffer.from(readlinkSync(place)) : readFileSync(place)
-    hash.update(`${String(content.length)}\0`).update(content)
+    if (kind === 'link') {
+      const target = Buffer.from(await readlink(place))
+      hash.update(`${String(target.length)}\0`).update(target)
+      continue
+    }
+    hash.update(`${String(size)}\0`)
+    for await (const chunk of createReadStream(place)) hash.update(chunk as Buffer)
   }
   return hash.digest('hex')
 }
@@ -67,30 +74,39 @@ export function digestOfTree(source: string): string {
  * @param source - absolute, a real path, on the same file system
  * @returns its place in the store
  */
-export function storeContent(root: string, source: string): string {
-  const home = join(root, digestOfTree(source))
+export async function storeContent(root: string, source: string): Promise<string> {
+  const home = join(root, await digestOfTree(source))
   const place = join(home, basename(source))
   if (existsSync(place)) return place
-  const draft = mkdtempSync(join(root, '.draft-'))
+  const draft = await mkdtemp(join(root, '.draft-'))
   try {
-    copyTree(source, join(draft, basename(source)))
-    chmodSync(draft, DIRECTORY_MODE)
-    if (existsSync(home)) renameSync(join(draft, basename(source)), place)
-    else renameSync(draft, home)
+    await copyTree(source, join(draft, basename(source)))
+    await chmod(draft, DIRECTORY_MODE)
+    await install(draft, home, place)
   } finally {
-    rmSync(draft, { recursive: true, force: true })
+    await rm(draft, { recursive: true, force: true })
   }
   return place
 }
 
+/** Whoever stores the same at the same time may be faster: what is there is as good. */
+async function install(draft: string, home: string, place: string): Promise<void> {
+  try {
+    if (existsSync(home)) await rename(join(draft, basename(place)), place)
+    else await rename(draft, home)
+  } catch (error) {
+    if (!existsSync(place)) throw error
+  }
+}
+
 /** Files are shared with the checkout, which does not change either; modes are those of git, whatever the umask was. */
-function copyTree(source: string, target: string): void {
-  for (const { path, kind } of entriesOf(source)) {
+async function copyTree(source: string, target: string): Promise<void> {
+  for await (const { path, kind } of entriesOf(source)) {
     const [from, to] = [join(source, path), join(target, path)]
-    if (kind === 'directory') mkdirSync(to)
-    else if (kind === 'link') symlinkSync(readlinkSync(from), to)
-    else linkSync(from, to)
-    if (kind !== 'link') chmodSync(to, modeOf(kind))
+    if (kind === 'directory') await mkdir(to)
+    else if (kind === 'link') await symlink(await readlink(from), to)
+    else await link(from, to)
+    if (kind !== 'link') await chmod(to, modeOf(kind))
   }
 }
 

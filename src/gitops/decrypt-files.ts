@@ -1,62 +1,71 @@
 /**
- * Files that age(1) encrypted, as the loader sees them: plain. The plain text is in memory alone; it ends up where secrets
- * and environments do, never in a checkout and never in a log.
+ * Files that age(1) or SOPS encrypted, as the loader sees them: plain. The loader reads without waiting, so it is told that such a
+ * file is not there yet; it is decrypted meanwhile, and the loader is called again. The plain text is in memory alone: it ends up
+ * where secrets and environments do, never in a checkout and never in a log.
  */
-import { spawnSync } from 'node:child_process'
-import { TsstackError } from '../errors.ts'
+import { toTsstackError, TsstackError } from '../errors.ts'
 import type { FileAccess } from '../spec/load-options.ts'
+import { decryptByAge } from './decrypt-by-age.ts'
+import { decryptSops, isSopsFile } from './sops/decrypt-sops.ts'
 
-const ENCRYPTED = /\.age$/
-const TIMEOUT_MS = 15_000
-const MAX_PLAIN_BYTES = 16 << 20
+const BY_AGE = /\.age$/
 
-/** The mark of a value that SOPS encrypted, and of what it notes beside them, in YAML, JSON, INI and `.env`. */
-const SOPS_VALUE = 'ENC[AES256_GCM,'
-const SOPS_NOTES = /^\s*"?\[?sops(?:_mac|_version)?\b"?\]?\s*[:=]?/m
+export interface DecryptedFiles {
+  readonly files: FileAccess
+  /** Decrypts what was asked for meanwhile. @returns whether there was anything */
+  readonly decryptWanted: () => Promise<boolean>
+}
 
-/**
- * What SOPS encrypted is refused: a container would get it as it is, and take it for the secret.
- * @param identityFile - of the host, absolute; absent: what age encrypted is what it is
- */
-export function decryptedFiles(files: FileAccess, identityFile: string | undefined): FileAccess {
-  return {
-    ...files,
-    readFile: (path) => {
-      const bytes = files.readFile(path)
-      refuseSops(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
-      return identityFile !== undefined && ENCRYPTED.test(path)
-        ? decrypt(bytes, path, identityFile)
-        : bytes
-    },
+interface Wanted {
+  readonly bytes: Buffer
+  readonly decrypt: (bytes: Buffer, identityFile: string) => Promise<Buffer>
+}
+
+/** @param identityFile - of the host, absolute; absent: what age encrypted is what it is, and what SOPS did is refused */
+export function decryptedFiles(
+  files: FileAccess,
+  identityFile: string | undefined,
+): DecryptedFiles {
+  const known = new Map<string, Buffer | TsstackError>()
+  const wanted = new Map<string, Wanted>()
+  const readFile = (path: string): Uint8Array => {
+    const plain = known.get(path)
+    if (plain instanceof Error) throw plain
+    if (plain !== undefined) return plain
+    const read = files.readFile(path)
+    const bytes = Buffer.from(read.buffer, read.byteOffset, read.byteLength)
+    const decrypt = methodOf(path, bytes)
+    if (decrypt === undefined) return bytes
+    if (identityFile !== undefined) {
+      wanted.set(path, { bytes, decrypt })
+      throw new TsstackError('UNAVAILABLE', 'it is not decrypted yet')
+    }
+    if (decrypt === decryptByAge) return bytes
+    throw withoutIdentity()
   }
+  const decryptWanted = async (): Promise<boolean> => {
+    const paths = [...wanted]
+    wanted.clear()
+    for (const [path, { bytes, decrypt }] of paths)
+      known.set(path, await decrypt(bytes, identityFile ?? '').catch(toTsstackError))
+    return paths.length > 0
+  }
+  return { files: { ...files, readFile }, decryptWanted }
 }
 
-/** @throws {FAILED_PRECONDITION} */
-function refuseSops(bytes: Buffer): void {
-  if (!bytes.includes(SOPS_VALUE) || !SOPS_NOTES.test(bytes.toString())) return
-  throw new TsstackError('FAILED_PRECONDITION', 'SOPS encrypted it, which is not read', {
-    hint: 'Encrypt the whole file with age, and name it NAME.age',
-  })
+function methodOf(path: string, bytes: Buffer): Wanted['decrypt'] | undefined {
+  if (BY_AGE.test(path)) return decryptByAge
+  if (!isSopsFile(bytes)) return undefined
+  return (sealed, identityFile) => decryptSops(sealed, path, identityFile)
 }
 
-/** @throws {FAILED_PRECONDITION} no age on the PATH; {PERMISSION_DENIED} it is not for this identity */
-function decrypt(bytes: Uint8Array, path: string, identityFile: string): Buffer {
-  // The loader reads without waiting; a secret takes age some milliseconds.
-  const run = spawnSync('age', ['--decrypt', '--identity', identityFile], {
-    input: bytes,
-    timeout: TIMEOUT_MS,
-    maxBuffer: MAX_PLAIN_BYTES,
-    env: { PATH: process.env['PATH'] },
-  })
-  if (run.error !== undefined && (run.error as NodeJS.ErrnoException).code === 'ENOENT')
-    throw new TsstackError('FAILED_PRECONDITION', 'there is no age on the PATH', {
-      hint: 'Install it (Debian: apt-get install age)',
-    })
-  if (run.status === 0) return run.stdout
-  const said =
-    run.stderr
-      .toString()
-      .split('\n', 1)[0]
-      ?.replace(/^age: error: /, '') ?? ''
-  throw new TsstackError('PERMISSION_DENIED', `Cannot decrypt "${path}": ${said}`)
+/** A container would get it as it is, and take it for the secret. */
+function withoutIdentity(): TsstackError {
+  return new TsstackError(
+    'FAILED_PRECONDITION',
+    'SOPS encrypted it, and the source has no identity',
+    {
+      hint: 'Give the source --age-identity with the key of one of its recipients',
+    },
+  )
 }

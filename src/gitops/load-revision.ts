@@ -5,11 +5,12 @@ import type { GitSource } from '../api/gitops-types.ts'
 import type { StackSource } from '../api/types.ts'
 import { TsstackError } from '../errors.ts'
 import { canonicalJson, sha256 } from '../planner/config-hash.ts'
-import type { FileAccess } from '../spec/load-options.ts'
+import type { LoadOptions } from '../spec/load-options.ts'
+import type { LoadedStack } from '../spec/loaded-stack.ts'
 import { loadStack } from '../spec/load-stack.ts'
 import type { Finding } from '../spec/finding.ts'
 import { STACK_FILES } from '../spec/project-environment.ts'
-import type { Service, Stack } from '../spec/stack.ts'
+import type { Service, ServiceVolume, Stack } from '../spec/stack.ts'
 import { confinedFiles, isWithin, realOrSame } from './confined-files.ts'
 import { digestOfTree, storeContent } from './content-store.ts'
 import { decryptedFiles } from './decrypt-files.ts'
@@ -43,13 +44,12 @@ export interface LoadedRevision {
  * @throws {INVALID_ARGUMENT} SpecError with file, line and column, of mistakes and of what the policy refuses;
  *   {NOT_FOUND} when there is no stack file
  */
-export function loadRevision(request: LoadRequest): LoadedRevision {
+export async function loadRevision(request: LoadRequest): Promise<LoadedRevision> {
   const { source } = request
   const root = realOrSame(request.root)
   const { directory, files } = findStack(root, source.path)
   const context = { root, directory, allow: source.allow, realpath: realOrSame }
-  const loaded = loadStack({
-    fs: filesOf(source, root),
+  const loaded = await loadDecrypted(source, root, {
     cwd: directory,
     projectDirectory: directory,
     env: {},
@@ -63,20 +63,33 @@ export function loadRevision(request: LoadRequest): LoadedRevision {
       ...imagePolicyFindings(stack),
     ],
   })
-  const { stack, directories } = withStoredMounts(loaded.stack, root, request.contentRoot)
+  const { stack, directories } = await withStoredMounts(loaded.stack, root, request.contentRoot)
   const { contents, workingDir } = loaded
   return {
     source: { stack, files: loaded.files, workingDir, contents },
-    digest: digestOf({ stack, contents, workingDir, files: loaded.files }, root),
+    digest: await digestOf({ stack, contents, workingDir, files: loaded.files }, root),
     directories,
     warnings: loaded.warnings.map(({ message }) => message),
     images: policedImages(loaded),
   }
 }
 
-function filesOf({ allow, envFiles, ageIdentityFile }: GitSource, root: string): FileAccess {
-  const files = confinedFiles(root, [...allow.hostPaths, ...envFiles])
-  return decryptedFiles(files, ageIdentityFile)
+/** Loads, and decrypts what was asked for, until nothing is. */
+async function loadDecrypted(
+  { allow, envFiles, ageIdentityFile }: GitSource,
+  root: string,
+  options: Omit<LoadOptions, 'fs'>,
+): Promise<LoadedStack> {
+  const confined = confinedFiles(root, [...allow.hostPaths, ...envFiles])
+  const { files, decryptWanted } = decryptedFiles(confined, ageIdentityFile)
+  for (;;) {
+    try {
+      const loaded = loadStack({ ...options, fs: files })
+      if (!(await decryptWanted())) return loaded
+    } catch (error) {
+      if (!(await decryptWanted())) throw error
+    }
+  }
 }
 
 /** The directory to look in, or the file; a program is never one. @throws {NOT_FOUND} */
@@ -115,38 +128,39 @@ function missingMounts(stack: Stack, root: string): Finding[] {
 }
 
 /** The stack with each mount of the repository's files at its place in the content store, and read-only. */
-function withStoredMounts(
+async function withStoredMounts(
   stack: Stack,
   root: string,
   contentRoot: string,
-): { readonly stack: Stack; readonly directories: readonly string[] } {
+): Promise<{ readonly stack: Stack; readonly directories: readonly string[] }> {
   const directories = new Set<string>()
-  const stored = (service: Service): Service => {
-    if (service.volumes === undefined) return service
-    const volumes = service.volumes.map((volume) => {
-      const { type, source = '' } = volume
-      if (type !== 'bind' || !isWithin(root, realOrSame(source))) return volume
-      const place = storeContent(contentRoot, realOrSame(source))
-      directories.add(place)
-      return { ...volume, source: place, read_only: true }
-    })
-    return { ...service, volumes }
+  const storedVolume = async (volume: ServiceVolume): Promise<ServiceVolume> => {
+    const source = realOrSame(volume.source ?? '')
+    if (volume.type !== 'bind' || !isWithin(root, source)) return volume
+    const place = await storeContent(contentRoot, source)
+    directories.add(place)
+    return { ...volume, source: place, read_only: true }
   }
-  const services = Object.fromEntries(
-    Object.entries(stack.services).map(([name, service]) => [name, stored(service)]),
-  )
+  const services: Record<string, Service> = {}
+  for (const [name, service] of Object.entries(stack.services)) {
+    const volumes: ServiceVolume[] = []
+    for (const volume of service.volumes ?? []) volumes.push(await storedVolume(volume))
+    services[name] = service.volumes === undefined ? service : { ...service, volumes }
+  }
   return { stack: { ...stack, services }, directories: [...directories] }
 }
 
 /** Where the checkout lies says nothing; what it holds of the files that count does. */
-function digestOf(source: StackSource, root: string): string {
+async function digestOf(source: StackSource, root: string): Promise<string> {
   const { stack, contents, workingDir } = source
   const read = Object.values(stack.services).flatMap(({ image, build }) => {
     const paths = imagePathOf(image ?? '', workingDir)
     const context = build?.['context']
     return typeof context === 'string' ? [...paths, context] : paths
   })
-  const trees = [...new Set(read)].filter((path) => isWithin(root, path) && existsSync(path))
-  const text = canonicalJson({ stack, contents, trees: trees.map(digestOfTree) })
+  const trees: string[] = []
+  for (const path of new Set(read))
+    if (isWithin(root, path) && existsSync(path)) trees.push(await digestOfTree(path))
+  const text = canonicalJson({ stack, contents, trees })
   return sha256(text.replaceAll(root, ''))
 }

@@ -77,7 +77,7 @@ async function lookAtSource(engine: GitopsEngine, pass: Pass): Promise<Look | un
   try {
     const { contentRoot } = engine
     const loading = { source, root, contentRoot }
-    const { warnings: _, images, ...loaded } = loadRevision(loading)
+    const { warnings: _, images, ...loaded } = await loadRevision(loading)
     const origin = originOf(source, commit.commit)
     const release = { ...commit, ...loaded, source: { ...loaded.source, origin }, at }
     refuseEmptying(engine, release, pass)
