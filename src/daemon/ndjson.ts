@@ -7,6 +7,8 @@ import { toTsstackError } from '../errors.ts'
 export interface LineSink {
   /** Resolves when there is room for more. */
   readonly write: (items: readonly unknown[]) => Promise<void>
+  /** Writes whether there is room or not. @returns whether there is room for more */
+  readonly send: (items: readonly unknown[]) => boolean
   /** Raised when the client has gone, or the daemon leaves. */
   readonly signal: AbortSignal
 }
@@ -47,17 +49,18 @@ export async function streamLines(
   reply.raw.flushHeaders()
   const { leaving } = reply.server
   const signal = follows ? AbortSignal.any([gone.signal, leaving]) : gone.signal
+  const send = (items: readonly unknown[]): boolean => {
+    if (items.length === 0 || signal.aborted) return true
+    return stream.write(items.map((item) => `${JSON.stringify(item)}\n`).join(''))
+  }
   const write = async (items: readonly unknown[]): Promise<void> => {
-    if (items.length === 0 || signal.aborted) return
-    const text = items.map((item) => `${JSON.stringify(item)}\n`).join('')
-    if (!stream.write(text))
+    if (!send(items))
       await Promise.race([once(stream, 'drain'), once(signal, 'abort')]).catch(() => undefined)
   }
   try {
-    await produce({ write, signal })
+    await produce({ write, send, signal })
   } catch (error) {
-    if (!gone.signal.aborted)
-      await write([{ type: 'error', error: toTsstackError(error).toBody() }])
+    if (!gone.signal.aborted) send([{ type: 'error', error: toTsstackError(error).toBody() }])
   }
   stream.end()
   if (leaving.aborted) setTimeout(() => stream.destroy(), LAST_READ_MS).unref()

@@ -4,15 +4,13 @@ import type { Context } from '../../reconciler/context.ts'
 import { pruneBuildCache } from '../../reconciler/build-cache-admin.ts'
 import { buildStack } from '../../reconciler/build-stack.ts'
 import { buildPruneRequest, buildRequest } from '../build-schemas.ts'
-import { streamLines } from '../ndjson.ts'
+import { streamProgress } from '../progress-stream.ts'
 import { parseBody } from '../validate.ts'
 
 export function buildRoutes(app: FastifyInstance, context: Context): void {
   app.post('/v1/stacks/:stack/build', async (request, reply) => {
     const body = parseBody(buildRequest, request.body)
-    await streamLines(reply, ({ write, signal }) =>
-      buildStack(context, body, { tell: (event) => void write([event]), signal }),
-    )
+    await streamProgress(reply, (tell, signal) => buildStack(context, body, { tell, signal }))
   })
   app.post('/v1/builder/prune', (request) => {
     const { keepBytes } = parseBody(buildPruneRequest, request.body)

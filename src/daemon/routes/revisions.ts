@@ -4,10 +4,10 @@ import type { Context } from '../../reconciler/context.ts'
 import { diffRevisions, listRevisions } from '../../reconciler/revisions/revision-view.ts'
 import { rollBack } from '../../reconciler/revisions/roll-back.ts'
 import { authorOf } from '../author.ts'
-import { streamLines } from '../ndjson.ts'
+import { streamProgress } from '../progress-stream.ts'
 import { revisionRangeQuery, rollbackRequest } from '../request-schemas.ts'
 import { parseBody } from '../validate.ts'
-import { withProgress, type StackParams } from './stacks.ts'
+import type { StackParams } from './stacks.ts'
 
 export function revisionRoutes(app: FastifyInstance, context: Context): void {
   app.get<StackParams>('/v1/stacks/:stack/revisions', (request): Revision[] =>
@@ -22,8 +22,6 @@ export function revisionRoutes(app: FastifyInstance, context: Context): void {
   app.post<StackParams>('/v1/stacks/:stack/rollback', async (request, reply) => {
     const body = parseBody(rollbackRequest, request.body)
     const target = { stack: request.params.stack, request: body, author: authorOf(request) }
-    await streamLines(reply, (sink) =>
-      withProgress(sink.write, (progress) => rollBack(context, target, progress)),
-    )
+    await streamProgress(reply, (tell) => rollBack(context, target, tell))
   })
 }

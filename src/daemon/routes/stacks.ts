@@ -3,7 +3,6 @@ import type {
   DownRequest,
   LifecycleRequest,
   PlanResponse,
-  ProgressEvent,
   RunRequest,
   StackSummary,
   UpRequest,
@@ -13,15 +12,9 @@ import type { Context } from '../../reconciler/context.ts'
 import { containersOf } from '../../reconciler/observe.ts'
 import { createOneOff } from '../../reconciler/one-off.ts'
 import { rehearseDown, rehearseLifecycle, rehearseUp } from '../../reconciler/rehearse.ts'
-import {
-  downStack,
-  lifecycle,
-  planStack,
-  upStack,
-  type Progress,
-} from '../../reconciler/stack-operations.ts'
+import { downStack, lifecycle, planStack, upStack } from '../../reconciler/stack-operations.ts'
 import { TsstackError } from '../../errors.ts'
-import { streamLines } from '../ndjson.ts'
+import { streamProgress } from '../progress-stream.ts'
 import { downRequest, lifecycleRequest, runRequest, upRequest } from '../request-schemas.ts'
 import { parseBody } from '../validate.ts'
 import { authorOf } from '../author.ts'
@@ -44,32 +37,26 @@ export function stackRoutes(app: FastifyInstance, context: Context): void {
   app.post<StackParams>('/v1/stacks/:stack/up', async (request, reply) => {
     const body: UpRequest = parseBody(upRequest, request.body)
     assertSameName(request.params.stack, body)
-    await streamLines(reply, (sink) =>
-      withProgress(sink.write, (progress) =>
-        body.dryRun === true
-          ? rehearseUp(context, body, progress)
-          : upStack(context, body, progress, { signal: sink.signal, author: authorOf(request) }),
-      ),
+    await streamProgress(reply, (tell, signal) =>
+      body.dryRun === true
+        ? rehearseUp(context, body, tell)
+        : upStack(context, body, tell, { signal, author: authorOf(request) }),
     )
   })
 
   app.post<StackParams>('/v1/stacks/:stack/down', async (request, reply) => {
     const body: DownRequest = parseBody(downRequest, request.body)
     const target = { stack: request.params.stack, request: body }
-    await streamLines(reply, (sink) =>
-      withProgress(sink.write, (progress) =>
-        (body.dryRun === true ? rehearseDown : downStack)(context, target, progress),
-      ),
+    await streamProgress(reply, (tell) =>
+      (body.dryRun === true ? rehearseDown : downStack)(context, target, tell),
     )
   })
 
   app.post<StackParams>('/v1/stacks/:stack/lifecycle', async (request, reply) => {
     const body: LifecycleRequest = parseBody(lifecycleRequest, request.body)
     const target = { stack: request.params.stack, request: body, author: authorOf(request) }
-    await streamLines(reply, (sink) =>
-      withProgress(sink.write, (progress) =>
-        (body.dryRun === true ? rehearseLifecycle : lifecycle)(context, target, progress),
-      ),
+    await streamProgress(reply, (tell) =>
+      (body.dryRun === true ? rehearseLifecycle : lifecycle)(context, target, tell),
     )
   })
 
@@ -81,16 +68,6 @@ export function stackRoutes(app: FastifyInstance, context: Context): void {
 
   app.get<StackParams>('/v1/stacks/:stack/logs', async (request, reply) => {
     await streamLogs(context, { stack: request.params.stack, query: request.query, reply })
-  })
-}
-
-/** Progress is told in passing: the work does not wait for a slow reader, its events are few. */
-export async function withProgress(
-  write: (items: readonly ProgressEvent[]) => Promise<void>,
-  work: (progress: Progress) => Promise<void>,
-): Promise<void> {
-  await work((event) => {
-    void write([event])
   })
 }
 

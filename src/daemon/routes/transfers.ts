@@ -1,6 +1,5 @@
 /** To and from registries: what src/api/image-types.ts lists. */
-import type { FastifyInstance, FastifyReply } from 'fastify'
-import type { ProgressEvent } from '../../api/types.ts'
+import type { FastifyInstance } from 'fastify'
 import { openRegistry } from '../../registry/open-registry.ts'
 import { readRegistrySettings } from '../../registry/registry-settings.ts'
 import type { Context } from '../../reconciler/context.ts'
@@ -18,40 +17,29 @@ import {
   tagsRequest,
   transferRequest,
 } from '../image-schemas.ts'
-import { streamLines } from '../ndjson.ts'
+import { streamProgress } from '../progress-stream.ts'
 import { parseBody } from '../validate.ts'
 
 interface StackParams {
   Params: { stack: string }
 }
 
-type Work = (tell: (event: ProgressEvent) => void, signal: AbortSignal) => Promise<void>
-
-/** A client that leaves ends the work. */
-async function streamWork(reply: FastifyReply, work: Work): Promise<void> {
-  await streamLines(reply, (sink) =>
-    work((event) => {
-      void sink.write([event])
-    }, sink.signal),
-  )
-}
-
 export function transferRoutes(app: FastifyInstance, context: Context): void {
   app.post<StackParams>('/v1/stacks/:stack/pull', async (request, reply) => {
     const body = parseBody(pullRequest, request.body)
-    await streamWork(reply, (tell, signal) => pullStack(context, body, { tell, signal }))
+    await streamProgress(reply, (tell, signal) => pullStack(context, body, { tell, signal }))
   })
   app.post<StackParams>('/v1/stacks/:stack/push', async (request, reply) => {
     const body = parseBody(pushRequest, request.body)
-    await streamWork(reply, (tell, signal) => pushStack(context, body, { tell, signal }))
+    await streamProgress(reply, (tell, signal) => pushStack(context, body, { tell, signal }))
   })
   app.post('/v1/images/pull', async (request, reply) => {
     const body = parseBody(transferRequest, request.body)
-    await streamWork(reply, (tell, signal) => pullImages(context, body, { tell, signal }))
+    await streamProgress(reply, (tell, signal) => pullImages(context, body, { tell, signal }))
   })
   app.post('/v1/images/push', async (request, reply) => {
     const body = parseBody(transferRequest, request.body)
-    await streamWork(reply, (tell, signal) => pushImages(context, body, { tell, signal }))
+    await streamProgress(reply, (tell, signal) => pushImages(context, body, { tell, signal }))
   })
   app.post('/v1/images/tags', (request) => listTags(context, parseBody(tagsRequest, request.body)))
   app.post('/v1/registries/login', async (request, reply) => {
