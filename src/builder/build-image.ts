@@ -3,7 +3,9 @@
  * need each other are built side by side. Until the end nothing is visible but layers of the cache.
  */
 import fs from 'node:fs'
+import type { CachedStep } from '../engine/images/build-cache.ts'
 import { HOST_ARCHITECTURE, type Image } from '../engine/images/image.ts'
+import { formatSteps, STEPS_FIELD } from '../engine/images/shared-steps.ts'
 import { O_PATH } from '../kernel/file-calls.ts'
 import { TsstackError } from '../errors.ts'
 import type { BuildHost, BuildInput } from './build-input.ts'
@@ -128,8 +130,19 @@ function finish(build: Build, state: StageState): Promise<Image> {
     layers: state.layers,
   }
   const { author, history, bases } = state
-  const origin = { history, ...(author === undefined ? {} : { author }) }
+  const own = build.steps.filter(({ diffId }) => state.layers.includes(diffId))
+  const origin = {
+    history,
+    ...(author === undefined ? {} : { author }),
+    ...(input.inlineCache ? { extra: { [STEPS_FIELD]: formatSteps(own) } } : {}),
+  }
   return host.builds.addImage(config, { bases, origin, names: input.names ?? [] })
+}
+
+export interface BuiltImage {
+  readonly image: Image
+  /** Those of all stages, for caches. */
+  readonly steps: readonly CachedStep[]
 }
 
 /**
@@ -137,7 +150,7 @@ function finish(build: Build, state: StageState): Promise<Image> {
  * @throws {INVALID_ARGUMENT} the Dockerfile is wrong; with file, line and column
  * @throws {FAILED_PRECONDITION} a RUN failed; {NOT_FOUND} a file or an image is missing; {CANCELLED}
  */
-export async function buildImage(input: BuildInput, host: BuildHost): Promise<Image> {
+export async function buildImage(input: BuildInput, host: BuildHost): Promise<BuiltImage> {
   const platform = platformArguments(input.target)
   const contexts = new Set(Object.keys(input.additionalContexts).map((name) => name.toLowerCase()))
   const args = { given: input.args, platform, contexts }
@@ -160,6 +173,8 @@ export async function buildImage(input: BuildInput, host: BuildHost): Promise<Im
     lease,
     log,
     signal,
+    steps: [],
+    shared: new Set(),
     epoch,
     ignore,
     contextFd,
@@ -168,7 +183,8 @@ export async function buildImage(input: BuildInput, host: BuildHost): Promise<Im
   const running = wanted.map(({ index }) => stageOf(index))
   try {
     await Promise.all(running)
-    return await finish(build, await stageOf(target.index))
+    const image = await finish(build, await stageOf(target.index))
+    return { image, steps: build.steps }
   } finally {
     await Promise.allSettled(running) // none may go on without the context
     if (contextFd !== undefined) fs.closeSync(contextFd)

@@ -1,6 +1,7 @@
 /** What the builder is given, and what it needs of the engine around it. */
 import type { LayerDraft, ImageBuilds } from '../engine/images/image-builds.ts'
-import type { HistoryStep, Image } from '../engine/images/image.ts'
+import type { CachedStep } from '../engine/images/build-cache.ts'
+import type { Digest, HistoryStep, Image } from '../engine/images/image.ts'
 
 /** Where `--from=NAME` or the context lies. */
 export type ContextSource =
@@ -27,6 +28,8 @@ export interface BuildInput {
   readonly labels: Readonly<Record<string, string>>
   readonly platform?: string
   readonly noCache: boolean
+  /** The image tells other hosts of its steps (shared-steps.ts). */
+  readonly inlineCache: boolean
   /** Stages that are not taken from the cache. */
   readonly noCacheFilter: readonly string[]
   readonly run: RunOptions
@@ -108,6 +111,8 @@ export interface BuildHost {
   readonly builds: ImageBuilds
   /** Makes an image available. */
   readonly baseImage: (reference: string) => Promise<Image>
+  /** A step that this host's own cache does not know, out of the caches that the build names. */
+  readonly sharedStep: (key: Digest) => Promise<CachedStep | undefined>
   readonly originOf: (image: Image) => {
     readonly history: readonly HistoryStep[]
     readonly author: string | undefined

@@ -26,6 +26,10 @@ export interface Build {
   readonly log: StepLog
   /** Raised when the client has gone or another stage has failed. */
   readonly signal: AbortSignal
+  /** All that it has made or found, in the order in which it was there. */
+  readonly steps: CachedStep[]
+  /** Layers that come from caches of others: none but this build believes that they are what they are said to be. */
+  readonly shared: Set<Digest>
   /** SOURCE_DATE_EPOCH, in seconds. */
   readonly epoch: number | undefined
 }
@@ -67,6 +71,14 @@ async function makeLayer({ build }: StageBuild, step: LayerStep): Promise<Cached
   }
 }
 
+async function shareOrMake(stage: StageBuild, step: LayerStep): Promise<Layer> {
+  const { host, shared } = stage.build
+  const found = await host.sharedStep(step.key)
+  if (found === undefined) return { made: await makeLayer(stage, step), wasKnown: false }
+  shared.add(found.diffId)
+  return { made: found, wasKnown: true }
+}
+
 /** Layers that are being made, by key: builds beside each other make what they have in common once. */
 const inMaking = new WeakMap<ImageBuilds, Map<Digest, Promise<unknown>>>()
 
@@ -89,10 +101,10 @@ async function cachedOrMade(stage: StageBuild, step: LayerStep): Promise<Layer> 
     await Promise.race([other.catch(() => undefined), cancelled])
     signal.throwIfAborted()
   }
-  const own = makeLayer(stage, step)
+  const own = shareOrMake(stage, step)
   making.set(step.key, own)
   try {
-    return { made: await own, wasKnown: false }
+    return await own
   } finally {
     making.delete(step.key)
   }
@@ -105,6 +117,7 @@ export async function addLayer(stage: StageBuild, step: LayerStep): Promise<bool
     ? await cachedOrMade(stage, step)
     : { made: await makeLayer(stage, step), wasKnown: false }
   build.lease.add([made.diffId])
+  build.steps.push({ ...made, key: step.key })
   state.layers = [...state.layers, made.diffId]
   state.created = made.created
   state.history.push({ created: made.created, createdBy: step.instruction.text })

@@ -1,5 +1,5 @@
 /** A stack's user namespace: a range of host ids, the namespace itself, and the layers as seen through it. */
-import { closeSync } from 'node:fs'
+import { closeSync, statSync } from 'node:fs'
 import { MountAttribute } from '../kernel/constants.ts'
 import { changeMount, cloneTree } from '../kernel/detached-mount.ts'
 import { createUserNamespace, type IdRange } from '../kernel/namespaces.ts'
@@ -23,15 +23,18 @@ export interface StackUserNamespace {
 export function openStackUserNamespace(rangeStart: number, attachIn?: string): StackUserNamespace {
   const range = { start: rangeStart, length: RANGE_LENGTH }
   const fd = createUserNamespace(range)
-  const layers = new Map<string, number>()
+  const layers = new Map<string, { readonly mount: number; readonly inode: bigint }>()
   const places: string[] = []
   let open = true
   return {
     fd,
     range,
     layer(path) {
+      // A layer may be removed and come again: the mount keeps the inode of the one that is gone, so no other has it.
+      const inode = statSync(path, { bigint: true }).ino
       const known = layers.get(path)
-      if (known !== undefined) return known
+      if (known?.inode === inode) return known.mount
+      if (known !== undefined) closeSync(known.mount)
       const mount = cloneTree(path, { recursive: false })
       try {
         changeMount(mount, { usernsFd: fd, set: MountAttribute.RDONLY })
@@ -40,13 +43,13 @@ export function openStackUserNamespace(rangeStart: number, attachIn?: string): S
         closeSync(mount)
         throw error
       }
-      layers.set(path, mount)
+      layers.set(path, { mount, inode })
       return mount
     },
     close() {
       if (!open) return
       open = false
-      for (const mount of layers.values()) closeSync(mount)
+      for (const { mount } of layers.values()) closeSync(mount)
       for (const place of places) detachLayer(place)
       closeSync(fd)
     },

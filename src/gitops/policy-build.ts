@@ -1,11 +1,11 @@
 /** What `build` of a stack file from git may read and name. What its Dockerfile names is checked when it is built. */
 import { resolve } from 'node:path'
+import { parseBuildContext } from '../spec/build-context.ts'
+import { parseBuildCache, type BuildCache } from '../spec/build-cache.ts'
 import type { BuildDefinition, Service } from '../spec/stack.ts'
 import { isWithin } from './confined-files.ts'
 import { imagePathOf } from './image-path.ts'
 import { isPathAllowed, type Breach, type PolicyContext } from './policy-context.ts'
-
-const IMAGE_CONTEXT = 'docker-image://'
 
 /** @param stack - its name */
 export function buildBreaches(
@@ -34,6 +34,9 @@ function pathBreaches(build: BuildDefinition, context: PolicyContext): Breach[] 
         path,
       })),
     ),
+    ...cachesOf(build).flatMap(({ at, cache }) =>
+      cache.kind === 'local' ? [{ at, path: resolve(context.directory, cache.directory) }] : [],
+    ),
   ]
   return paths
     .filter(({ path }) => !isPathAllowed(path, context))
@@ -46,10 +49,24 @@ function pathBreaches(build: BuildDefinition, context: PolicyContext): Breach[] 
 
 /** What a further context reads of the host. */
 function contextPaths(value: string, { directory }: PolicyContext): string[] {
-  if (value.startsWith('service:')) return []
-  if (value.startsWith(IMAGE_CONTEXT))
-    return imagePathOf(value.slice(IMAGE_CONTEXT.length), directory)
-  return [value]
+  const written = parseBuildContext(value)
+  if (written.kind === 'service') return []
+  if (written.kind === 'image') return imagePathOf(written.reference, directory)
+  return [written.kind === 'layout' ? resolve(directory, written.directory) : value]
+}
+
+interface NamedCache {
+  readonly at: (string | number)[]
+  readonly cache: BuildCache
+}
+
+function cachesOf(build: BuildDefinition): NamedCache[] {
+  return (['cache_from', 'cache_to'] as const).flatMap((key) =>
+    (build[key] ?? []).map((text, index) => ({
+      at: ['build', key, index],
+      cache: parseBuildCache(text),
+    })),
+  )
 }
 
 /** An image that is built under a name that others use would be theirs from then on. */
@@ -61,6 +78,9 @@ function nameBreaches(
   const names = [
     ...(image === undefined ? [] : [{ at: ['image'], name: image }]),
     ...(build.tags ?? []).map((name, index) => ({ at: ['build', 'tags', index], name })),
+    ...cachesOf(build).flatMap(({ at, cache }) =>
+      at[1] === 'cache_to' && cache.kind === 'registry' ? [{ at, name: cache.reference }] : [],
+    ),
   ]
   return names
     .filter(({ name }) => !isOwnImage(name, stack) && !context.allow.external.includes(name))

@@ -11,6 +11,7 @@ import { parseBuildContext } from '../spec/build-context.ts'
 import { parseBytes } from '../spec/bytes.ts'
 import type { BuildDefinition } from '../spec/stack.ts'
 import { TsstackError } from '../errors.ts'
+import { readCaches, type WrittenCaches } from './build-caches.ts'
 
 export interface ServiceBuild {
   readonly service: string
@@ -20,6 +21,7 @@ export interface ServiceBuild {
   /** Services whose images must be there first. */
   readonly needs: readonly string[]
   readonly pull: boolean
+  readonly caches: WrittenCaches
   readonly warnings: readonly string[]
 }
 
@@ -122,14 +124,9 @@ function checkSupported(service: string, build: BuildDefinition): string[] {
     )
   const isWanted = (value: string | boolean | undefined): boolean =>
     value !== undefined && !['', 'false', 'null'].includes(String(value))
-  const unused = [
-    ...((build.cache_from ?? []).length > 0 ? ['cache_from'] : []),
-    ...((build.cache_to ?? []).length > 0 ? ['cache_to'] : []),
-  ].map((name) => `service "${service}": build.${name} is not used, the cache is this host's own`)
-  const attestations = (['provenance', 'sbom'] as const)
+  return (['provenance', 'sbom'] as const)
     .filter((name) => isWanted(build[name]))
     .map((name) => `service "${service}": build.${name} is not made, images have no attestations`)
-  return [...unused, ...attestations]
 }
 
 function secretsOf({ contents }: BuildRequest, build: BuildDefinition): Record<string, Uint8Array> {
@@ -212,6 +209,9 @@ export function buildDefinition(
 ): ServiceBuild {
   const { options, stack } = request
   const warnings = checkSupported(service, build)
+  const caches = readCaches(build, request.workingDir, (state, hint) =>
+    cannot(service, state, hint),
+  )
   const { target } = build
   const name = imageNameOf(stack, service) ?? service
   const input: BuildInput = {
@@ -222,6 +222,7 @@ export function buildDefinition(
     args: { ...build.args, ...options.args },
     labels: labelsOf(request, service, build),
     noCache: options.noCache ?? build.no_cache ?? false,
+    inlineCache: caches.isInline,
     noCacheFilter: build.no_cache_filter ?? [],
     run: runOptions(build),
     secrets: secretsOf(request, build),
@@ -229,5 +230,5 @@ export function buildDefinition(
   }
   const names = [...new Set([name, ...(build.tags ?? [])])]
   const pull = options.pull ?? build.pull ?? false
-  return { service, input, names, needs: needsOf(build), warnings, pull }
+  return { service, input, names, needs: needsOf(build), warnings, pull, caches }
 }

@@ -9,6 +9,7 @@ import { imageNameOf } from '../planner/image-name.ts'
 import { dependencyGraph, selectServices } from '../planner/dependency-graph.ts'
 import { TsstackError, toTsstackError } from '../errors.ts'
 import { buildDefinition, type ServiceBuild } from './build-definition.ts'
+import { openBuildCaches, type BuildCaches } from './build-caches.ts'
 import { whileBuilding } from './build-cache-admin.ts'
 import { buildMount } from './build-mounts.ts'
 import { openBuildNetwork } from './build-network.ts'
@@ -102,7 +103,11 @@ function stepTeller({ follower, number }: Builder, image: string): (event: StepE
   }
 }
 
-function hostOf(builder: Builder, build: ServiceBuild, signal: AbortSignal): BuildHost {
+function hostOf(
+  builder: Builder,
+  build: ServiceBuild,
+  { caches, signal }: { readonly caches: BuildCaches; readonly signal: AbortSignal },
+): BuildHost {
   const { context, request, follower, runner, number } = builder
   const { workingDir, credentials } = request
   const scope = request.origin?.kind === 'git' ? `git ${request.stack.name}` : ''
@@ -115,6 +120,7 @@ function hostOf(builder: Builder, build: ServiceBuild, signal: AbortSignal): Bui
       await pullReference(context, reference, pull, follower.tell)
       return context.images.resolve(reference, { baseDir: workingDir })
     },
+    sharedStep: caches.find,
     originOf: (image) => originOf(context, image),
     owner: runner.userns.range.start,
     run: (step) => runBuildStep(runner, step),
@@ -143,21 +149,28 @@ async function buildService(
   build: ServiceBuild,
   signal: AbortSignal,
 ): Promise<void> {
-  const { follower, number } = builder
+  const { context, request, follower, number } = builder
   const name = build.names[0] ?? build.service
   const about = { type: 'operation', id: number(), resource: 'image', name } as const
   const startedAt = performance.now()
-  for (const message of build.warnings) follower.tell({ type: 'warning', message })
   follower.tell({ ...about, action: 'Building', status: 'started' })
+  const warn = (message: string): void => {
+    follower.tell({ type: 'warning', message })
+  }
+  build.warnings.forEach(warn)
+  const caches = openBuildCaches(context, build.caches, { request, signal, warn })
   try {
     const input = { ...build.input, names: build.names }
-    await buildImage(input, hostOf(builder, build, signal))
+    const { image, steps } = await buildImage(input, hostOf(builder, build, { caches, signal }))
+    await caches.write(steps, image)
     const elapsedMs = performance.now() - startedAt
     follower.tell({ ...about, action: 'Built', status: 'done', elapsedMs })
   } catch (error) {
     const [detail = ''] = toTsstackError(error).message.split('\n')
     follower.tell({ ...about, action: 'Building', status: 'failed', detail })
     throw error
+  } finally {
+    await caches.close()
   }
 }
 

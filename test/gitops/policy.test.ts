@@ -132,6 +132,24 @@ const OPTION_CASES: readonly (readonly [string, string, string, Partial<Permissi
     { hostPaths: ['/root'] },
   ],
   [
+    'build: { context: ./conf, additional_contexts: { x: "oci-layout:///root:1" } }',
+    'build.additional_contexts.x',
+    '--allow-host-paths /root',
+    { hostPaths: ['/root'] },
+  ],
+  [
+    'build: { context: ./conf, cache_from: ["type=local,src=/root"] }',
+    'build.cache_from.0',
+    '--allow-host-paths /root',
+    { hostPaths: ['/root'] },
+  ],
+  [
+    'build: { context: ./conf, cache_from: ["base"], cache_to: ["type=registry,ref=postgres:16"] }',
+    'build.cache_to.0',
+    '--allow-external postgres:16',
+    { external: ['postgres:16'] },
+  ],
+  [
     'build: { context: ./conf, tags: ["postgres:16"] }',
     'build.tags.0',
     '--allow-external postgres:16',

@@ -15,6 +15,10 @@ import type { LayerRecord } from './layer-store.ts'
 import { parseManifest, type Descriptor } from './manifest.ts'
 import { openOverlaySnapshotter } from './overlay-snapshotter.ts'
 import { parseTag } from './reference.ts'
+import type { RegistrySettings } from '../../registry/registry-settings.ts'
+import type { RemoteOptions } from './remote-images.ts'
+import { exportSharedCache } from './shared-cache-export.ts'
+import { openSharedCache, type CachePlace, type SharedCache } from './shared-cache.ts'
 import { addBuiltImage, addImageNamed, type StoreParts } from './store-parts.ts'
 import { adoptUpper, type UpperOptions } from './upper-layer.ts'
 
@@ -52,6 +56,14 @@ export interface ImageBuilds {
    * @throws {FAILED_PRECONDITION} a base was removed meanwhile; {INVALID_ARGUMENT} a name is none
    */
   addImage(config: ParsedConfig, options: BuiltImageOptions): Promise<Image>
+  /** A cache that other hosts write, too. Asks nobody before a step is looked for. */
+  sharedCache(place: CachePlace, options: RemoteOptions): SharedCache
+  /** See `exportSharedCache`. */
+  exportCache(
+    steps: readonly CachedStep[],
+    place: CachePlace,
+    options: RemoteOptions,
+  ): Promise<void>
   /** How many steps the cache knows. */
   cachedSteps(): number
   /** Bytes of the layers that only the cache keeps. */
@@ -65,13 +77,14 @@ export interface ImageBuilds {
 interface Access {
   readonly root: string
   readonly parts: StoreParts
+  readonly settings: RegistrySettings
   readonly exclusive: <T>(work: () => Promise<T>) => Promise<T>
   readonly collectGarbage: () => Promise<void>
 }
 
 /** Opened once for each store. */
 export function createImageBuilds(access: Access): ImageBuilds {
-  const { root, parts, exclusive, collectGarbage } = access
+  const { root, parts, settings, exclusive, collectGarbage } = access
   const cache = new BuildCache(root)
   const snapshots = openOverlaySnapshotter({
     root: path.join(root, 'drafts'),
@@ -79,7 +92,7 @@ export function createImageBuilds(access: Access): ImageBuilds {
   })
   for (const key of snapshots.list()) void snapshots.remove(key).catch(() => undefined)
 
-  return {
+  const builds: ImageBuilds = {
     lease: () => parts.holds.open(),
     draft: (layers, owner) => makeDraft(snapshots, layers, owner),
     commit: (draft, step, options) =>
@@ -101,6 +114,10 @@ export function createImageBuilds(access: Access): ImageBuilds {
       const names = (options.names ?? []).map(parseTag)
       return exclusive(() => addImageNamed(parts, addImage(parts, config, options), names))
     },
+    sharedCache: (place, options) =>
+      openSharedCache(parts, builds, { place, options: { ...options, settings } }),
+    exportCache: (steps, place, options) =>
+      exportSharedCache(parts, steps, { place, options: { ...options, settings } }),
     cachedSteps: () => cache.size,
     cacheBytes: () => cacheOnlyBytes(parts, cache),
     prune: (maxBytes) =>
@@ -112,6 +129,7 @@ export function createImageBuilds(access: Access): ImageBuilds {
       }),
     holdsLayer: (diffId) => cache.layers().has(diffId),
   }
+  return builds
 }
 
 async function makeDraft(

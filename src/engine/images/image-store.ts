@@ -184,7 +184,8 @@ class Store implements ImageStore {
     const find = (reference: string): Image => this.inspect(reference)
     this.remote = createRemoteImages(context, registries, find)
     this.archives = createImageArchives({ ...context, find })
-    this.builds = createImageBuilds({ ...context, root: path.dirname(parts.tmpDir) })
+    const root = path.dirname(parts.tmpDir)
+    this.builds = createImageBuilds({ ...context, root, settings: registries })
   }
 
   async resolve(reference: string, { baseDir }: ResolveOptions = {}): Promise<Image> {

@@ -228,12 +228,14 @@ function formatStep({ created, createdBy, comment, isEmpty }: HistoryStep): Json
 export interface ImageOrigin {
   readonly author?: string
   readonly history?: readonly HistoryStep[]
+  /** Further fields, which other programs pass over. */
+  readonly extra?: Readonly<Record<string, unknown>>
 }
 
 /** Writes an OCI image configuration; the same input gives the same bytes. */
 export function formatImageConfig(
   image: ParsedConfig,
-  { author, history }: ImageOrigin = {},
+  { author, history, extra }: ImageOrigin = {},
 ): string {
   const { config } = image
   return JSON.stringify({
@@ -257,5 +259,6 @@ export function formatImageConfig(
     }),
     rootfs: { type: 'layers', diff_ids: image.layers },
     ...(history === undefined ? {} : { history: history.map(formatStep) }),
+    ...extra,
   })
 }

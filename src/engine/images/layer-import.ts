@@ -68,7 +68,8 @@ export async function unpackDigested(
   return { diffId: `sha256:${hash.digest('hex')}`, tarBytes, fileBytes }
 }
 
-async function unpackChecked(
+/** As `unpackDigested`. @throws {INVALID_ARGUMENT} it is another layer */
+export async function unpackChecked(
   plain: AsyncIterable<Buffer>,
   diffId: Digest,
   { tree, options }: { readonly tree: string; readonly options: UnpackOptions },
