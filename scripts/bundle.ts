@@ -1,6 +1,6 @@
 /**
- * Bundles the command line and the daemon into .cache/bundle: `cli.cjs`, `daemon.mjs`, and a `stamp` whose time is the
- * moment at which reading the sources began. `--if-stale`: only when a source is newer than the stamp.
+ * Bundles the command line and the daemon into .cache/bundle: `cli.cjs`, `daemon.mjs` with its `unpack-thread.mjs`, and a
+ * `stamp` whose time is the moment at which reading the sources began. `--if-stale`: only when a source is newer than the stamp.
  *
  * Why bundles: a start from TypeScript sources costs 100 ms and more of resolving, stripping and compiling; a bundle
  * with V8's compile cache costs a few. Why the command line is CommonJS: an ES module that imports `node:http` has all
@@ -93,9 +93,13 @@ async function bundle(): Promise<void> {
     if (hasDaemon()) {
       await build({
         ...COMMON,
-        entryPoints: ['src/daemon/main.ts'],
+        entryPoints: {
+          daemon: 'src/daemon/main.ts',
+          'unpack-thread': 'src/engine/images/unpack-thread.ts',
+        },
         format: 'esm',
-        outfile: join(temporary, 'daemon.mjs'),
+        outdir: temporary,
+        outExtension: { '.js': '.mjs' },
         banner: { js: REQUIRE },
       })
     }

@@ -10,12 +10,15 @@ import { TsstackError } from '../../errors.ts'
 import { openConfined, RESOLVE } from '../../kernel/file-calls.ts'
 import { readChunks, sourceFromFile } from './byte-source.ts'
 import { decompress, detectCompression } from './decompress.ts'
+import { openPacked, type OpenedFile } from './packed-file.ts'
 import { readTar, type TarEntry } from './tar-reader.ts'
 
 export interface ArchiveFiles {
   readonly has: (name: string) => boolean
   /** The content of a file. @throws {INVALID_ARGUMENT} if there is none */
   readonly open: (name: string) => AsyncGenerator<Buffer>
+  /** The same for who reads by itself; closed before the archive is. @throws {INVALID_ARGUMENT} if there is none */
+  readonly openFile: (name: string) => OpenedFile
   readonly close: () => Promise<void>
 }
 
@@ -84,6 +87,11 @@ export function openDirectoryFiles(directory: string): ArchiveFiles {
       const fd = tryOpen(name)
       if (fd !== undefined) fs.closeSync(fd)
       return fd !== undefined
+    },
+    openFile(name) {
+      const fd = tryOpen(name)
+      if (fd === undefined) throw missing(name)
+      return openPacked(fd, fs.fstatSync(fd).size)
     },
     async *open(name) {
       const fd = tryOpen(name)
@@ -216,6 +224,12 @@ export async function openTarFiles(file: string, tmpDir: string): Promise<Archiv
       const place = find(name)
       if (place === undefined) throw missing(name)
       yield* readChunks(handle, place.offset, place.size)
+    },
+    openFile(name) {
+      const place = find(name)
+      if (place === undefined) throw missing(name)
+      const file = { fd: handle.fd, start: place.offset, size: place.size }
+      return { file, close: () => undefined }
     },
     close: () => handle.close(),
   }

@@ -75,7 +75,7 @@ async function fromManifest({ files, manifest, ...rest }: FromManifest): Promise
     )
   }
   const layers = manifest.layers.map((layer: Descriptor, index): PackedLayer => ({
-    open: () => files.open(nameOf(layer.digest)),
+    open: () => files.openFile(nameOf(layer.digest)),
     diffId: config.layers[index] ?? '',
     expected: { digest: layer.digest, size: layer.size },
   }))
@@ -216,7 +216,7 @@ export async function readDockerArchive(
     )
   }
   const layers = saved.layers.map((name, index): PackedLayer => ({
-    open: () => files.open(name),
+    open: () => files.openFile(name),
     diffId: config.layers[index] ?? '',
   }))
   return { config, configBytes, layers, names: saved.tags.flatMap(canonicalName) }

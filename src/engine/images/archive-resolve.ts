@@ -11,11 +11,13 @@ import {
 } from './archive-image.ts'
 import { lstatIfThere, versionOf } from './host-file.ts'
 import { HOST_ARCHITECTURE, digestOf, type Digest, type Image } from './image.ts'
-import { importLayer, type ImportedLayer } from './layer-import.ts'
+import { inParallel } from './in-parallel.ts'
+import { importLayer } from './layer-import.ts'
 import { formatManifest, MEDIA_TYPES } from './manifest.ts'
 import { formatReference, type ImageReference } from './reference.ts'
 import { isRootFileSystem, resolveRootFileSystem } from './root-file-system.ts'
 import type { StoreParts } from './store-parts.ts'
+import type { UnpackedLayer } from './unpack-packed.ts'
 
 export type ArchiveReference = Exclude<ImageReference, { transport: 'docker' | 'host' }>
 
@@ -24,6 +26,8 @@ export interface ResolvedArchive {
   /** Names that the archive gives the image, canonical. */
   readonly names: readonly string[]
 }
+
+const LAYERS_AT_ONCE = 4
 
 /** Removes what a failed import has brought, and nothing else. */
 async function undo(
@@ -40,12 +44,10 @@ async function undo(
       parts.content.remove(digest)
 }
 
-async function importLayers(parts: StoreParts, archived: ArchivedImage): Promise<ImportedLayer[]> {
+async function importLayers(parts: StoreParts, archived: ArchivedImage): Promise<UnpackedLayer[]> {
   const before = { layers: new Set(parts.layers.list()), blobs: new Set(parts.content.list()) }
   try {
-    const imported: ImportedLayer[] = []
-    for (const layer of archived.layers) imported.push(await importLayer(parts, layer))
-    return imported
+    return await inParallel(archived.layers, LAYERS_AT_ONCE, (layer) => importLayer(parts, layer))
   } catch (error) {
     await undo(parts, before.layers, before.blobs)
     throw error
@@ -53,15 +55,20 @@ async function importLayers(parts: StoreParts, archived: ArchivedImage): Promise
 }
 
 /** The archive's own manifest, or one written for its layers as they are packed in it. */
-function manifestOf(archived: ArchivedImage, layers: readonly ImportedLayer[]): Buffer | string {
+function manifestOf(
+  { content }: StoreParts,
+  archived: ArchivedImage,
+  layers: readonly UnpackedLayer[],
+): Buffer | string {
   if (archived.manifestBytes !== undefined) return archived.manifestBytes
   const digest = digestOf(archived.configBytes)
   return formatManifest(
     { mediaType: MEDIA_TYPES.config, digest, size: archived.configBytes.length },
-    layers.map(({ packed, record }) => ({
-      mediaType: packed.digest === record.diffId ? MEDIA_TYPES.layer : `${MEDIA_TYPES.layer}+gzip`,
-      ...packed,
-    })),
+    layers.map(({ packed }) => {
+      const compression = content.compression(packed.digest)
+      const suffix = compression === 'none' ? '' : `+${compression}`
+      return { mediaType: `${MEDIA_TYPES.layer}${suffix}`, ...packed }
+    }),
   )
 }
 
@@ -84,8 +91,8 @@ export async function addArchived(parts: StoreParts, archived: ArchivedImage): P
   const image: Image = {
     ...config,
     id,
-    digest: parts.content.put(manifestOf(archived, layers)),
-    sizeBytes: layers.reduce((total, { record }) => total + record.fileBytes, 0),
+    digest: parts.content.put(manifestOf(parts, archived, layers)),
+    sizeBytes: layers.reduce((total, { fileBytes }) => total + fileBytes, 0),
   }
   parts.records.addImage(image)
   return image

@@ -6,6 +6,8 @@ export interface ByteSource {
   readonly position: () => number
   /** Exactly `length` bytes, fewer only at the end. The buffer is valid until the next call. */
   readonly read: (length: number) => Promise<Buffer>
+  /** The next `length` bytes, if they are at hand: without waiting. Valid until the next call. */
+  readonly atHand: (length: number) => Buffer | undefined
   /** Between 1 and `limit` bytes, whatever is at hand; undefined at the end. Valid until the next call. */
   readonly take: (limit: number) => Promise<Buffer | undefined>
   /** @returns whether there were as many bytes */
@@ -32,11 +34,19 @@ export function sourceFromChunks(chunks: AsyncIterable<Buffer>): ByteSource {
     return taken
   }
 
+  function atHand(length: number): Buffer | undefined {
+    if (buffered.length < length) return undefined
+    const taken = buffered.subarray(0, length)
+    buffered = buffered.subarray(length)
+    position += length
+    return taken
+  }
+
   return {
     position: () => position,
+    atHand,
     take,
     async read(length) {
-      if (buffered.length >= length) return (await take(length)) ?? EMPTY
       const parts: Buffer[] = []
       for (let missing = length; missing > 0;) {
         const part = await take(missing)
@@ -92,6 +102,7 @@ export function sourceFromFile(handle: FileHandle, size: number): ByteSource {
 
   return {
     position: () => position,
+    atHand: () => undefined,
     read,
     async take(limit) {
       const chunk = await read(Math.min(limit, FILE_CHUNK))

@@ -5,7 +5,6 @@
 import fs from 'node:fs'
 import type { Hold } from './holds.ts'
 import { compareEntries, type LayerEntry } from './layer-entry.ts'
-import { unpackDigested } from './layer-import.ts'
 import type { LayerRecord } from './layer-store.ts'
 import { LayerView } from './layer-view.ts'
 import { createPacer } from './pacer.ts'
@@ -13,6 +12,7 @@ import type { StoreParts } from './store-parts.ts'
 import { TAR_END, tarHeader, tarPadding } from './tar-writer.ts'
 import { findChanges, rootEntry, type Change, type ChangesOptions } from './tree-changes.ts'
 import { readExactly, TreeReader } from './tree-reader.ts'
+import { unpackDigested } from './unpack-packed.ts'
 
 /** What a storage driver has of a container. */
 export interface ContainerTree extends ChangesOptions {

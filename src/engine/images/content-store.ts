@@ -4,64 +4,21 @@
  *   <root>/blobs/sha256/<hex>     content; its name is its digest
  *   <root>/tmp/<random>           being written
  */
-import { createHash, randomUUID, type Hash } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import fs from 'node:fs'
-import { open, type FileHandle } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import path from 'node:path'
 import { TsstackError } from '../../errors.ts'
 import { readChunks } from './byte-source.ts'
+import type { Compression } from './decompress.ts'
 import type { Durability } from './durability.ts'
 import { digestOf, hexOf, isDigest, type Digest } from './image.ts'
+import { compressionOf, openPacked, type OpenedFile } from './packed-file.ts'
 
 export interface ExpectedContent {
   readonly digest: Digest
   /** Bytes. */
   readonly size: number
-}
-
-/** What passes through a blob's making: written to the draft, digested and counted on the way. */
-class Passage {
-  readonly #source: AsyncIterator<Buffer>
-  readonly #draft: FileHandle
-  readonly #limit: number
-  readonly #hash: Hash = createHash('sha256')
-  size = 0
-
-  constructor(source: AsyncIterable<Buffer>, draft: FileHandle, limit: number) {
-    this.#source = source[Symbol.asyncIterator]()
-    this.#draft = draft
-    this.#limit = limit
-  }
-
-  /** Ending this early leaves the rest for the next call. */
-  async *chunks(): AsyncGenerator<Buffer> {
-    for (;;) {
-      const next = await this.#source.next()
-      if (next.done === true) return
-      this.size += next.value.length
-      if (this.size > this.#limit) {
-        throw new TsstackError(
-          'INVALID_ARGUMENT',
-          `Cannot store blob: it is larger than ${this.#limit} bytes`,
-        )
-      }
-      this.#hash.update(next.value)
-      await this.#draft.writeFile(next.value)
-      yield next.value
-    }
-  }
-
-  /** Takes what the consumer has left. */
-  async finish(): Promise<ExpectedContent> {
-    const rest = this.chunks()
-    while ((await rest.next()).done !== true);
-    return { digest: `sha256:${this.#hash.digest('hex')}`, size: this.size }
-  }
-
-  async close(): Promise<void> {
-    await this.#source.return?.()
-    await this.#draft.close()
-  }
 }
 
 /** Opened once for each store; all writes appear by a rename. */
@@ -103,42 +60,15 @@ export class ContentStore {
   put(content: string | Uint8Array): Digest {
     const digest = digestOf(content)
     if (this.has(digest)) return digest
-    const draft = path.join(this.#tmpDir, randomUUID())
+    const draft = this.draft()
     fs.writeFileSync(draft, content, { mode: 0o600 })
     this.#commit(draft, digest)
     return digest
   }
 
-  /**
-   * Stores a stream while `consume` reads it. Kept only if `consume` succeeds and the digest is the expected one.
-   * @throws {INVALID_ARGUMENT} digest or size differ
-   */
-  async ingest<T>(
-    source: AsyncIterable<Buffer>,
-    expected: ExpectedContent | undefined,
-    consume: (chunks: AsyncIterable<Buffer>) => Promise<T>,
-  ): Promise<{ readonly value: T; readonly stored: ExpectedContent }> {
-    const draft = path.join(this.#tmpDir, randomUUID())
-    const passage = new Passage(source, await open(draft, 'wx', 0o600), expected?.size ?? Infinity)
-    try {
-      const value = await consume(passage.chunks())
-      const stored = await passage.finish()
-      if (
-        expected !== undefined &&
-        (stored.digest !== expected.digest || stored.size !== expected.size)
-      ) {
-        const state = `its ${stored.size} bytes have digest "${stored.digest}"`
-        throw new TsstackError(
-          'INVALID_ARGUMENT',
-          `Cannot store blob "${expected.digest}": ${state}`,
-        )
-      }
-      this.#commit(draft, stored.digest)
-      return { value, stored }
-    } finally {
-      await passage.close()
-      fs.rmSync(draft, { force: true })
-    }
+  /** A name for a file that `adopt` will take. */
+  draft(): string {
+    return path.join(this.#tmpDir, randomUUID())
   }
 
   /** Takes a file of the same file system whose digest has been checked. */
@@ -151,6 +81,22 @@ export class ContentStore {
     const stat = fs.statSync(this.path(digest), { throwIfNoEntry: false })
     if (stat !== undefined) return stat.size
     throw new TsstackError('NOT_FOUND', `Cannot read blob "${digest}": not in the store`)
+  }
+
+  /** How it is packed, if it is a layer. @throws {NOT_FOUND} */
+  compression(digest: Digest): Compression {
+    const { file, close } = this.openFile(digest)
+    try {
+      return compressionOf(file)
+    } finally {
+      close()
+    }
+  }
+
+  /** @throws {NOT_FOUND} */
+  openFile(digest: Digest): OpenedFile {
+    const size = this.size(digest)
+    return openPacked(fs.openSync(this.path(digest), 'r'), size)
   }
 
   /** The content, from a byte on. @throws {NOT_FOUND} */

@@ -1,115 +1,94 @@
-/** From a packed layer to an extracted one, in one pass: stored, digested, decompressed, digested again, unpacked. */
-import { createHash } from 'node:crypto'
+/** From a packed layer to an extracted one, on this thread or another: see unpack-packed.ts. */
+import fs from 'node:fs'
 import { TsstackError } from '../../errors.ts'
-import { sourceFromChunks } from './byte-source.ts'
 import type { ExpectedContent } from './content-store.ts'
-import { decompress } from './decompress.ts'
 import type { Digest } from './image.ts'
-import { unpackLayer, type UnpackOptions } from './layer-unpack.ts'
-import type { LayerRecord } from './layer-store.ts'
+import type { OpenedFile, PackedFile } from './packed-file.ts'
 import type { StoreParts } from './store-parts.ts'
+import {
+  checkLayer,
+  copyPacked,
+  unpackPacked,
+  type UnpackedLayer,
+  type UnpackRequest,
+} from './unpack-packed.ts'
+import { unpackOnThread } from './unpack-threads.ts'
 
 export interface PackedLayer {
-  readonly open: () => AsyncIterable<Buffer>
+  readonly open: () => OpenedFile
   /** The digest of the uncompressed layer, as the configuration has it. */
   readonly diffId: Digest
   /** What the manifest says of the packed layer; absent where there is no manifest. */
   readonly expected?: ExpectedContent
 }
 
-export interface ImportedLayer {
-  readonly record: LayerRecord
-  /** Of the packed layer, for a manifest. */
-  readonly packed: ExpectedContent
+/** What is smaller is unpacked before a thread would have started. */
+const THREAD_FROM_BYTES = 2 << 20
+
+function unpack(request: UnpackRequest): Promise<UnpackedLayer> {
+  return request.packed.size < THREAD_FROM_BYTES ? unpackPacked(request) : unpackOnThread(request)
 }
 
-/** Beyond this many bytes after the end of the tar file a layer is not one. */
-const MAX_TRAILER = 64 << 20
+async function unpackChecked(diffId: Digest, request: UnpackRequest): Promise<UnpackedLayer> {
+  return checkLayer(await unpack(request), diffId)
+}
 
-function wrongDiffId(diffId: Digest, actual: Digest): TsstackError {
-  return new TsstackError(
-    'INVALID_ARGUMENT',
-    `Cannot import layer "${diffId}": content has digest "${actual}"`,
+function checkBlob(expected: ExpectedContent | undefined, { digest, size }: ExpectedContent): void {
+  if (expected === undefined || (digest === expected.digest && size === expected.size)) return
+  const state = `its ${size} bytes have digest "${digest}"`
+  throw new TsstackError('INVALID_ARGUMENT', `Cannot store blob "${expected.digest}": ${state}`)
+}
+
+/** `write` makes the file of a blob; it comes into the store if it is what is expected. */
+async function storeBlob(
+  { content }: StoreParts,
+  expected: ExpectedContent | undefined,
+  write: (file: string) => Promise<UnpackedLayer>,
+): Promise<UnpackedLayer> {
+  const file = content.draft()
+  try {
+    const written = await write(file)
+    checkBlob(expected, written.packed)
+    content.adopt(file, written.packed.digest)
+    return written
+  } finally {
+    fs.rmSync(file, { force: true })
+  }
+}
+
+/** Its file is the store's blob already, or becomes it. */
+function unpackFrom(
+  packed: PackedFile,
+  parts: StoreParts,
+  { diffId, expected }: PackedLayer,
+): Promise<UnpackedLayer> {
+  // The packed layer is checked to its last byte before the extracted one appears.
+  return parts.layers.make((tree) =>
+    expected !== undefined && parts.content.has(expected.digest)
+      ? unpackChecked(diffId, { packed, tree, blob: { known: expected } })
+      : storeBlob(parts, expected, (copy) =>
+          unpackChecked(diffId, { packed, tree, blob: { copy } }),
+        ),
   )
-}
-
-/**
- * Unpacks the tar file of a layer into an empty directory, digesting it on the way.
- * @throws as `unpackLayer`
- */
-export async function unpackDigested(
-  plain: AsyncIterable<Buffer>,
-  tree: string,
-  options: UnpackOptions = {},
-): Promise<LayerRecord> {
-  const hash = createHash('sha256')
-  let tarBytes = 0
-  async function* digested(): AsyncGenerator<Buffer> {
-    for await (const chunk of plain) {
-      hash.update(chunk)
-      tarBytes += chunk.length
-      yield chunk
-    }
-  }
-  const source = sourceFromChunks(digested())
-  const { fileBytes } = await unpackLayer(source, tree, options)
-  const end = source.position()
-  // What follows the end of the archive belongs to the digest all the same.
-  for (;;) {
-    const rest = await source.take(1 << 20)
-    if (rest === undefined) break
-    if (source.position() - end > MAX_TRAILER) {
-      throw new TsstackError(
-        'INVALID_ARGUMENT',
-        'Cannot import layer: data follows the end of the archive',
-      )
-    }
-  }
-  return { diffId: `sha256:${hash.digest('hex')}`, tarBytes, fileBytes }
-}
-
-/** As `unpackDigested`. @throws {INVALID_ARGUMENT} it is another layer */
-export async function unpackChecked(
-  plain: AsyncIterable<Buffer>,
-  diffId: Digest,
-  { tree, options }: { readonly tree: string; readonly options: UnpackOptions },
-): Promise<LayerRecord> {
-  const record = await unpackDigested(plain, tree, options)
-  if (record.diffId !== diffId) throw wrongDiffId(diffId, record.diffId)
-  return record
 }
 
 /**
  * Brings a layer into the store, unless it is there.
  * @throws {INVALID_ARGUMENT} damaged, hostile, or not what its digests say; the store is unchanged then
  */
-export async function importLayer(
-  { content, layers }: StoreParts,
-  layer: PackedLayer,
-  options: UnpackOptions = {},
-): Promise<ImportedLayer> {
+export async function importLayer(parts: StoreParts, layer: PackedLayer): Promise<UnpackedLayer> {
   const { diffId, expected } = layer
-  const existing = layers.find(diffId)
-  if (existing !== undefined && expected !== undefined && content.has(expected.digest)) {
-    return { record: existing, packed: expected }
+  const existing = parts.layers.find(diffId)
+  if (existing !== undefined && expected !== undefined && parts.content.has(expected.digest))
+    return { ...existing, packed: expected }
+  const { file: packed, close } = layer.open()
+  try {
+    if (existing === undefined) return await unpackFrom(packed, parts, layer)
+    return await storeBlob(parts, expected, async (copy) => ({
+      ...existing,
+      packed: await copyPacked(packed, copy),
+    }))
+  } finally {
+    close()
   }
-  if (existing !== undefined) {
-    const { stored } = await content.ingest(layer.open(), expected, () => Promise.resolve())
-    return { record: existing, packed: stored }
-  }
-  if (expected !== undefined && content.has(expected.digest)) {
-    const plain = (): AsyncIterable<Buffer> => decompress(content.open(expected.digest))
-    const record = await layers.make((tree) => unpackChecked(plain(), diffId, { tree, options }))
-    return { record, packed: expected }
-  }
-  let packed: ExpectedContent | undefined
-  // The packed layer is checked to its last byte before the extracted one appears.
-  const record = await layers.make(async (tree) => {
-    const { value, stored } = await content.ingest(layer.open(), expected, (chunks) =>
-      unpackChecked(decompress(chunks), diffId, { tree, options }),
-    )
-    packed = stored
-    return value
-  })
-  return { record, packed: packed ?? { digest: diffId, size: record.tarBytes } }
 }

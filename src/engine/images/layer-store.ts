@@ -61,7 +61,7 @@ export class LayerStore {
    * Makes a layer: `fill` writes into an empty directory. If it fails, nothing is left; if the layer is there already,
    * that one stays.
    */
-  async make(fill: (tree: string) => Promise<LayerRecord>): Promise<LayerRecord> {
+  async make<T extends LayerRecord>(fill: (tree: string) => Promise<T>): Promise<T> {
     const draft = path.join(this.#tmpDir, randomUUID())
     const tree = path.join(draft, 'tree')
     fs.mkdirSync(tree, { recursive: true })
@@ -69,14 +69,16 @@ export class LayerStore {
     fs.chmodSync(tree, 0o755)
     let ruin: string | undefined
     try {
-      const record = await fill(tree)
+      const made = await fill(tree)
+      const { diffId, tarBytes, fileBytes } = made
+      const record: LayerRecord = { diffId, tarBytes, fileBytes }
       fs.writeFileSync(path.join(draft, 'layer.json'), JSON.stringify(record), { mode: 0o600 })
-      if (this.#read(record.diffId) === undefined) {
+      if (this.#read(diffId) === undefined) {
         // What is there without a record is a ruin. Nothing is awaited in between: the same layer may come twice at once.
-        ruin = this.#bury(record.diffId)
+        ruin = this.#bury(diffId)
         this.#commit(draft, record)
       }
-      return record
+      return made
     } finally {
       for (const left of [draft, ...(ruin === undefined ? [] : [ruin])])
         await fs.promises.rm(left, { recursive: true, force: true })

@@ -85,13 +85,17 @@ function applyAttributes(entry: TarEntry, path: string): void {
   if (entry.type !== 'directory') fs.lutimesSync(path, entry.mtime, entry.mtime)
 }
 
+function writeAll(fd: number, bytes: Buffer): void {
+  for (let at = 0; at < bytes.length;) at += fs.writeSync(fd, bytes, at)
+}
+
 async function writeFile(tree: ConfinedTree, entry: TarEntry, place: Place): Promise<void> {
   const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW
   const fd = replacing(tree, place, () => fs.openSync(place.path, flags, 0o600))
   try {
-    for await (const chunk of entry.content()) {
-      for (let at = 0; at < chunk.length;) at += fs.writeSync(fd, chunk, at)
-    }
+    const whole = entry.contentAtHand()
+    if (whole !== undefined) writeAll(fd, whole)
+    else for await (const chunk of entry.content()) writeAll(fd, chunk)
     fs.fchownSync(fd, entry.uid, entry.gid)
     fs.fchmodSync(fd, entry.mode)
     for (const [name, value] of entry.xattrs) {

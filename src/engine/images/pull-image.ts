@@ -15,11 +15,13 @@ import type { Registry } from '../../registry/registry.ts'
 import { downloadBlob } from './blob-download.ts'
 import { digestOf, parseImageConfig, type Digest, type Image, type ParsedConfig } from './image.ts'
 import { HOST_ARCHITECTURE } from './image.ts'
-import { importLayer, type ImportedLayer } from './layer-import.ts'
+import { inParallel } from './in-parallel.ts'
+import { importLayer } from './layer-import.ts'
 import type { Descriptor } from './manifest.ts'
 import { familiarReference, formatReference } from './reference.ts'
 import { findRemoteImage, readRemoteConfig, type RemoteImage } from './remote-image.ts'
 import type { StoreParts } from './store-parts.ts'
+import type { UnpackedLayer } from './unpack-packed.ts'
 
 /** What becomes of a layer. */
 export interface LayerEvent {
@@ -123,7 +125,7 @@ async function download({ parts }: PullContext, task: LayerTask): Promise<void> 
   parts.content.adopt(file, digest)
 }
 
-async function bringLayer(context: PullContext, task: LayerTask): Promise<ImportedLayer> {
+async function bringLayer(context: PullContext, task: LayerTask): Promise<UnpackedLayer> {
   const { parts } = context
   const { descriptor, diffId, options } = task
   const { digest } = descriptor
@@ -131,7 +133,7 @@ async function bringLayer(context: PullContext, task: LayerTask): Promise<Import
   if (!isHere && !parts.content.has(digest)) await download(context, task)
   if (!isHere) options.onLayer?.({ digest, state: 'extracting' })
   const imported = await importLayer(parts, {
-    open: () => parts.content.open(digest),
+    open: () => parts.content.openFile(digest),
     diffId,
     expected: descriptor,
   })
@@ -140,7 +142,7 @@ async function bringLayer(context: PullContext, task: LayerTask): Promise<Import
 }
 
 /** Waits for whoever brings the layer already; when that one fails, it is our turn. */
-async function bringLayerOnce(context: PullContext, task: LayerTask): Promise<ImportedLayer> {
+async function bringLayerOnce(context: PullContext, task: LayerTask): Promise<UnpackedLayer> {
   const { underWay } = context
   const { digest } = task.descriptor
   for (;;) {
@@ -158,30 +160,6 @@ async function bringLayerOnce(context: PullContext, task: LayerTask): Promise<Im
   } finally {
     underWay.delete(digest)
   }
-}
-
-/** The first failure ends the others, and is thrown when they have ended. */
-async function bringLayers(
-  context: PullContext,
-  tasks: readonly LayerTask[],
-): Promise<ImportedLayer[]> {
-  const results: ImportedLayer[] = []
-  const pending = [...tasks.entries()]
-  let failure: unknown
-  const worker = async (): Promise<void> => {
-    for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
-      const [index, task] = next
-      results[index] = await bringLayerOnce(context, task)
-    }
-  }
-  const guarded = (): Promise<void> =>
-    worker().catch((error: unknown) => {
-      failure ??= error
-      pending.length = 0
-    })
-  await Promise.all(Array.from({ length: LAYERS_AT_ONCE }, guarded))
-  if (failure !== undefined) throw toTsstackError(failure)
-  return results
 }
 
 function checkConfig(bytes: Buffer, { manifest }: RemoteImage): ParsedConfig {
@@ -209,12 +187,12 @@ async function record(
   { parts, exclusive }: PullContext,
   canonical: string,
   { remote, configBytes, config }: Fetched,
-  layers: readonly ImportedLayer[],
+  layers: readonly UnpackedLayer[],
 ): Promise<PulledImage> {
   return exclusive(() => {
     const id = parts.content.put(configBytes)
     const digest = parts.content.put(remote.manifestBytes)
-    const sizeBytes = layers.reduce((total, layer) => total + layer.record.fileBytes, 0)
+    const sizeBytes = layers.reduce((total, layer) => total + layer.fileBytes, 0)
     const image = { ...config, id, digest, sizeBytes }
     parts.records.addImage(image)
     return name(parts, canonical, { image, remoteDigest: remote.remoteDigest })
@@ -269,7 +247,7 @@ async function pullFrom(
       const diffId = config.layers[index] ?? ''
       return { registry, repository, descriptor, diffId, options }
     })
-    const layers = await bringLayers(context, tasks)
+    const layers = await inParallel(tasks, LAYERS_AT_ONCE, (task) => bringLayerOnce(context, task))
     const pulled = await record(context, canonical, { remote, configBytes, config }, layers)
     lease.release(false)
     return pulled

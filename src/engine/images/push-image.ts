@@ -2,12 +2,13 @@
 import { parseName, splitRegistry, type NamedReference } from '../../registry/image-name.ts'
 import type { BlobUpload, Registry } from '../../registry/registry.ts'
 import type { Digest, Image } from './image.ts'
+import { inParallel } from './in-parallel.ts'
 import { describeManifest, parseManifest, type Descriptor } from './manifest.ts'
 import { openBlob } from './packed-layer.ts'
 import { pullFailure, withRegistry, type TransferOptions } from './pull-image.ts'
 import { formatReference } from './reference.ts'
 import { contentOf, referencedBlobs, type StoreParts } from './store-parts.ts'
-import { TsstackError, toTsstackError } from '../../errors.ts'
+import { TsstackError } from '../../errors.ts'
 
 const LAYERS_AT_ONCE = 4
 /** Repositories that a blob is looked for in. */
@@ -80,18 +81,7 @@ async function pushLayers(parts: StoreParts, push: Push, image: Image): Promise<
   )
   for (const { descriptor } of pending)
     push.options.onLayer?.({ digest: descriptor.digest, state: 'waiting', total: descriptor.size })
-  let failure: unknown
-  const worker = async (): Promise<void> => {
-    for (let next = pending.shift(); next !== undefined; next = pending.shift())
-      await pushLayer(parts, push, next)
-  }
-  const guarded = (): Promise<void> =>
-    worker().catch((error: unknown) => {
-      failure ??= error
-      pending.length = 0
-    })
-  await Promise.all(Array.from({ length: LAYERS_AT_ONCE }, guarded))
-  if (failure !== undefined) throw toTsstackError(failure)
+  await inParallel(pending, LAYERS_AT_ONCE, (layer) => pushLayer(parts, push, layer))
   const { config } = manifest
   const mountFrom = push.sources.get(config.digest) ?? []
   const open = (from: number): AsyncIterable<Buffer> => parts.content.open(config.digest, from)

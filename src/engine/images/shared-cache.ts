@@ -12,7 +12,8 @@ import { readOciLayout } from './archive-image.ts'
 import type { CachedStep } from './build-cache.ts'
 import { decompress } from './decompress.ts'
 import { digestOf, parseImageConfig, type Digest } from './image.ts'
-import { unpackChecked } from './layer-import.ts'
+import { streamOf } from './packed-file.ts'
+import { checkLayer, unpackDigested } from './unpack-packed.ts'
 import { parseReference } from './reference.ts'
 import { findRemoteImage, readRemoteConfig } from './remote-image.ts'
 import { parseSteps } from './shared-steps.ts'
@@ -84,7 +85,7 @@ async function openLayout(directory: string): Promise<Opened> {
     const open = (diffId: Digest): AsyncIterable<Buffer> => {
       const layer = layers.find((each) => each.diffId === diffId)
       if (layer === undefined) throw missing(diffId)
-      return layer.open()
+      return streamOf(layer.open())
     }
     return { steps: stepsOf(configBytes, config.layers), open, close: files.close }
   } catch (error) {
@@ -118,8 +119,8 @@ export function openSharedCache(
       if (step === undefined) return undefined
       const { diffId } = step
       if (layers.find(diffId) === undefined)
-        await layers.make((tree) =>
-          unpackChecked(decompress(open(diffId)), diffId, { tree, options: {} }),
+        await layers.make(async (tree) =>
+          checkLayer(await unpackDigested(decompress(open(diffId)), tree), diffId),
         )
       builds.alias(ownKey(key), step)
       return builds.cached(ownKey(key)) === undefined ? undefined : step

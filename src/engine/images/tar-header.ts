@@ -25,9 +25,11 @@ export function badArchive(state: string): TsstackError {
   return new TsstackError('INVALID_ARGUMENT', `Cannot read archive: ${state}`)
 }
 
-function cBytes(field: Buffer): Buffer {
-  const end = field.indexOf(0)
-  return end < 0 ? field : field.subarray(0, end)
+/** A field of bytes up to a NUL, as a copy. */
+function textField(block: Buffer, at: number, length: number): Buffer {
+  let end = at
+  while (end < at + length && block[end] !== 0) end++
+  return Buffer.from(block.subarray(at, end))
 }
 
 function base256(field: Buffer): number {
@@ -42,53 +44,72 @@ function base256(field: Buffer): number {
   return Number(value)
 }
 
-function readNumber(field: Buffer, what: string): number {
-  if (((field[0] ?? 0) & 0x80) !== 0) {
-    const value = base256(field)
+const [SPACE, ZERO, SEVEN] = [0x20, 0x30, 0x37]
+
+/** Octal digits, with spaces before and spaces or NULs behind; or base 256. Nothing is allocated: headers are many. */
+function readNumber(block: Buffer, at: number, length: number, what: string): number {
+  const end = at + length
+  if (((block[at] ?? 0) & 0x80) !== 0) {
+    const value = base256(block.subarray(at, end))
     if (!Number.isSafeInteger(value)) throw badArchive(`${what} of an entry is out of range`)
     return value
   }
-  const text = field
-    .toString('latin1')
-    .replace(/[\0 ]+$/, '')
-    .replace(/^ +/, '')
-  if (text === '') return 0
-  if (!/^[0-7]+$/.test(text)) throw badArchive(`${what} of an entry is not a number`)
-  return parseInt(text, 8)
+  let next = at
+  let value = 0
+  while (next < end && block[next] === SPACE) next++
+  for (; next < end; next++) {
+    const byte = block[next] ?? 0
+    if (byte < ZERO || byte > SEVEN) break
+    value = value * 8 + byte - ZERO
+  }
+  for (; next < end; next++)
+    if (block[next] !== SPACE && block[next] !== 0)
+      throw badArchive(`${what} of an entry is not a number`)
+  return value
 }
+
+const [CHECKSUM, CHECKSUM_BYTES] = [148, 8]
 
 /** The sum over the block with its own field as spaces; some old tars added signed bytes. */
 function isIntact(block: Buffer): boolean {
-  let unsigned = 0
-  let signed = 0
+  let unsigned = CHECKSUM_BYTES * SPACE
+  let negative = 0
   for (let index = 0; index < TAR_BLOCK; index++) {
-    const byte = index >= 148 && index < 156 ? 0x20 : (block[index] ?? 0)
+    if (index === CHECKSUM) index += CHECKSUM_BYTES
+    const byte = block[index] ?? 0
     unsigned += byte
-    signed += byte < 128 ? byte : byte - 256
+    negative += byte >> 7
   }
-  const stored = readNumber(block.subarray(148, 156), 'checksum')
-  return stored === unsigned || stored === signed
+  const stored = readNumber(block, CHECKSUM, CHECKSUM_BYTES, 'checksum')
+  return stored === unsigned || stored === unsigned - negative * 256
+}
+
+/** "ustar" and a NUL: POSIX's form. In GNU's a space follows. */
+const POSIX_MAGIC = Buffer.from('ustar\0')
+
+function nameOf(block: Buffer): Buffer {
+  const name = textField(block, 0, 100)
+  // Only POSIX's form has a prefix; in GNU's, times are in its place.
+  const hasPrefix = block[345] !== 0 && block.compare(POSIX_MAGIC, 0, 6, 257, 263) === 0
+  return hasPrefix ? Buffer.concat([textField(block, 345, 155), Buffer.from('/'), name]) : name
 }
 
 /** @throws {INVALID_ARGUMENT} */
 export function parseHeader(block: Buffer): RawHeader {
   if (!isIntact(block)) throw badArchive('checksum of a header is wrong')
   const flag = block[156] === 0 ? '0' : String.fromCharCode(block[156] ?? 0)
-  // Only POSIX's form has a prefix; in GNU's, times are in its place.
-  const isPosix = block.toString('latin1', 257, 263) === 'ustar\0'
-  const prefix = isPosix ? cBytes(block.subarray(345, 500)) : Buffer.alloc(0)
-  const name = cBytes(block.subarray(0, 100))
+  const isDevice = flag === '3' || flag === '4'
   return {
-    name: Buffer.from(prefix.length === 0 ? name : Buffer.concat([prefix, Buffer.from('/'), name])),
-    link: Buffer.from(cBytes(block.subarray(157, 257))),
+    name: nameOf(block),
+    link: textField(block, 157, 100),
     flag,
-    mode: readNumber(block.subarray(100, 108), 'mode') & 0o7777,
-    uid: readNumber(block.subarray(108, 116), 'uid'),
-    gid: readNumber(block.subarray(116, 124), 'gid'),
-    size: readNumber(block.subarray(124, 136), 'size'),
-    mtime: readNumber(block.subarray(136, 148), 'mtime'),
-    major: flag === '3' || flag === '4' ? readNumber(block.subarray(329, 337), 'device') : 0,
-    minor: flag === '3' || flag === '4' ? readNumber(block.subarray(337, 345), 'device') : 0,
+    mode: readNumber(block, 100, 8, 'mode') & 0o7777,
+    uid: readNumber(block, 108, 8, 'uid'),
+    gid: readNumber(block, 116, 8, 'gid'),
+    size: readNumber(block, 124, 12, 'size'),
+    mtime: readNumber(block, 136, 12, 'mtime'),
+    major: isDevice ? readNumber(block, 329, 8, 'device') : 0,
+    minor: isDevice ? readNumber(block, 337, 8, 'device') : 0,
   }
 }
 

@@ -2,6 +2,7 @@
  * Reads a tar archive as a stream: ustar, pax, GNU long names. Sparse and multi-volume archives are refused: layers
  * have none. Archives come from anywhere, so every number is bounded, and nothing is kept beyond one entry's header.
  */
+import { isUtf8 } from 'node:buffer'
 import type { ByteSource } from './byte-source.ts'
 import {
   badArchive,
@@ -31,6 +32,8 @@ export interface TarEntry {
   readonly xattrs: ReadonlyMap<string, Buffer>
   /** Where the content begins in the archive. */
   readonly offset: number
+  /** The content, if all of it is at hand; valid until the next entry. Else `content` gives it. */
+  readonly contentAtHand: () => Buffer | undefined
   /** The content; what is left of it is skipped with the next entry. A chunk is valid until the next one. */
   readonly content: () => AsyncGenerator<Buffer>
 }
@@ -53,15 +56,10 @@ const TYPES: Readonly<Record<string, TarEntryType>> = {
   ...{ '3': 'char', '4': 'block', '5': 'directory', '6': 'fifo' },
 }
 
-const decoder = new TextDecoder('utf-8', { fatal: true })
-
 function decodePath(bytes: Buffer, what: string): string {
-  let text: string
-  try {
-    text = decoder.decode(bytes)
-  } catch {
+  if (!isUtf8(bytes))
     throw badArchive(`${what} "${bytes.toString('latin1').slice(0, 100)}" is not UTF-8`)
-  }
+  const text = bytes.toString('utf8')
   if (bytes.length > MAX_PATH) throw badArchive(`${what} is longer than ${MAX_PATH} bytes`)
   if (text.includes('\0')) throw badArchive(`${what} contains a NUL`)
   return text
@@ -81,7 +79,10 @@ function checkId(id: number, what: string): number {
   return id
 }
 
-function xattrsOf(pax: ReadonlyMap<string, Buffer>): Map<string, Buffer> {
+const NONE: ReadonlyMap<string, Buffer> = new Map()
+
+function xattrsOf(pax: ReadonlyMap<string, Buffer>): ReadonlyMap<string, Buffer> {
+  if (pax.size === 0) return NONE
   const found = [...pax].filter(([key]) => key.startsWith(XATTR_PREFIX))
   return new Map(found.map(([key, value]) => [key.slice(XATTR_PREFIX.length), value]))
 }
@@ -93,12 +94,16 @@ interface Pending {
   pax: Map<string, Buffer>
 }
 
-type EntryHeader = Omit<TarEntry, 'offset' | 'content'>
+type EntryHeader = Omit<TarEntry, 'offset' | 'content' | 'contentAtHand'>
+
+function isSparse(flag: string, pax: ReadonlyMap<string, Buffer>): boolean {
+  return (
+    flag === 'S' || (pax.size > 0 && [...pax.keys()].some((key) => key.startsWith('GNU.sparse.')))
+  )
+}
 
 function combine(raw: RawHeader, { name, link, pax }: Pending): EntryHeader {
-  if (raw.flag === 'S' || [...pax.keys()].some((key) => key.startsWith('GNU.sparse.'))) {
-    throw badArchive('sparse files are not supported')
-  }
+  if (isSparse(raw.flag, pax)) throw badArchive('sparse files are not supported')
   const written = TYPES[raw.flag]
   if (written === undefined) throw badArchive(`entry type "${raw.flag}" is not supported`)
   const path = decodePath(pax.get('path') ?? name ?? raw.name, 'name of an entry')
@@ -156,10 +161,10 @@ async function nextHeader(
 ): Promise<EntryHeader | undefined> {
   const pending: Pending = { pax: new Map(globals) }
   for (let extensions = 0; extensions < 16; extensions++) {
-    const block = await source.read(TAR_BLOCK)
+    const block = source.atHand(TAR_BLOCK) ?? (await source.read(TAR_BLOCK))
     if (block.length === 0) return undefined // no blocks of zeros: accepted, as every tar does
     if (block.length < TAR_BLOCK) throw badArchive('it is truncated')
-    if (block.every((byte) => byte === 0)) return undefined
+    if (block[0] === 0 && block.every((byte) => byte === 0)) return undefined
     const raw = parseHeader(block)
     switch (raw.flag) {
       case 'x':
@@ -210,7 +215,14 @@ export async function* readTar(
         yield chunk
       }
     }
-    yield { ...header, offset: source.position(), content }
-    if (!(await source.skip(left + padding(header.size)))) throw badArchive('it is truncated')
+    const contentAtHand = (): Buffer | undefined => {
+      const bytes = source.atHand(left)
+      if (bytes !== undefined) left = 0
+      return bytes
+    }
+    yield { ...header, offset: source.position(), content, contentAtHand }
+    const rest = left + padding(header.size)
+    if (source.atHand(rest) === undefined && !(await source.skip(rest)))
+      throw badArchive('it is truncated')
   }
 }
