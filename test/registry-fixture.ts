@@ -11,6 +11,8 @@ import { eventually } from './eventually.ts'
 export interface RegistryFixture {
   /** `127.0.0.1:PORT`. */
   readonly host: string
+  /** Where it keeps its content. */
+  readonly data: string
   /** What it has logged: a line for each request, too. */
   log(): string
   close(): Promise<void>
@@ -21,6 +23,21 @@ export interface RegistryOptions {
   readonly netns?: string
   /** Lets in this user only. */
   readonly user?: { readonly name: string; readonly password: string }
+  /** Lets in who shows a token that a service has signed. */
+  readonly tokens?: TokenService
+  /** Speaks https: files with a certificate and its key. */
+  readonly tls?: { readonly certificate: string; readonly key: string }
+  /** Is a mirror of this registry, a URL, and fetches what it lacks. */
+  readonly mirrors?: string
+}
+
+export interface TokenService {
+  /** The URL that gives tokens. */
+  readonly realm: string
+  readonly service: string
+  readonly issuer: string
+  /** A file with the certificate that tokens are signed by. */
+  readonly certificate: string
 }
 
 function isInstalled(program: string): boolean {
@@ -33,22 +50,25 @@ export function missingPrograms(...programs: readonly string[]): string {
   return missing.length === 0 ? '' : ` (skipped: ${missing.join(', ')} not installed)`
 }
 
-function configuration(directory: string, options: RegistryOptions): string {
-  const auth =
-    options.user === undefined
-      ? ''
-      : `auth:\n  htpasswd:\n    realm: test\n    path: ${directory}/htpasswd\n`
-  return `version: 0.1
-log:
-  level: info
-storage:
-  filesystem:
-    rootdirectory: ${directory}/data
-  delete:
-    enabled: true
-http:
-  addr: 127.0.0.1:0
-${auth}`
+/** In JSON, which is YAML. */
+function configuration(directory: string, { user, tokens, tls, mirrors }: RegistryOptions): string {
+  const htpasswd = { realm: 'test', path: path.join(directory, 'htpasswd') }
+  const token = tokens && {
+    ...{ realm: tokens.realm, service: tokens.service, issuer: tokens.issuer },
+    rootcertbundle: tokens.certificate,
+  }
+  return JSON.stringify({
+    version: '0.1',
+    log: { level: 'info' },
+    storage: {
+      filesystem: { rootdirectory: path.join(directory, 'data') },
+      delete: { enabled: true },
+    },
+    http: { addr: '127.0.0.1:0', ...(tls === undefined ? {} : { tls }) },
+    ...(user === undefined ? {} : { auth: { htpasswd } }),
+    ...(token === undefined ? {} : { auth: { token } }),
+    ...(mirrors === undefined ? {} : { proxy: { remoteurl: mirrors } }),
+  })
 }
 
 export async function startRegistry(options: RegistryOptions = {}): Promise<RegistryFixture> {
@@ -86,5 +106,5 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Regi
     await close()
     throw error
   })
-  return { host: `127.0.0.1:${port}`, log, close }
+  return { host: `127.0.0.1:${port}`, data: path.join(directory, 'data'), log, close }
 }

@@ -7,7 +7,7 @@
  *   POST   /v1/images/pull              TransferRequest -> stream of ProgressEvent
  *   POST   /v1/images/push              TransferRequest -> stream of ProgressEvent
  *   POST   /v1/images/tags              TagsRequest -> string[], sorted: the tags that a registry has
- *   POST   /v1/registries/login         LoginRequest -> 204: the registry accepts them
+ *   POST   /v1/registries/login         LoginRequest -> LoginAnswer: the registry accepts them
  *   GET    /v1/images/list              ImageListEntry[], those without a name too
  *   GET    /v1/images/detail?name=      ImageDetail
  *   GET    /v1/images/history?name=     HistoryEntry[], the newest first
@@ -58,6 +58,11 @@ export interface LoginRequest {
   /** `docker.io`, `127.0.0.1:5000`. */
   readonly registry: string
   readonly credentials: Credentials
+}
+
+export interface LoginAnswer {
+  /** To be kept instead of the password, where the registry has given one. */
+  readonly identityToken?: string
 }
 
 export interface ImageDetail {

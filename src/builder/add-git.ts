@@ -10,7 +10,7 @@ import { parseGitReference, type GitReference } from '../sources/git-reference.t
 import type { Environment, GitOptions } from '../sources/run-git.ts'
 import type { Added, FetchOptions } from './added.ts'
 import type { BuildInput } from './build-input.ts'
-import { allowedAddress } from './remote-address.ts'
+import { allowedAddress } from '../registry/remote-address.ts'
 
 interface GitFetchOptions extends FetchOptions {
   readonly input: Pick<BuildInput, 'secrets' | 'ssh'>

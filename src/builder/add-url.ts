@@ -6,7 +6,7 @@ import https from 'node:https'
 import path from 'node:path'
 import { TsstackError } from '../errors.ts'
 import type { Added, FetchOptions } from './added.ts'
-import { checkHost, guardedLookup } from './remote-address.ts'
+import { checkHost, guardedLookup } from '../registry/remote-address.ts'
 
 const MAX_BYTES = 16 * 2 ** 30
 const MAX_REDIRECTS = 10

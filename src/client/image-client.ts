@@ -4,6 +4,7 @@ import type {
   HistoryEntry,
   ImageDetail,
   ImageListEntry,
+  LoginAnswer,
   LoginRequest,
   PullRequest,
   PushRequest,
@@ -29,7 +30,7 @@ export interface ImageClient {
   pullImages(request: TransferRequest, signal?: AbortSignal): ProgressStream
   pushImages(request: TransferRequest, signal?: AbortSignal): ProgressStream
   /** @throws {PERMISSION_DENIED} the registry does not accept them */
-  login(request: LoginRequest): Promise<void>
+  login(request: LoginRequest): Promise<LoginAnswer>
   /** With those that nothing names. */
   imageList(): Promise<readonly ImageListEntry[]>
   image(name: string): Promise<ImageDetail>
@@ -128,8 +129,6 @@ export function imageCalls(calls: Calls): ImageClient {
     build: (stack, request, signal) => progress(stackPath(stack, 'build'), request, signal),
     pullImages: (request, signal) => progress('/v1/images/pull', request, signal),
     pushImages: (request, signal) => progress('/v1/images/push', request, signal),
-    login: async (request) => {
-      await post('/v1/registries/login', request)
-    },
+    login: (request) => post('/v1/registries/login', request) as Promise<LoginAnswer>,
   }
 }

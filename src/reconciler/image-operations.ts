@@ -76,8 +76,9 @@ async function pushOne(
   const name = familiarReference(reference)
   const progress = transferProgress(tell, { name, number, words: ['Pushing', 'Pushed'] })
   try {
-    const { onLayer } = progress
-    const pushed = await context.images.remote.push(reference, { credentials, signal, onLayer })
+    const { onLayer, onNotice } = progress
+    const options = { credentials, signal, onLayer, onNotice }
+    const pushed = await context.images.remote.push(reference, options)
     progress.done(`digest: ${pushed.digest} size: ${pushed.size}`)
   } catch (error) {
     progress.failed(error)

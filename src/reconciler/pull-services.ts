@@ -127,8 +127,9 @@ export async function pullOne(
   const words = ['Pulling', 'Pulled'] as const
   const progress = transferProgress(tell, { name, number, words })
   try {
-    const { onLayer } = progress
-    const { isNew } = await context.images.remote.pull(reference, { credentials, signal, onLayer })
+    const { onLayer, onNotice } = progress
+    const options = { credentials, signal, onLayer, onNotice }
+    const { isNew } = await context.images.remote.pull(reference, options)
     progress.done(isNew ? undefined : 'up to date')
   } catch (error) {
     progress.failed(error)

@@ -9,6 +9,8 @@ type Tell = (event: OperationEvent) => void
 
 export interface TransferProgress {
   readonly onLayer: (event: LayerEvent) => void
+  /** Of the whole: what is waited for. */
+  readonly onNotice: (text: string) => void
   readonly done: (detail?: string) => void
   readonly failed: (error: unknown) => void
 }
@@ -55,7 +57,7 @@ export function transferProgress(
   const image = { type: 'operation', id, resource: 'image', name } as const
   tell({ ...image, action: words[0], status: 'started' })
 
-  function onLayer({ digest, state, current, total }: LayerEvent): void {
+  function onLayer({ digest, state, detail, current, total }: LayerEvent): void {
     const known = layers.get(digest)
     const layer = known ?? { id: number(), toldAt: 0, state: '' }
     layers.set(digest, layer)
@@ -69,6 +71,7 @@ export function transferProgress(
       name: digest.slice('sha256:'.length).slice(0, SHORT_DIGEST),
       action: WORDS[state],
       status: end ?? (known === undefined ? 'started' : 'progress'),
+      ...(detail === undefined ? {} : { detail }),
       ...(current === undefined ? {} : { current }),
       ...(total === undefined ? {} : { total }),
     })
@@ -77,6 +80,9 @@ export function transferProgress(
   const elapsed = (): { elapsedMs: number } => ({ elapsedMs: performance.now() - startedAt })
   return {
     onLayer,
+    onNotice(text) {
+      tell({ ...image, action: words[0], status: 'progress', detail: text })
+    },
     done(detail) {
       const more = detail === undefined ? {} : { detail }
       tell({ ...image, action: words[1], status: 'done', ...more, ...elapsed() })

@@ -19,6 +19,8 @@ export interface Authorizer {
   readonly headerFor: (scopes: readonly string[]) => string | undefined
   /** @returns whether there is a new answer to the challenge of a 401 */
   readonly answer: (refused: RefusedRequest) => Promise<boolean>
+  /** Of a login, where the token service has given one. */
+  readonly identityToken: () => string | undefined
 }
 
 export interface RefusedRequest {
@@ -35,6 +37,7 @@ interface AuthorizerOptions {
   readonly network: Network
   readonly credentials: Credentials | undefined
   readonly signal: AbortSignal | undefined
+  readonly isLogin: boolean
 }
 
 /** Tokens and passwords go where nobody can listen in: over https, or on this machine as the registry itself. */
@@ -50,30 +53,52 @@ function realmOf({ parameters }: Challenge, registry: URL): URL {
   )
 }
 
-function tokenIn(bytes: Buffer, registry: URL): string {
+interface Tokens {
+  readonly token: string
+  readonly refreshToken: string | undefined
+}
+
+/** Nothing that could be more than a header's value. */
+function isToken(value: unknown): value is string {
+  return typeof value === 'string' && /^[\x21-\x7e]+$/.test(value)
+}
+
+function tokensIn(bytes: Buffer, registry: URL): Tokens {
   let document: unknown
   try {
     document = JSON.parse(bytes.toString('utf8'))
   } catch {
     document = undefined
   }
-  const { token, access_token: accessToken } = (document ?? {}) as Record<string, unknown>
-  const found = token ?? accessToken
-  if (typeof found === 'string' && /^[\x21-\x7e]+$/.test(found)) return found
+  const fields = (document ?? {}) as Record<string, unknown>
+  const { token = fields['access_token'], refresh_token: refresh } = fields
+  if (isToken(token)) return { token, refreshToken: isToken(refresh) ? refresh : undefined }
   throw new TsstackError(
     'UNAVAILABLE',
     `Cannot log in to registry "${registry.host}": its token service gave no token`,
   )
 }
 
+/** What the registry wants beyond what is asked for already: `type:name:actions`. */
+function othersIn(challenged: string, scopes: readonly string[]): string[] {
+  const resourceOf = (scope: string): string => scope.replace(/:[^:]*$/, '')
+  const known = scopes.map(resourceOf)
+  return challenged.split(' ').filter((text) => text !== '' && !known.includes(resourceOf(text)))
+}
+
 async function fetchToken(
-  { network, credentials, signal }: AuthorizerOptions,
+  { network, credentials, signal, isLogin }: AuthorizerOptions,
   challenge: Challenge,
   { registry, scopes }: { readonly registry: URL; readonly scopes: readonly string[] },
-): Promise<string> {
+): Promise<Tokens> {
   const realm = realmOf(challenge, registry)
+  const common = {
+    url: realm,
+    namedBy: realm.host === registry.host ? undefined : registry,
+    signal,
+  }
   const { service = '', scope = '' } = challenge.parameters
-  const wanted = [...new Set([...scopes, ...scope.split(' ')])].filter((text) => text !== '')
+  const wanted = [...scopes, ...othersIn(scope, scopes)]
   let response: HttpResponse
   if (credentials !== undefined && 'identityToken' in credentials) {
     const form = new URLSearchParams({
@@ -83,23 +108,30 @@ async function fetchToken(
     const content = Buffer.from(form.toString())
     const headers = { 'content-type': 'application/x-www-form-urlencoded' }
     const body = { open: () => [content], length: content.length }
-    response = await exchange(network, { method: 'POST', url: realm, headers, body, signal })
+    response = await exchange(network, { ...common, method: 'POST', headers, body })
   } else {
     if (service !== '') realm.searchParams.set('service', service)
     for (const one of wanted) realm.searchParams.append('scope', one)
     const authorization =
       credentials && basicAuthorization(credentials.username, credentials.password)
     if (credentials !== undefined) realm.searchParams.set('account', credentials.username)
-    response = await exchange(network, { method: 'GET', url: realm, authorization, signal })
+    if (isLogin) {
+      realm.searchParams.set('client_id', CLIENT_ID)
+      realm.searchParams.set('offline_token', 'true')
+    }
+    response = await exchange(network, { ...common, method: 'GET', authorization })
   }
   if (response.status !== 200) throw await failureOfResponse(response, 'get a token')
-  return tokenIn(await readBody(response, MAX_TOKEN_BYTES), registry)
+  return tokensIn(await readBody(response, MAX_TOKEN_BYTES), registry)
 }
 
 /** For one registry and one user. Tokens are kept while it lives, by scope. */
 export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   const { credentials } = options
   const tokens = new Map<string, string>()
+  /** Requests that are refused together ask once. */
+  const asked = new Map<string, Promise<Tokens>>()
+  let identityToken: string | undefined
   let basic: string | undefined
   const headerFor = (scopes: readonly string[]): string | undefined => {
     const token = tokens.get(scopes.join(' '))
@@ -107,13 +139,23 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   }
   return {
     headerFor,
+    identityToken: () => identityToken,
     async answer({ response, scopes, sent }) {
       if (headerFor(scopes) !== sent) return true
       const challenges = parseChallenges(response.headers['www-authenticate'] ?? '')
       const bearer = challenges.find(({ scheme }) => scheme === 'bearer')
       if (bearer !== undefined) {
+        const key = scopes.join(' ')
         const place = { registry: response.url, scopes }
-        tokens.set(scopes.join(' '), await fetchToken(options, bearer, place))
+        const fetching = asked.get(key) ?? fetchToken(options, bearer, place)
+        asked.set(key, fetching)
+        try {
+          const { token, refreshToken } = await fetching
+          tokens.set(key, token)
+          identityToken = refreshToken
+        } finally {
+          asked.delete(key)
+        }
         return true
       }
       const isBasic = challenges.some(({ scheme }) => scheme === 'basic')

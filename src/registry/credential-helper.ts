@@ -53,6 +53,18 @@ function failure(helper: string, verb: string, { stdout }: HelperAnswer): Tsstac
   )
 }
 
+/** What it has said is told to nobody: a part may be a password. */
+function parseAnswer(helper: string, { stdout }: HelperAnswer): Record<string, unknown> {
+  try {
+    return (JSON.parse(stdout) ?? {}) as Record<string, unknown>
+  } catch {
+    throw new TsstackError(
+      'FAILED_PRECONDITION',
+      `Cannot get a password with docker-credential-${helper}: its answer is not JSON`,
+    )
+  }
+}
+
 /** @throws {FAILED_PRECONDITION} not installed, or failed otherwise than by having nothing */
 export async function getFromHelper(
   helper: string,
@@ -63,10 +75,7 @@ export async function getFromHelper(
     if (/credentials not found|not found in/i.test(answer.stdout)) return undefined
     throw failure(helper, 'get a password', answer)
   }
-  const { Username: username, Secret: secret } = JSON.parse(answer.stdout) as Record<
-    string,
-    unknown
-  >
+  const { Username: username, Secret: secret } = parseAnswer(helper, answer)
   if (typeof username !== 'string' || typeof secret !== 'string' || secret === '') return undefined
   return username === TOKEN_USER ? { identityToken: secret } : { username, password: secret }
 }

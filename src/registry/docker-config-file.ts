@@ -38,10 +38,13 @@ export function readConfig(env: Environment): DockerConfig {
     })
   }
   try {
-    return { file, document: JSON.parse(text) as Json }
+    const document: unknown = JSON.parse(text)
+    if (typeof document === 'object' && document !== null && !Array.isArray(document))
+      return { file, document: document as Json }
   } catch (cause) {
     throw new TsstackError('INVALID_ARGUMENT', `Cannot read "${file}": it is not JSON`, { cause })
   }
+  throw new TsstackError('INVALID_ARGUMENT', `Cannot read "${file}": it is not an object`)
 }
 
 /** Beside it and renamed over it; a link is followed, since people keep theirs elsewhere. */

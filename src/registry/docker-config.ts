@@ -32,13 +32,19 @@ function helperOf(document: Json, server: string): string | undefined {
   return typeof common === 'string' && common !== '' ? common : undefined
 }
 
-/** A server by any of the spellings that Docker has used. */
+function hostOf(server: string): string {
+  return server.replace(/^https?:\/\//, '').replace(/\/.*$/, '')
+}
+
+/** The names of a server in any of the spellings that Docker has used. */
+function spellingsOf(auths: Json, server: string): string[] {
+  const others = Object.keys(auths).filter((name) => hostOf(name) === hostOf(server))
+  return Object.hasOwn(auths, server) ? [...new Set([server, ...others])] : others
+}
+
 function entryOf(document: Json, server: string): Json | undefined {
   const auths = section(document, 'auths')
-  const host = (text: string): string => text.replace(/^https?:\/\//, '').replace(/\/.*$/, '')
-  const key = Object.hasOwn(auths, server)
-    ? server
-    : Object.keys(auths).find((name) => host(name) === host(server))
+  const [key] = spellingsOf(auths, server)
   return key === undefined ? undefined : section(auths, key)
 }
 
@@ -122,8 +128,9 @@ export async function eraseCredentials(env: Environment, registry: string): Prom
   const helper = helperOf(document, server)
   if (helper !== undefined) await eraseFromHelper(helper, server)
   const auths = section(document, 'auths')
-  if (!Object.hasOwn(auths, server)) return false
-  const { [server]: _, ...rest } = auths
-  writeConfig({ file, document: { ...document, auths: rest } })
+  const known = spellingsOf(auths, server)
+  if (known.length === 0) return false
+  const rest = Object.entries(auths).filter(([name]) => !known.includes(name))
+  writeConfig({ file, document: { ...document, auths: Object.fromEntries(rest) } })
   return true
 }

@@ -2,7 +2,7 @@
  * One exchange over HTTP with a host that is not trusted: headers bounded, redirects few and only to where no one can
  * listen in (https, or the same host), credentials never to another host, silence not waited for.
  */
-import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import http, { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import { Readable } from 'node:stream'
 import { TsstackError, toTsstackError } from '../errors.ts'
@@ -12,6 +12,8 @@ export interface HttpRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly url: URL
   readonly headers?: Readonly<Record<string, string>>
+  /** The registry that has named the URL, where it is another host: it may not send us to our own. */
+  readonly namedBy?: URL | undefined
   /** Told to the first host only. */
   readonly authorization?: string | undefined
   readonly body?: RequestBody
@@ -38,8 +40,14 @@ export interface HttpResponse {
 }
 
 export interface Network {
-  /** The agent that reaches this URL: its certificates, its proxy. */
-  readonly agentFor: (url: URL) => http.Agent
+  /**
+   * The agent that reaches this URL: its certificates, its proxy.
+   * @param namedBy - the registry that has sent us there
+   * @throws {PERMISSION_DENIED} to an address of this host
+   */
+  readonly agentFor: (url: URL, namedBy: URL | undefined) => http.Agent
+  /** Where certificates of authorities are looked for. */
+  readonly certsDir: string
   readonly close: () => void
 }
 
@@ -47,6 +55,9 @@ const MAX_HEADER_BYTES = 32 << 10
 const MAX_REDIRECTS = 5
 const MAX_PASSED_BYTES = 64 << 10
 const SILENCE_MS = 60_000
+const CONNECT_MS = 15_000
+/** For all of a small body, however it trickles. */
+const SMALL_BODY_MS = 120_000
 const REDIRECTS = new Set([301, 302, 303, 307, 308])
 /** Come and go. */
 const PASSING = new Set([
@@ -54,23 +65,36 @@ const PASSING = new Set([
   ...['ECONNABORTED', 'EHOSTUNREACH', 'ENETUNREACH', 'HPE_INVALID_EOF_STATE'],
 ])
 
+const NO_HTTPS =
+  'It does not speak https; name it in TSSTACK_INSECURE_REGISTRIES of the daemon if plain HTTP will do'
+
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? ''
+}
+
+function certificateFailure(host: string, certsDir: string, cause: unknown): TsstackError {
+  const { code = '' } = cause as NodeJS.ErrnoException
+  const isOtherName = code === 'ERR_TLS_CERT_ALTNAME_INVALID'
+  const state = isOtherName ? 'is for another name' : `is not trusted (${code})`
+  const hint = isOtherName
+    ? 'Use a name that its certificate has'
+    : `Put the certificate of its authority into ${certsDir}/${host}/ca.crt`
+  const message = `Cannot reach registry "${host}": its certificate ${state}`
+  return new TsstackError('FAILED_PRECONDITION', message, { cause, hint })
+}
+
 /** What a failed connection means. */
-export function connectionFailure(url: URL, cause: unknown): TsstackError {
-  if (cause instanceof TsstackError) return cause
+function connectionFailure({ url, namedBy }: HttpRequest, cause: unknown): TsstackError {
+  if (cause instanceof TsstackError) {
+    if (cause.code !== 'PERMISSION_DENIED') return cause
+    const state = `it sends us to "${url.host}", which is this host or link-local`
+    const object = `Cannot follow registry "${namedBy?.host ?? ''}"`
+    return new TsstackError('FAILED_PRECONDITION', `${object}: ${state}`, { cause })
+  }
   const { code = '', message } = cause as NodeJS.ErrnoException
   const object = `Cannot reach registry "${url.host}"`
   if (code === 'ABORT_ERR') return new TsstackError('CANCELLED', 'Cancelled', { cause })
   if (PASSING.has(code)) return new TransientError(`${object}: ${code}`, { cause })
-  if (/CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/.test(code)) {
-    return new TsstackError(
-      'FAILED_PRECONDITION',
-      `${object}: its certificate is not trusted (${code})`,
-      {
-        cause,
-        hint: `Put the certificate of its authority into /etc/docker/certs.d/${url.host}/ca.crt`,
-      },
-    )
-  }
   const isOverflow = code === 'HPE_HEADER_OVERFLOW'
   const state = isOverflow ? 'its headers are too large' : code === '' ? message : code
   return new TsstackError('UNAVAILABLE', `${object}: ${state}`, {
@@ -78,8 +102,32 @@ export function connectionFailure(url: URL, cause: unknown): TsstackError {
     ...(code === 'ECONNREFUSED'
       ? { hint: 'Nothing listens there; check the name and the port' }
       : {}),
+    ...(code === 'EPROTO' ? { hint: NO_HTTPS } : {}),
     ...(code === 'ENOTFOUND' ? { hint: 'No such host; check the name and the network' } : {}),
   })
+}
+
+/** Nobody waits for the many minutes that the kernel tries. */
+function limitConnecting(outgoing: ClientRequest, { url }: HttpRequest): void {
+  outgoing.once('socket', (socket) => {
+    if (!socket.connecting) return
+    const timer = setTimeout(() => {
+      outgoing.destroy(new TransientError(`Cannot reach registry "${url.host}": no answer`))
+    }, CONNECT_MS)
+    const clear = (): void => {
+      clearTimeout(timer)
+    }
+    socket.once('connect', clear)
+    outgoing.once('close', clear)
+  })
+}
+
+function agentFor({ agentFor }: Network, request: HttpRequest): http.Agent {
+  try {
+    return agentFor(request.url, request.namedBy)
+  } catch (error) {
+    throw connectionFailure(request, error)
+  }
 }
 
 function send(network: Network, request: HttpRequest): Promise<IncomingMessage> {
@@ -88,7 +136,7 @@ function send(network: Network, request: HttpRequest): Promise<IncomingMessage> 
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
   const outgoing = open(url, {
     method: request.method,
-    agent: network.agentFor(url),
+    agent: agentFor(network, request),
     maxHeaderSize: MAX_HEADER_BYTES,
     timeout: request.silenceMs ?? SILENCE_MS,
     headers: {
@@ -100,8 +148,12 @@ function send(network: Network, request: HttpRequest): Promise<IncomingMessage> 
     ...(signal === undefined ? {} : { signal }),
   })
   outgoing.on('error', (error) => {
-    reject(connectionFailure(url, error))
+    const isUntrusted = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/.test(codeOf(error))
+    const { certsDir } = network
+    if (isUntrusted) reject(certificateFailure(url.host, certsDir, error))
+    else reject(connectionFailure(request, error))
   })
+  limitConnecting(outgoing, request)
   outgoing.on('timeout', () => {
     outgoing.destroy(new TransientError(`Cannot reach registry "${url.host}": it is silent`))
   })
@@ -158,7 +210,8 @@ export async function exchange(network: Network, request: HttpRequest): Promise<
   for (let redirects = 0; ; redirects++) {
     const isHome = url.host === request.url.host && url.protocol === request.url.protocol
     const authorization = isHome ? request.authorization : undefined
-    const body = await send(network, { ...request, url, authorization })
+    const namedBy = isHome ? request.namedBy : (request.namedBy ?? request.url)
+    const body = await send(network, { ...request, url, authorization, namedBy })
     const { method } = request
     const response = { method, status: body.statusCode ?? 0, headers: body.headers, url, body }
     const mayFollow = method === 'GET' || method === 'HEAD'
@@ -184,7 +237,7 @@ export async function* chunksOf({ body, url }: HttpResponse): AsyncGenerator<Buf
   } catch (error) {
     if (error instanceof TsstackError) throw error
     const { code = '' } = error as NodeJS.ErrnoException
-    if (code === 'ABORT_ERR') throw connectionFailure(url, error)
+    if (code === 'ABORT_ERR') throw new TsstackError('CANCELLED', 'Cancelled', { cause: error })
     throw new TransientError(`Cannot read from registry "${url.host}": the connection was cut`, {
       cause: error,
     })
@@ -193,7 +246,7 @@ export async function* chunksOf({ body, url }: HttpResponse): AsyncGenerator<Buf
   }
 }
 
-/** A whole body that is small. @throws {INVALID_ARGUMENT} larger than `limit` bytes */
+/** A whole body that is small. @throws {INVALID_ARGUMENT} larger than `limit` bytes; {UNAVAILABLE} it takes minutes */
 export async function readBody(response: HttpResponse, limit: number): Promise<Buffer> {
   const tooLarge = (): TsstackError =>
     new TsstackError(
@@ -206,10 +259,15 @@ export async function readBody(response: HttpResponse, limit: number): Promise<B
   }
   const parts: Buffer[] = []
   let size = 0
-  for await (const chunk of chunksOf(response)) {
-    size += chunk.length
-    if (size > limit) throw tooLarge()
-    parts.push(chunk)
+  const timer = setTimeout(() => response.body.destroy(new Error('too slow')), SMALL_BODY_MS)
+  try {
+    for await (const chunk of chunksOf(response)) {
+      size += chunk.length
+      if (size > limit) throw tooLarge()
+      parts.push(chunk)
+    }
+  } finally {
+    clearTimeout(timer)
   }
   return Buffer.concat(parts)
 }

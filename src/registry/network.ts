@@ -4,7 +4,10 @@ import http from 'node:http'
 import https from 'node:https'
 import path from 'node:path'
 import tls from 'node:tls'
+import type { LookupFunction } from 'node:net'
 import type { Network } from './http-exchange.ts'
+import { TsstackError } from '../errors.ts'
+import { checkHost, guardedLookup } from './remote-address.ts'
 import { isLoopback, type RegistrySettings } from './registry-settings.ts'
 
 const MAX_SOCKETS = 8
@@ -24,7 +27,14 @@ function certificatesOf(certsDir: string, host: string): HostCertificates {
   } catch {
     return { authorities: [], pairs: [] }
   }
-  const read = (name: string): string => readFileSync(path.join(directory, name), 'utf8')
+  const read = (name: string): string => {
+    try {
+      return readFileSync(path.join(directory, name), 'utf8')
+    } catch (cause) {
+      const file = path.join(directory, name)
+      throw new TsstackError('FAILED_PRECONDITION', `Cannot read certificate "${file}"`, { cause })
+    }
+  }
   return {
     authorities: names.filter((name) => name.endsWith('.crt')).map(read),
     pairs: names
@@ -46,11 +56,24 @@ function trusted(authorities: readonly string[]): string[] {
 export function openNetwork(settings: RegistrySettings): Network {
   const agents = new Map<string, http.Agent>()
 
-  function open(url: URL): http.Agent {
+  /** Whose answers a proxy looks up, we do not. */
+  const isProxied = (url: URL): boolean =>
+    settings.proxy[url.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY'] !== undefined
+
+  /** A registry on this machine may send us on to others here; one elsewhere may not. */
+  function guard(url: URL, namedBy: URL | undefined): { readonly lookup?: LookupFunction } {
+    if (namedBy === undefined || settings.insecure.includes(url.host)) return {}
+    const reachesHost = isLoopback(namedBy.host)
+    checkHost(url, reachesHost)
+    return isProxied(url) ? {} : { lookup: guardedLookup(reachesHost) }
+  }
+
+  function open(url: URL, namedBy: URL | undefined): http.Agent {
     const { host } = url
     const options = {
       keepAlive: true,
       maxSockets: MAX_SOCKETS,
+      ...guard(url, namedBy),
       // This machine is never behind a proxy.
       ...(isLoopback(host) ? {} : { proxyEnv: settings.proxy }),
     }
@@ -66,11 +89,14 @@ export function openNetwork(settings: RegistrySettings): Network {
   }
 
   return {
-    agentFor(url) {
-      const known = agents.get(url.origin)
+    certsDir: settings.certsDir,
+    agentFor(url, namedBy) {
+      const stranger = namedBy?.host === url.host ? undefined : namedBy
+      const key = `${url.origin} ${stranger?.origin ?? ''}`
+      const known = agents.get(key)
       if (known !== undefined) return known
-      const agent = open(url)
-      agents.set(url.origin, agent)
+      const agent = open(url, stranger)
+      agents.set(key, agent)
       return agent
     },
     close() {

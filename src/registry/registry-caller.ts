@@ -18,6 +18,8 @@ export interface RegistryOptions {
   readonly credentials?: Credentials | undefined
   readonly signal?: AbortSignal | undefined
   readonly onRetry?: RetryOptions['onRetry']
+  /** Asks the token service for a token that can stand for the password. */
+  readonly isLogin?: boolean
   /** Asked instead of the registry's own host. */
   readonly mirror?: URL
   /** Blobs that are larger are sent in chunks of so many bytes. Default: 16 MiB. */
@@ -25,15 +27,21 @@ export interface RegistryOptions {
 }
 
 const CHUNK_BYTES = 16 << 20
+/** There is somebody else to ask. */
+const MIRROR_ATTEMPTS = 2
 
 export interface Caller {
   readonly call: (request: CallRequest) => Promise<HttpResponse>
   readonly retries: RetryOptions
   readonly chunkBytes: number
   readonly base: () => Promise<URL>
+  readonly identityToken: () => string | undefined
 }
 
-export interface CallRequest extends Omit<HttpRequest, 'url' | 'authorization' | 'signal'> {
+export interface CallRequest extends Omit<
+  HttpRequest,
+  'url' | 'authorization' | 'namedBy' | 'signal'
+> {
   readonly url: URL
   readonly scopes: readonly string[]
   /** After `Cannot`. */
@@ -57,7 +65,9 @@ async function findBase(
     discard(response)
     return secure
   } catch (error) {
-    if (error instanceof TsstackError && error.code === 'CANCELLED') throw error
+    // What is not trusted is not spoken to in the clear instead.
+    if (error instanceof TsstackError && ['CANCELLED', 'FAILED_PRECONDITION'].includes(error.code))
+      throw error
     return new URL(`http://${host}/`)
   }
 }
@@ -66,7 +76,9 @@ async function findBase(
 export function createCaller(host: string, network: Network, options: RegistryOptions): Caller {
   const { signal, onRetry, mirror } = options
   const credentials = mirror === undefined ? options.credentials : undefined
-  const authorizer: Authorizer = createAuthorizer({ network, credentials, signal })
+  const authorizer: Authorizer = createAuthorizer({
+    ...{ network, credentials, signal, isLogin: options.isLogin ?? false },
+  })
   let base: Promise<URL> | undefined
   const findOnce = (): Promise<URL> => {
     base ??=
@@ -77,14 +89,19 @@ export function createCaller(host: string, network: Network, options: RegistryOp
   }
   return {
     base: findOnce,
-    retries: { signal, onRetry },
+    identityToken: authorizer.identityToken,
+    retries: { signal, onRetry, ...(mirror === undefined ? {} : { attempts: MIRROR_ATTEMPTS }) },
     chunkBytes: options.chunkBytes ?? CHUNK_BYTES,
     async call({ url, scopes, what, accepted = [], ...request }) {
-      const home = (await findOnce()).origin
+      const { origin: home, href } = await findOnce()
       for (let attempt = 0; ; attempt++) {
         // An upload may be sent on to another host: that one gets no credentials.
         const authorization = url.origin === home ? authorizer.headerFor(scopes) : undefined
-        const response = await exchange(network, { ...request, url, authorization, signal })
+        const namedBy = url.origin === home ? undefined : new URL(href)
+        const response = await exchange(network, {
+          ...request,
+          ...{ url, authorization, namedBy, signal },
+        })
         const { status } = response
         if ((status >= 200 && status < 300) || accepted.includes(status)) return response
         const isFirst = attempt === 0 && status === 401 && response.url.origin === home

@@ -56,5 +56,7 @@ export async function failureOfResponse(
     const after = retryAfterMs(headers['retry-after'])
     return new TransientError(message(`it answered ${status}`), after)
   }
-  return new TsstackError('FAILED_PRECONDITION', message(`it answered ${status}`))
+  return new TsstackError('FAILED_PRECONDITION', message(`it answered ${status}`), {
+    ...(status === 413 ? { hint: 'A proxy before it limits how large a request may be' } : {}),
+  })
 }

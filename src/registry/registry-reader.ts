@@ -131,16 +131,16 @@ async function listTags(caller: Caller, repository: string): Promise<string[]> {
   return tags.slice(0, MAX_TAGS)
 }
 
-type Reader = Pick<Registry, 'ping' | 'manifest' | 'digestOf' | 'blob' | 'hasManifest' | 'tags'>
+type Reader = Pick<Registry, 'logIn' | 'manifest' | 'digestOf' | 'blob' | 'hasManifest' | 'tags'>
 
 export function createReader(caller: Caller): Reader {
   const { retries } = caller
   return {
-    ping: () =>
+    logIn: () =>
       withRetries(async () => {
         const url = await pathAt(caller, '')
-        const response = await caller.call({ method: 'GET', url, scopes: [], what: 'log in' })
-        discard(response)
+        discard(await caller.call({ method: 'GET', url, scopes: [], what: 'log in' }))
+        return caller.identityToken()
       }, retries),
     manifest: (repository, reference) =>
       withRetries(() => getManifest(caller, repository, reference), retries),

@@ -32,8 +32,11 @@ export type UploadOutcome = 'present' | 'mounted' | 'sent'
 
 /** All functions throw {PERMISSION_DENIED} {NOT_FOUND} {UNAVAILABLE} {FAILED_PRECONDITION} {CANCELLED}. */
 export interface Registry {
-  /** Whether it is a registry and lets us in. */
-  ping(): Promise<void>
+  /**
+   * Whether it is a registry and lets us in.
+   * @returns an identity token, where its token service gives one that can stand for the password
+   */
+  logIn(): Promise<string | undefined>
   /** @param reference - tag or digest. @throws {INVALID_ARGUMENT} larger than 4 MiB, or not of that digest */
   manifest(repository: string, reference: string): Promise<RemoteManifest>
   /** The digest of a tag without its manifest, where the registry says it. */

@@ -21,6 +21,8 @@ const MAX_RETRY_AFTER_MS = 120_000
 
 export interface RetryOptions {
   readonly signal?: AbortSignal | undefined
+  /** In a row that get no further. Default: 6. */
+  readonly attempts?: number
   /** Told before each pause. */
   readonly onRetry?: ((error: TransientError, pauseMs: number) => void) | undefined
 }
@@ -33,12 +35,12 @@ function pauseOf(attempt: number, { retryAfterMs }: TransientError): number {
 }
 
 /**
- * Does work until it succeeds, fails for good, or has failed six times without getting any further.
+ * Does work until it succeeds, fails for good, or has failed too often without getting any further.
  * @param work - calls `advanced` when it has got further than before: then attempts are counted anew
  */
 export async function withRetries<T>(
   work: (advanced: () => void) => Promise<T>,
-  { signal, onRetry }: RetryOptions = {},
+  { signal, onRetry, attempts = MAX_ATTEMPTS }: RetryOptions = {},
 ): Promise<T> {
   let attempt = 0
   for (;;) {
@@ -48,7 +50,7 @@ export async function withRetries<T>(
       })
     } catch (error) {
       attempt++
-      if (!(error instanceof TransientError) || attempt >= MAX_ATTEMPTS) throw error
+      if (!(error instanceof TransientError) || attempt >= attempts) throw error
       const pauseMs = pauseOf(attempt, error)
       if (pauseMs > MAX_RETRY_AFTER_MS) throw error
       onRetry?.(error, pauseMs)

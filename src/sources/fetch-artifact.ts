@@ -63,8 +63,16 @@ function invalid(state: string): TsstackError {
   })
 }
 
+function parseManifest(bytes: Buffer): { artifactType?: unknown; layers?: unknown } {
+  try {
+    return (JSON.parse(bytes.toString()) ?? {}) as ReturnType<typeof parseManifest>
+  } catch {
+    throw invalid('its manifest is not JSON')
+  }
+}
+
 function layersOf(bytes: Buffer): Layer[] {
-  const manifest = JSON.parse(bytes.toString()) as { artifactType?: unknown; layers?: unknown }
+  const manifest = parseManifest(bytes)
   const { artifactType, layers } = manifest
   if (artifactType !== PROJECT) {
     const found = typeof artifactType === 'string' ? `"${artifactType.slice(0, 100)}"` : 'an image'
@@ -72,17 +80,20 @@ function layersOf(bytes: Buffer): Layer[] {
   }
   if (!Array.isArray(layers) || layers.length === 0 || layers.length > MAX_LAYERS)
     throw invalid('its manifest has no layers, or too many')
-  return layers.map(layerOf)
+  const read = layers.map(layerOf)
+  if (read.reduce((total, { size }) => total + size, 0) > MAX_BYTES)
+    throw invalid(`its files are larger than ${MAX_BYTES} bytes`)
+  return read
 }
 
 function layerOf(value: unknown): Layer {
-  const { mediaType, digest, size, annotations } = value as Record<string, unknown>
+  const { mediaType, digest, size, annotations } = (value ?? {}) as Record<string, unknown>
   const isValid =
     typeof mediaType === 'string' &&
     typeof digest === 'string' &&
     DIGEST.test(digest) &&
     typeof size === 'number' &&
-    size <= MAX_BYTES
+    size >= 0
   if (!isValid) throw invalid('its manifest has a layer that is no file')
   const notes = Object.entries((annotations ?? {}) as Record<string, unknown>)
   const texts = notes.filter((note): note is [string, string] => typeof note[1] === 'string')

@@ -51,7 +51,10 @@ export async function credentialsForBuild(
 ): Promise<{ readonly credentials?: CredentialsByRegistry }> {
   const named = await credentialsForStack(env, stack)
   const { knownRegistries, findCredentials } = await import('../registry/docker-config.ts')
-  const others = await findCredentials(env, knownRegistries(env))
-  const credentials = { ...others, ...named.credentials }
+  const others = await Promise.all(
+    // A helper that fails for a registry that may not even be asked is no reason not to build.
+    knownRegistries(env).map((name) => findCredentials(env, [name]).catch(() => ({}))),
+  )
+  const credentials = Object.assign({}, ...others, named.credentials) as CredentialsByRegistry
   return Object.keys(credentials).length === 0 ? {} : { credentials }
 }

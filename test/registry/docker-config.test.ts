@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import {
   eraseCredentials,
   findCredentials,
@@ -61,6 +61,23 @@ test('storeCredentials() keeps what else is in the file, for its owner alone; er
   })
 })
 
+test('eraseCredentials() forgets every spelling of a registry', async () => {
+  write({ auths: { 'https://old.example/v2/': { auth: base64('a:a') }, 'b.example': {} } })
+  expect(await eraseCredentials(env, 'old.example')).toBe(true)
+  expect(JSON.parse(readFileSync(file(), 'utf8'))).toEqual({ auths: { 'b.example': {} } })
+})
+
+test('what a helper says that is no answer is told to nobody: it may be a password', async () => {
+  const helper = path.join(directory, 'docker-credential-odd')
+  writeFileSync(helper, '#!/bin/sh\necho "the password is secret"\n', { mode: 0o755 })
+  vi.stubEnv('PATH', `${directory}:${process.env['PATH'] ?? ''}`)
+  write({ credsStore: 'odd' })
+  const failure = await findCredentials(env, ['a.example']).catch((error: unknown) => error)
+  vi.unstubAllEnvs()
+  expect(failure).toMatchObject({ code: 'FAILED_PRECONDITION' })
+  expect(String(failure)).not.toContain('secret')
+})
+
 test('a damaged file and a helper that is not installed are told', async () => {
   expect(await findCredentials(env, ['a.example'])).toEqual({})
   write({ credHelpers: { 'a.example': 'that-nobody-has' } })
@@ -68,6 +85,10 @@ test('a damaged file and a helper that is not installed are told', async () => {
     code: 'FAILED_PRECONDITION',
   })
   expect(await findCredentials(env, ['b.example'])).toEqual({})
+  write(null)
+  await expect(findCredentials(env, ['a.example'])).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+  })
   writeFileSync(file(), '{')
   await expect(findCredentials(env, ['a.example'])).rejects.toMatchObject({
     code: 'INVALID_ARGUMENT',

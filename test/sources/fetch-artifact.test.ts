@@ -3,21 +3,15 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Credentials } from '../../src/registry/credentials.ts'
 import { openRegistry } from '../../src/registry/open-registry.ts'
 import { readRegistrySettings } from '../../src/registry/registry-settings.ts'
 import { loadSources } from '../../src/sources/load-sources.ts'
 import type { LoadedStack } from '../../src/spec/loaded-stack.ts'
-import {
-  hasRegistry,
-  PASSWORD,
-  startRegistry,
-  USER,
-  type RegistryServer,
-} from './docker-registry.ts'
+import { missingPrograms, startRegistry, type RegistryFixture } from '../registry-fixture.ts'
 
-const skipped = hasRegistry ? '' : ' (skipped: no docker-registry on the PATH)'
+const without = missingPrograms('docker-registry', 'htpasswd')
 const COMPOSE_FILE = 'application/vnd.docker.compose.file+yaml'
 const ENV_FILE = 'application/vnd.docker.compose.envfile'
 
@@ -39,7 +33,7 @@ function digestOf(bytes: Buffer): string {
 }
 
 /** @returns the digest of the manifest */
-async function push(server: RegistryServer, artifact: Push): Promise<string> {
+async function push(server: RegistryFixture, artifact: Push): Promise<string> {
   const { name, layers, credentials } = artifact
   const registry = openRegistry(server.host, { settings: readRegistrySettings({}), credentials })
   const [repository = '', tag = 'latest'] = name.split(':')
@@ -95,21 +89,21 @@ const STACK: readonly ArtifactLayer[] = [
   },
 ]
 
-describe.skipIf(!hasRegistry)(`remote stack files of OCI${skipped}`, { timeout: 60_000 }, () => {
+describe.skipIf(without !== '')(`remote stack files of OCI${without}`, { timeout: 60_000 }, () => {
   let directory = ''
-  const servers: RegistryServer[] = []
+  let server: RegistryFixture
+  beforeAll(async () => {
+    server = await startRegistry()
+  })
+  afterAll(async () => {
+    if (without === '') await server.close()
+  })
   beforeEach(() => {
     directory = mkdtempSync(join(tmpdir(), 'tsstack-artifact-'))
   })
-  afterEach(async () => {
-    for (const server of servers.splice(0)) await server.close()
+  afterEach(() => {
     rmSync(directory, { recursive: true, force: true })
   })
-  const start = async (options = {}): Promise<RegistryServer> => {
-    const server = await startRegistry(options)
-    servers.push(server)
-    return server
-  }
   const load = (file: string): Promise<LoadedStack> =>
     loadSources({
       cwd: directory,
@@ -123,7 +117,6 @@ describe.skipIf(!hasRegistry)(`remote stack files of OCI${skipped}`, { timeout: 
     })
 
   test('come with what they extend and their environment, by tag and by digest', async () => {
-    const server = await start()
     const digest = await push(server, { name: 'me/shop:v1', layers: STACK })
     for (const reference of [`me/shop:v1`, `me/shop@${digest}`]) {
       const { stack } = await load(`oci://${server.host}/${reference}`)
@@ -138,7 +131,6 @@ describe.skipIf(!hasRegistry)(`remote stack files of OCI${skipped}`, { timeout: 
   })
 
   test('are included by others', async () => {
-    const server = await start()
     await push(server, { name: 'shop', layers: STACK })
     const file = join(directory, 'stack.yaml')
     writeFileSync(file, `include: ["oci://${server.host}/shop"]\nservices: {b: {image: b}}\n`)
@@ -146,18 +138,19 @@ describe.skipIf(!hasRegistry)(`remote stack files of OCI${skipped}`, { timeout: 
   })
 
   test('need a password where the registry asks for one', async () => {
-    const server = await start({ auth: true })
-    const credentials = { username: USER, password: PASSWORD }
-    await push(server, { name: 'shop:v1', layers: STACK, credentials })
-    const reference = `oci://${server.host}/shop:v1`
+    const guarded = await startRegistry({ user: { name: 'reader', password: 'secret' } })
+    const credentials = { username: 'reader', password: 'secret' }
+    await push(guarded, { name: 'shop:v1', layers: STACK, credentials })
+    const reference = `oci://${guarded.host}/shop:v1`
     await expect(load(reference)).rejects.toThrow(/cannot read oci:.*shop:v1/)
     mkdirSync(join(directory, 'docker'))
-    const auth = Buffer.from(`${USER}:${PASSWORD}`).toString('base64')
+    const auth = Buffer.from('reader:secret').toString('base64')
     writeFileSync(
       join(directory, 'docker/config.json'),
-      JSON.stringify({ auths: { [server.host]: { auth } } }),
+      JSON.stringify({ auths: { [guarded.host]: { auth } } }),
     )
     expect((await load(reference)).stack.name).toBe('shop')
+    await guarded.close()
   })
 
   test.each<[what: string, artifact: Omit<Push, 'name'>, message: string]>([
@@ -188,13 +181,11 @@ describe.skipIf(!hasRegistry)(`remote stack files of OCI${skipped}`, { timeout: 
       'its file "a.ts" is not in its directory',
     ],
   ])('are refused when they are %s', async (_, artifact, message) => {
-    const server = await start()
     await push(server, { name: 'bad:v1', ...artifact })
     await expect(load(`oci://${server.host}/bad:v1`)).rejects.toThrow(message)
   })
 
   test('are told off when there is none', async () => {
-    const server = await start()
     await expect(load(`oci://${server.host}/nix:v1`)).rejects.toThrow(/cannot read oci:.*nix:v1/)
     await expect(load('oci://NO_NAME')).rejects.toThrow('Cannot read image reference')
   })

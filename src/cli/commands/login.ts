@@ -32,9 +32,10 @@ async function run(context: CommandContext): Promise<number> {
   if (username === '' || credentials.password === '')
     throw new TsstackError('INVALID_ARGUMENT', 'Cannot log in: user and password must not be empty')
   const client = await context.client()
-  await client.login({ registry, credentials })
-  const { helper, file } = await storeCredentials(env, registry, credentials)
-  if (helper === undefined)
+  const { identityToken } = await client.login({ registry, credentials })
+  const kept = identityToken === undefined ? credentials : { identityToken }
+  const { helper, file } = await storeCredentials(env, registry, kept)
+  if (helper === undefined && identityToken === undefined)
     output.note(
       `warning: the password is kept in "${file}", readable by you alone; a credential helper would keep it better`,
     )

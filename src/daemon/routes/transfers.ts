@@ -1,5 +1,6 @@
 /** To and from registries: what src/api/image-types.ts lists. */
 import type { FastifyInstance } from 'fastify'
+import type { LoginAnswer } from '../../api/image-types.ts'
 import { openRegistry } from '../../registry/open-registry.ts'
 import { readRegistrySettings } from '../../registry/registry-settings.ts'
 import type { Context } from '../../reconciler/context.ts'
@@ -42,15 +43,15 @@ export function transferRoutes(app: FastifyInstance, context: Context): void {
     await streamProgress(reply, (tell, signal) => pushImages(context, body, { tell, signal }))
   })
   app.post('/v1/images/tags', (request) => listTags(context, parseBody(tagsRequest, request.body)))
-  app.post('/v1/registries/login', async (request, reply) => {
+  app.post('/v1/registries/login', async (request): Promise<LoginAnswer> => {
     const { registry: name, credentials } = parseBody(loginRequest, request.body)
     const settings = readRegistrySettings(process.env)
-    const registry = openRegistry(name, { settings, credentials })
+    const registry = openRegistry(name, { settings, credentials, isLogin: true })
     try {
-      await registry.ping()
+      const identityToken = await registry.logIn()
+      return identityToken === undefined ? {} : { identityToken }
     } finally {
       registry.close()
     }
-    return reply.code(204).send()
   })
 }

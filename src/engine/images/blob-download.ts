@@ -46,6 +46,13 @@ async function openDraft({ file, expected }: BlobDownload): Promise<Draft> {
   return draft
 }
 
+async function writeAll({ handle, size }: Draft, chunk: Buffer): Promise<void> {
+  for (let written = 0; written < chunk.length;) {
+    const rest = chunk.subarray(written)
+    written += (await handle.write(rest, 0, rest.length, size + written)).bytesWritten
+  }
+}
+
 async function receive(draft: Draft, download: BlobDownload, onChunk: () => void): Promise<void> {
   const { expected, openBlob, onProgress } = download
   const { start, chunks } = await openBlob(draft.size)
@@ -57,24 +64,31 @@ async function receive(draft: Draft, download: BlobDownload, onChunk: () => void
   for await (const chunk of chunks) {
     if (draft.size + chunk.length > expected.size)
       throw wrong(download, `it is larger than the ${expected.size} bytes that its manifest says`)
-    await draft.handle.write(chunk, 0, chunk.length, draft.size)
+    await writeAll(draft, chunk)
     draft.hash.update(chunk)
     draft.size += chunk.length
     onChunk()
     onProgress?.(draft.size)
   }
+  if (draft.size === expected.size) return
+  const state = `it is truncated: ${draft.size} of the ${expected.size} bytes that its manifest says`
+  throw wrong(download, state)
 }
 
 /** @returns the digest of the whole */
-async function attempt(download: BlobDownload, onChunk: () => void): Promise<string> {
+async function complete(download: BlobDownload): Promise<string> {
   const { expected } = download
   const draft = await openDraft(download)
+  // A registry that gives no parts begins anew each time; that is no progress.
+  let farthest = draft.size
   try {
-    if (draft.size < expected.size) await receive(draft, download, onChunk)
-    if (draft.size < expected.size) {
-      const state = `it is truncated: ${draft.size} of the ${expected.size} bytes that its manifest says`
-      throw wrong(download, state)
-    }
+    await withRetries(async (advanced) => {
+      if (draft.size === expected.size) return
+      await receive(draft, download, () => {
+        if (draft.size > farthest) advanced()
+        farthest = Math.max(farthest, draft.size)
+      })
+    }, download)
     return `sha256:${draft.hash.digest('hex')}`
   } finally {
     await draft.handle.close()
@@ -91,7 +105,7 @@ export async function downloadBlob(download: BlobDownload): Promise<void> {
   for (let isOld = fs.existsSync(file); ; isOld = false) {
     let digest: string
     try {
-      digest = await withRetries((advanced) => attempt(download, advanced), download)
+      digest = await complete(download)
     } catch (error) {
       if (error instanceof TsstackError && error.code === 'INVALID_ARGUMENT') fs.rmSync(file)
       throw error

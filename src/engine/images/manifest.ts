@@ -88,15 +88,25 @@ function indexEntry(value: unknown): IndexEntry {
 export function parseManifest(bytes: Buffer, name: string): Manifest {
   const document = parseJson(bytes, name)
   if (!isObject(document)) throw bad('it is not an object')
+  if ('fsLayers' in document || document.schemaVersion === 1)
+    throw new TsstackError(
+      'INVALID_ARGUMENT',
+      'Cannot use image: its manifest has the form of 2014 (schema 1), whose content nobody can check',
+      { hint: 'Push it again with a newer program' },
+    )
   if ('manifests' in document) {
+    // One and the same digest would be two different things (CVE-2021-41190).
+    if ('layers' in document || 'config' in document)
+      throw bad('it is an index and an image at the same time')
     return { kind: 'index', entries: list(document.manifests, '"manifests"').map(indexEntry) }
   }
   const layers = list(document.layers, '"layers"').map(descriptor)
   return { kind: 'image', config: descriptor(document.config), layers }
 }
 
-/** Whether an index entry can run here; an entry that does not say can. Attestations say `unknown`. */
-export function isRunnable({ architecture, os }: IndexEntry): boolean {
+/** Whether an index entry can run here; an entry that does not say can. Attestations say `unknown`, or what they are. */
+export function isRunnable({ architecture, os, annotations }: IndexEntry): boolean {
+  if (annotations['vnd.docker.reference.type'] !== undefined) return false
   return (architecture ?? HOST_ARCHITECTURE) === HOST_ARCHITECTURE && (os ?? 'linux') === 'linux'
 }
 

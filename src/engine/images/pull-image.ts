@@ -12,6 +12,7 @@ import { splitRegistry, type NamedReference } from '../../registry/image-name.ts
 import { openRegistry } from '../../registry/open-registry.ts'
 import type { RegistryOptions } from '../../registry/registry-caller.ts'
 import type { Registry } from '../../registry/registry.ts'
+import type { TransientError } from '../../registry/transient-error.ts'
 import { downloadBlob } from './blob-download.ts'
 import { digestOf, parseImageConfig, type Digest, type Image, type ParsedConfig } from './image.ts'
 import { HOST_ARCHITECTURE } from './image.ts'
@@ -37,6 +38,8 @@ export interface LayerEvent {
     | 'uploading'
     | 'pushed'
     | 'mounted'
+  /** Why it is tried again. */
+  readonly detail?: string
   /** Bytes; of downloads and uploads. */
   readonly current?: number
   readonly total?: number
@@ -44,6 +47,8 @@ export interface LayerEvent {
 
 export interface TransferOptions extends Omit<RegistryOptions, 'mirror' | 'onRetry'> {
   readonly onLayer?: (event: LayerEvent) => void
+  /** Told what is waited for, and what was tried in vain. */
+  readonly onNotice?: (text: string) => void
 }
 
 export interface PulledImage {
@@ -78,6 +83,11 @@ export function pullFailure(
   })
 }
 
+/** Why something is tried again, and when: what the error has to say without what is tried. */
+function retryText({ message }: TransientError, pauseMs: number): string {
+  return `${message}; again in ${Math.ceil(pauseMs / 1000)} s`
+}
+
 /** Mirrors first, for docker.io; the registry itself has the last word. */
 export async function withRegistry<T>(
   registryName: string,
@@ -88,12 +98,15 @@ export async function withRegistry<T>(
   for (const mirror of [...mirrors, undefined]) {
     const registry = openRegistry(registryName, {
       ...options,
+      onRetry: (error, pauseMs) => options.onNotice?.(retryText(error, pauseMs)),
       ...(mirror === undefined ? {} : { mirror }),
     })
     try {
       return await work(registry)
     } catch (error) {
-      if (mirror === undefined || toTsstackError(error).code === 'CANCELLED') throw error
+      const { code, message } = toTsstackError(error)
+      if (mirror === undefined || code === 'CANCELLED') throw error
+      if (code !== 'NOT_FOUND') options.onNotice?.(`mirror passed over: ${message}`)
     } finally {
       registry.close()
     }
@@ -120,7 +133,8 @@ async function download({ parts }: PullContext, task: LayerTask): Promise<void> 
     openBlob: (from) => registry.blob(repository, digest, from),
     onProgress: (current) =>
       options.onLayer?.({ digest, state: 'downloading', current, total: size }),
-    onRetry: () => options.onLayer?.({ digest, state: 'retrying' }),
+    onRetry: (error, pauseMs) =>
+      options.onLayer?.({ digest, state: 'retrying', detail: retryText(error, pauseMs) }),
   })
   parts.content.adopt(file, digest)
 }
@@ -234,7 +248,10 @@ async function pullFrom(
     })
     if (known !== undefined) return known
   }
-  const configBytes = await readRemoteConfig(registry, repository, remote)
+  const configBytes = await readRemoteConfig(registry, repository, remote, {
+    signal: options.signal,
+    onRetry: (error, pauseMs) => options.onNotice?.(retryText(error, pauseMs)),
+  })
   const config = checkConfig(configBytes, remote)
   const lease = parts.leases.take(manifestDigest, {
     blobs: [manifestDigest, digestOf(configBytes), ...manifest.layers.map(({ digest }) => digest)],

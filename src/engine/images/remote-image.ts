@@ -1,6 +1,7 @@
 /** What a registry has under a name: the manifest for this machine, out of indexes if it must be. */
 import { TsstackError } from '../../errors.ts'
 import type { Registry } from '../../registry/registry.ts'
+import { withRetries, type RetryOptions } from '../../registry/transient-error.ts'
 import { digestOf, HOST_ARCHITECTURE, type Digest } from './image.ts'
 import { isRunnable, parseManifest, type IndexEntry, type Manifest } from './manifest.ts'
 
@@ -17,10 +18,8 @@ const MAX_CONFIG_BYTES = 8 << 20
 const MAX_LAYER_BYTES = 64 * 2 ** 30
 const MAX_LAYERS = 500
 
-function bad(state: string, hint?: string): TsstackError {
-  return new TsstackError('INVALID_ARGUMENT', `Cannot use image: ${state}`, {
-    ...(hint === undefined ? {} : { hint }),
-  })
+function bad(state: string): TsstackError {
+  return new TsstackError('INVALID_ARGUMENT', `Cannot use image: ${state}`)
 }
 
 function platformOf({ os = 'linux', architecture = '?', variant }: IndexEntry): string {
@@ -55,10 +54,6 @@ function checkImage(manifest: Extract<Manifest, { kind: 'image' }>): void {
   if (layers.some(({ size }) => size > MAX_LAYER_BYTES)) throw bad('a layer is too large')
 }
 
-function isSchema1(bytes: Buffer, mediaType: string): boolean {
-  return mediaType.includes('manifest.v1+') && bytes.includes('"fsLayers"')
-}
-
 /**
  * @param reference - tag or digest
  * @throws {NOT_FOUND} {INVALID_ARGUMENT} {FAILED_PRECONDITION} not for this machine; and what the registry throws
@@ -71,13 +66,8 @@ export async function findRemoteImage(
   let remoteDigest: Digest | undefined
   let next = reference
   for (let depth = 0; depth <= MAX_INDEX_DEPTH; depth++) {
-    const { bytes, mediaType, digest } = await registry.manifest(repository, next)
+    const { bytes, digest } = await registry.manifest(repository, next)
     remoteDigest ??= digest
-    if (isSchema1(bytes, mediaType))
-      throw bad(
-        'its manifest has the form of 2014 (schema 1)',
-        'Push it again with a newer program',
-      )
     const manifest = parseManifest(bytes, next)
     if (manifest.kind === 'image') {
       checkImage(manifest)
@@ -93,17 +83,21 @@ export async function readRemoteConfig(
   registry: Registry,
   repository: string,
   { manifest }: RemoteImage,
+  retries: RetryOptions,
 ): Promise<Buffer> {
   const { digest, size } = manifest.config
-  const parts: Buffer[] = []
-  let total = 0
-  for await (const chunk of (await registry.blob(repository, digest)).chunks) {
-    total += chunk.length
-    if (total > size) break
-    parts.push(chunk)
-  }
-  const bytes = Buffer.concat(parts)
-  if (total !== size) throw bad(`its configuration does not have the ${size} bytes of the manifest`)
+  const bytes = await withRetries(async () => {
+    const parts: Buffer[] = []
+    let total = 0
+    for await (const chunk of (await registry.blob(repository, digest)).chunks) {
+      parts.push(chunk)
+      total += chunk.length
+      if (total > size) break
+    }
+    return Buffer.concat(parts)
+  }, retries)
+  if (bytes.length !== size)
+    throw bad(`its configuration does not have the ${size} bytes of the manifest`)
   const actual = digestOf(bytes)
   if (actual === digest) return bytes
   throw bad(`its configuration "${digest}" has digest "${actual}"`)

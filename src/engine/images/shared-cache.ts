@@ -61,7 +61,7 @@ async function openRemote(reference: string, options: RegistryOptions): Promise<
       repository,
       named.digest ?? named.tag ?? 'latest',
     )
-    const configBytes = await readRemoteConfig(registry, repository, remote)
+    const configBytes = await readRemoteConfig(registry, repository, remote, options)
     const { layers } = parseImageConfig(configBytes)
     const close = (): void => {
       registry.close()

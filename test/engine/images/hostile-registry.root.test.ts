@@ -1,12 +1,10 @@
 /** Pulls from registries that lie, stumble and break off: the store is as before, and what can go on goes on. */
-import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openImageStore, type ImageStore } from '../../../src/engine/images/image-store.ts'
-import { eventually } from '../../eventually.ts'
 import {
   publish,
   publishManifest,
@@ -122,6 +120,30 @@ describe('what is wrong is refused, and leaves nothing', () => {
         }
       },
       message: 'its indexes are nested too deeply',
+    },
+    'a manifest of 2014': {
+      spoil: () =>
+        publishManifest(registry, { schemaVersion: 1, fsLayers: [{ blobSum: sha256(CONTENT) }] }),
+      message: 'schema 1',
+    },
+    'an index that is an image, too': {
+      spoil: () => {
+        const { manifest } = publish(registry, CONTENT)
+        publishManifest(registry, { ...manifest, manifests: [] })
+      },
+      message: 'an index and an image at the same time',
+    },
+    'an index of attestations alone': {
+      spoil: () => {
+        const { manifest } = publish(registry, CONTENT)
+        const annotations = { 'vnd.docker.reference.type': 'attestation-manifest' }
+        publishManifest(registry, {
+          schemaVersion: 2,
+          manifests: [{ ...manifest.config, annotations }],
+        })
+      },
+      code: 'FAILED_PRECONDITION',
+      message: 'it is not for linux/',
     },
     'an index with another manifest behind a digest': {
       spoil: () => {
@@ -260,47 +282,6 @@ describe('what passes is waited for', () => {
     expect(asked.slice(1).every((line) => / bytes=\d+-$/.test(line))).toBe(true)
     const file = path.join(store.layerPath(image.layers[0] ?? ''), 'file')
     expect(fs.readFileSync(file).equals(CONTENT)).toBe(true)
-  })
-
-  test('a process that is killed in the middle: the next one goes on where it was', async () => {
-    const { layer, manifest } = publish(registry, CONTENT)
-    const digest = manifest.layers[0]?.digest ?? ''
-    let isHeld = true
-    registry.intercept = (request, response) => {
-      if (!isHeld || request.url?.includes(digest) !== true) return false
-      response.writeHead(200, { 'content-length': layer.length })
-      response.write(layer.subarray(0, 120_000)) // and no more
-      return true
-    }
-    const root = path.join(home, 'killed')
-    const storeModule = path.join(import.meta.dirname, '../../../src/engine/images/image-store.ts')
-    const script = `const { openImageStore } = await import(${JSON.stringify(storeModule)})
-      await openImageStore(${JSON.stringify(root)}).remote.pull(${JSON.stringify(name)})`
-    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
-      stdio: ['ignore', 'ignore', 'inherit'],
-    })
-    const ended = new Promise((resolve) => child.on('close', resolve))
-    const partial = path.join(root, 'partial', digest.slice(7))
-    await eventually(
-      'a part of the layer',
-      () => fs.existsSync(partial) && fs.statSync(partial).size === 120_000,
-    )
-    child.kill('SIGKILL')
-    await ended
-    isHeld = false
-    const next = openImageStore(root)
-    expect(next.list()).toEqual([])
-    expect(next.all()).toEqual([])
-    await next.prune() // the daemon does so by itself
-    registry.requests.length = 0
-    await next.remote.pull(name)
-    expect(registry.requests.filter((line) => line.includes(digest))).toEqual([
-      `GET /v2/image/blobs/${digest} bytes=120000-`,
-    ])
-    expect(next.list().map(({ reference }) => reference)).toEqual([name])
-    expect(fs.readdirSync(path.join(root, 'partial'))).toEqual([])
-    expect(fs.readdirSync(path.join(root, 'pulls'))).toEqual([])
-    await next.flushed()
   })
 
   test('two pulls at once bring a layer once', async () => {

@@ -1,6 +1,6 @@
 /**
- * Which addresses ADD may fetch from. The daemon fetches, with the host's own network: a Dockerfile, which may come from a
- * stranger's repository, shall reach no more by it than its RUN steps do.
+ * Which addresses strangers may send the daemon to, which has the host's own network: a Dockerfile by ADD, which shall reach
+ * no more by it than its RUN steps do; a registry by redirects and by the token service that it names.
  */
 import dns from 'node:dns'
 import net, { type LookupFunction } from 'node:net'

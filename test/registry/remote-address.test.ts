@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { checkHost, mayFetchFrom } from '../../src/builder/remote-address.ts'
+import { checkHost, mayFetchFrom } from '../../src/registry/remote-address.ts'
 
 test.each(['127.0.0.1', '127.9.9.9', '0.0.0.0', '::1', '::', '::ffff:127.0.0.1'])(
   'the loopback address %s is for builds with the network of the host',
