@@ -2,7 +2,7 @@
 import { readInstruction } from './dockerfile/read-instruction.ts'
 import { parseTrigger } from './dockerfile/parse-dockerfile.ts'
 import { dockerfileError, type Place } from './dockerfile/place.ts'
-import { expandAt } from './dockerfile/stages.ts'
+import { expandAt, valueIn } from './dockerfile/stages.ts'
 import { applyMetadata } from './metadata-step.ts'
 import { change, type StageState } from './stage-state.ts'
 import { absolutePath } from './workdir-step.ts'
@@ -25,7 +25,7 @@ export function applyChanges(state: StageState, changes: readonly string[]): voi
         `${instruction.kind.toUpperCase()} can't be a change`,
         `Allowed are ${[...ALLOWED].map((kind) => kind.toUpperCase()).join(', ')}`,
       )
-    const lookup = (name: string): string | undefined => state.config.env[name]
+    const lookup = (name: string): string | undefined => valueIn(name, state.config.env)
     const expand = (word: string, at: Place): string =>
       expandAt(word, at, { escape: ESCAPE, lookup })
     if (instruction.kind === 'workdir') {

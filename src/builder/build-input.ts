@@ -86,6 +86,7 @@ export interface RunStep {
   readonly argv: readonly string[]
   readonly environment: Readonly<Record<string, string>>
   readonly workingDir: string
+  readonly hostname: string
   readonly user?: string
   readonly network: string
   readonly isInsecure: boolean

@@ -12,6 +12,8 @@ import {
   type CopyPlan,
 } from './copy-step.ts'
 import type { CopyInstruction, Instruction } from './dockerfile/instruction.ts'
+import type { Place } from './dockerfile/place.ts'
+import { checkMode } from './file-mode.ts'
 import { readIgnorePatterns } from './ignore-patterns.ts'
 import { addLayer, type StageBuild } from './layer-step.ts'
 import { findTree, withTree } from './named-tree.ts'
@@ -38,6 +40,11 @@ function destinationOf(written: string, workingDir: string | undefined): string 
   return /(?:^|\/)\.?\/?$/.test(written) && resolved !== '/' ? `${resolved}/` : resolved
 }
 
+function modeOf(mode: string, place: Place): string {
+  checkMode(mode, place)
+  return mode
+}
+
 function expanded({ expand, state }: StageBuild, copy: Copy): Expanded {
   const { place } = copy
   const text = (word: string): string => expand(word, place)
@@ -48,7 +55,7 @@ function expanded({ expand, state }: StageBuild, copy: Copy): Expanded {
     remote: names.filter((name) => copy.isAdd && isRemote(name)),
     destination: destinationOf(text(copy.destination), state.config.workingDir),
     ...(chown === undefined ? {} : { chown: text(chown) }),
-    ...(chmod === undefined ? {} : { chmod: text(chmod) }),
+    ...(chmod === undefined ? {} : { chmod: modeOf(text(chmod), place) }),
     ...(checksum === undefined ? {} : { checksum: text(checksum) }),
     exclude: copy.exclude.map(text),
   }

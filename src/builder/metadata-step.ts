@@ -24,18 +24,21 @@ function pairsOf(
   return pairs.map(([name, value]) => [expand(name, place), expand(value, place)])
 }
 
-/** Ports of one word: `80`, `80/udp`, `8000-8010/tcp`. */
-function portsOf(word: string, place: Place): string[] {
+/** Ports of one word: `80`, `80/udp`, `8000-8010/tcp`; of `address:port:port` the container's. */
+function portsOf(written: string, place: Place): string[] {
+  const word = written.slice(written.lastIndexOf(':') + 1)
   const [, from = '', to = from, protocol = 'tcp'] =
     /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp|sctp))?$/i.exec(word) ?? []
   const [first, last] = [Number(from), Number(to)]
   if (from === '' || first > last || last > 65_535)
-    throw dockerfileError(place, `"${word}" is no port`, 'Write 80, 80/udp or 8000-8010')
+    throw dockerfileError(place, `"${written}" is no port`, 'Write 80, 80/udp or 8000-8010')
   return Array.from(
     { length: last - first + 1 },
     (_, index) => `${first + index}/${protocol.toLowerCase()}`,
   )
 }
+
+const MIN_NANOS = 1e6
 
 function durationsOf({ options }: HealthcheckInstruction, place: Place): Record<string, number> {
   const names = { interval: 'interval', timeout: 'timeout', 'start-period': 'startPeriod' }
@@ -45,8 +48,12 @@ function durationsOf({ options }: HealthcheckInstruction, place: Place): Record<
     const value = options[flag]
     if (value === undefined) continue
     const nanos = tryParseDurationNs(value)
-    if (nanos === undefined || nanos < 0)
-      throw dockerfileError(place, `"--${flag}=${value}" is no duration`, 'Write 30s or 1m30s')
+    if (nanos === undefined || nanos < MIN_NANOS)
+      throw dockerfileError(
+        place,
+        `"--${flag}=${value}" is no duration of a millisecond or more`,
+        'Write 30s or 1m30s',
+      )
     timing[field] = nanos
   }
   const { retries } = options

@@ -2,6 +2,7 @@
 import { TsstackError } from '../errors.ts'
 import type { RunStep } from './build-input.ts'
 import type { Instruction, RunInstruction } from './dockerfile/instruction.ts'
+import { valueIn } from './dockerfile/stages.ts'
 import { addLayer, type StageBuild } from './layer-step.ts'
 import { PROXY_ARGUMENTS } from './platform-arguments.ts'
 import type { RunMount } from './run-mount.ts'
@@ -12,6 +13,8 @@ import { stepKey } from './step-key.ts'
 type Run = Instruction & RunInstruction
 
 const MAX_COMMAND = 60
+/** What programs that ask find with BuildKit, too: it may end up in a layer. */
+const HOSTNAME = 'buildkitsandbox'
 
 /** What the program sees: ENV wins over ARG. */
 function environmentOf({ state, build }: StageBuild): {
@@ -50,9 +53,10 @@ function isInsecure({ build }: StageBuild, { security }: Run): boolean {
 
 function argvOf({ state }: StageBuild, run: Run): readonly string[] {
   if (run.script === undefined) return commandWords(run.command, state.config)
-  const [, interpreter = '', argument] =
-    /^#!\s*(\S+)(?:[ \t]+([^\n]*?))?\s*\n/.exec(run.script) ?? []
-  return [interpreter, ...(argument === undefined ? [] : [argument]), SCRIPT_FILE]
+  const [line = ''] = run.script.slice('#!'.length).split('\n', 1)
+  const [interpreter = '', ...rest] = line.trim().split(/[ \t]+/)
+  // As the kernel has it: all that follows is one argument.
+  return [interpreter, ...(rest.length === 0 ? [] : [rest.join(' ')]), SCRIPT_FILE]
 }
 
 /** Where a here-document lies that is a program of its own. */
@@ -115,6 +119,7 @@ export async function runStep(stage: StageBuild, run: Run): Promise<boolean> {
   const { visible, keyed } = environmentOf(stage)
   const workingDir = config.workingDir ?? '/'
   const fixed = {
+    hostname: valueIn('BUILDKIT_SANDBOX_HOSTNAME', build.input.args) ?? HOSTNAME,
     argv: argvOf(stage, run),
     workingDir,
     ...(config.user === undefined ? {} : { user: config.user }),

@@ -8,6 +8,7 @@ import { bindMount } from './bind-mount.ts'
 import type { StepMount } from './build-input.ts'
 import { cacheMount } from './cache-mount.ts'
 import type { Instruction, MountOptions, RunInstruction } from './dockerfile/instruction.ts'
+import { valueIn } from './dockerfile/stages.ts'
 import type { StageBuild } from './layer-step.ts'
 import type { RunMount } from './run-mount.ts'
 import { isTrue, modeIn, optionOf, ownerIn, requiredTarget, targetIn } from './mount-options.ts'
@@ -59,7 +60,8 @@ function secretMount(stage: StageBuild, options: MountOptions): RunMount {
   const target = targetIn(options, workingDir)
   const id = optionOf(options, 'id', 'source', 'src') ?? target?.split('/').at(-1) ?? ''
   if (id === '') throw new TsstackError('INVALID_ARGUMENT', 'a secret needs an id or a target')
-  const content = stage.build.input.secrets[id]
+  const { secrets } = stage.build.input
+  const content = Object.hasOwn(secrets, id) ? secrets[id] : undefined
   const { env } = options
   const isFile = env === undefined || target !== undefined
   const file = { kind: 'secret', target: target ?? `/run/secrets/${id}` } as const
@@ -83,7 +85,7 @@ function secretMount(stage: StageBuild, options: MountOptions): RunMount {
 /** SSH_AUTH_SOCK is set by run-instruction.ts. */
 function sshMount(stage: StageBuild, options: MountOptions): RunMount {
   const id = optionOf(options, 'id', 'source', 'src') ?? 'default'
-  const source = stage.build.input.ssh[id]
+  const source = valueIn(id, stage.build.input.ssh)
   const own = targetIn(options, stage.state.config.workingDir)
   const target = own ?? `/run/buildkit/ssh_agent.${id}`
   const isRequired = isTrue(options, 'required')
@@ -122,7 +124,7 @@ export function readRunMounts(
       Object.entries(written).map(([name, value]) => [name, stage.expand(value, place)]),
     )
     const kind = options['type'] ?? 'bind'
-    const read = KINDS[kind]
+    const read = Object.hasOwn(KINDS, kind) ? KINDS[kind] : undefined
     if (read === undefined)
       throw new TsstackError('INVALID_ARGUMENT', `"--mount=type=${kind}" is none`, {
         hint: `Kinds are ${Object.keys(KINDS).join(', ')}`,

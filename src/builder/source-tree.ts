@@ -7,7 +7,8 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { O_PATH, openConfined, RESOLVE, tryOpenConfined } from '../kernel/file-calls.ts'
 import { TsstackError } from '../errors.ts'
-import { globExpression, type IgnorePatterns } from './ignore-patterns.ts'
+import { compileGlob } from './glob.ts'
+import type { IgnorePatterns } from './ignore-patterns.ts'
 
 export interface SourceTree {
   /** What it is called in messages: `the build context`, `stage "base"`. */
@@ -91,7 +92,7 @@ export async function findSources(tree: SourceTree, written: string): Promise<So
   const literal = findOne(tree, pattern, pivot)
   if (literal !== undefined) return [literal]
   if (!/[*?[]/.test(pattern)) throw notFound(tree, written)
-  const expression = globExpression(pattern)
+  const matches = compileGlob(pattern)
   const deep = pattern.includes('**') ? MAX_DEPTH : pattern.split('/').length
   const found: Source[] = []
   const visit = async (directory: string, depth: number): Promise<void> => {
@@ -99,7 +100,7 @@ export async function findSources(tree: SourceTree, written: string): Promise<So
       const file = directory === '' ? name : `${directory}/${name}`
       const source = findOne(tree, file, pivot)
       if (source === undefined) continue
-      if (expression.test(file)) found.push(source)
+      if (matches(file)) found.push(source)
       else if (source.isDirectory && depth < deep) await visit(file, depth + 1)
     }
   }

@@ -4,10 +4,11 @@ import type { Instruction } from './dockerfile/instruction.ts'
 import { parseTrigger } from './dockerfile/parse-dockerfile.ts'
 import { dockerfileError, type Place } from './dockerfile/place.ts'
 import { readInstruction } from './dockerfile/read-instruction.ts'
-import { expandAt, type Stage } from './dockerfile/stages.ts'
+import { expandAt, valueIn, type Stage } from './dockerfile/stages.ts'
 import { copyStep } from './copy-instruction.ts'
 import type { Build, StageBuild } from './layer-step.ts'
 import { applyMetadata } from './metadata-step.ts'
+import { PROXY_ARGUMENTS } from './platform-arguments.ts'
 import { runStep } from './run-instruction.ts'
 import { change, type StageState } from './stage-state.ts'
 import { workdirStep } from './workdir-step.ts'
@@ -29,8 +30,8 @@ function applyArg(stage: StageBuild, instruction: Instruction & { readonly kind:
   const { build, state, expand } = stage
   const { input, dockerfile } = build
   for (const [name, value] of instruction.names) {
-    const given = input.args[name] ?? build.log.platform[name]
-    const fallback = value === undefined ? dockerfile.globalArguments[name] : undefined
+    const given = valueIn(name, input.args, build.log.platform)
+    const fallback = value === undefined ? valueIn(name, dockerfile.globalArguments) : undefined
     const text = value === undefined ? undefined : expand(value, instruction.place)
     const result = given ?? text ?? fallback
     if (result !== undefined) state.args[name] = result
@@ -41,7 +42,7 @@ function applyArg(stage: StageBuild, instruction: Instruction & { readonly kind:
 function scopeOf(build: Build, stage: Stage, state: StageState): StageBuild {
   const { escape } = build.dockerfile
   const lookup = (name: string): string | undefined =>
-    state.config.env[name] ?? state.args[name] ?? predefined(build, name)
+    valueIn(name, state.config.env, state.args) ?? predefined(build, name)
   const expand = (word: string, place: Place): string => expandAt(word, place, { escape, lookup })
   const { input } = build
   const isFresh = input.noCacheFilter.some(
@@ -51,7 +52,7 @@ function scopeOf(build: Build, stage: Stage, state: StageState): StageBuild {
 }
 
 function predefined({ input }: Build, name: string): string | undefined {
-  return /^(?:https?|ftp|no|all)_proxy$/i.test(name) ? input.args[name] : undefined
+  return PROXY_ARGUMENTS.has(name) ? input.args[name] : undefined
 }
 
 /** What the base image wants to be done first, and only once. */

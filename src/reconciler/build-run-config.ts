@@ -51,7 +51,7 @@ export function stepConfig(
     workingDir: step.workingDir,
     ...(step.user === undefined || step.user === '' ? {} : { user: step.user }),
     additionalGroups: [],
-    hostname: 'buildkitsandbox', // what programs that ask find with BuildKit, too: it may end up in a layer
+    hostname: step.hostname,
     ...{ tty: false, stdinOpen: false, readOnlyRoot: false, init: false },
     mounts: step.mounts.flatMap(mountOf),
     files: [],

@@ -22,11 +22,20 @@ it.each([
   ],
   ['/top', ['top', 'sub/top'], ['top']],
   ['# comment\n\n  spaced  ', ['spaced', '# comment'], ['spaced']],
+  ['./a//b/../c/', ['a/c/x', 'a/b'], ['a/c/x']],
+  ['\uFEFFa\r\nb \r\n', ['a', 'b', 'c'], ['a', 'b']],
+  [' #x\n\\#y', ['#x', '#y'], ['#x', '#y']],
+  ['a*/b', ['ab/b/c', 'a/x/b'], ['ab/b/c']],
+  ['**', ['a', 'a/b'], ['a', 'a/b']],
+  ['**/b\n!a/**', ['b/x', 'a/b', 'c/b'], ['b/x', 'c/b']],
+  ['!a\na', ['a'], ['a']],
+  ['a\n! /a/b/', ['a/b/c', 'a/c'], ['a/c']],
+  ['.\n../x\n/', ['a', 'x'], []],
   ['te?t[0-9]', ['test1', 'testx', 'te/t1'], ['test1']],
 ])('ignores() of %j', (text, files, expected) => {
   expect(ignored(text, files)).toEqual(expected)
 })
 
-it('readIgnorePatterns() refuses a pattern that is not closed', () => {
-  expect(() => readIgnorePatterns(['a['])).toThrow('Cannot use pattern "a["')
+it.each(['a[', '!'])('readIgnorePatterns() refuses "%s"', (pattern) => {
+  expect(() => readIgnorePatterns([pattern])).toThrow(`Cannot use pattern "${pattern}"`)
 })

@@ -5,6 +5,7 @@
  *   ${name#pattern}  ##  %  %%   ${name/pattern/word}  ${name//pattern/word}
  */
 import { TsstackError } from '../../errors.ts'
+import { replaced, withoutPrefix, withoutSuffix } from './shell-pattern.ts'
 import type { Escape } from './words.ts'
 
 export interface Expansion {
@@ -17,23 +18,6 @@ const MAX_LENGTH = 1 << 20
 
 function bad(state: string): TsstackError {
   return new TsstackError('INVALID_ARGUMENT', state)
-}
-
-/** A pattern of `#`, `%` and `/` as a regular expression: `*` and `?` are wild, `\` takes what follows as it is. */
-function patternSource(pattern: string, isGreedy: boolean): string {
-  return pattern.replace(/\\(.)|([\s\S])/g, (_, escaped: string | undefined, plain: string) => {
-    if (escaped === undefined && plain === '*') return isGreedy ? '[\\s\\S]*' : '[\\s\\S]*?'
-    if (escaped === undefined && plain === '?') return '[\\s\\S]'
-    return (escaped ?? plain).replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
-  })
-}
-
-/** `%` takes the shortest end: the start is tried from the right. */
-function withoutSuffix(value: string, pattern: string, isGreedy: boolean): string {
-  const whole = new RegExp(`^${patternSource(pattern, true)}$`)
-  const starts = Array.from({ length: value.length + 1 }, (_, index) => index)
-  const start = (isGreedy ? starts : starts.reverse()).find((at) => whole.test(value.slice(at)))
-  return start === undefined ? value : value.slice(0, start)
 }
 
 class Expander {
@@ -140,16 +124,15 @@ class Expander {
 
   #trimmed(value: string, operator: string): string {
     const pattern = this.#raw('}')
-    if (operator.startsWith('%')) return withoutSuffix(value, pattern, operator === '%%')
-    return value.replace(new RegExp(`^${patternSource(pattern, operator === '##')}`), '')
+    const trim = operator.startsWith('%') ? withoutSuffix : withoutPrefix
+    return trim(value, pattern, operator.length === 2)
   }
 
   #replaced(value: string, isAll: boolean): string {
     const pattern = this.#raw('/')
     this.#at++
     const word = this.until('}')
-    if (pattern === '') return value
-    return value.replace(new RegExp(patternSource(pattern, true), isAll ? 'g' : ''), () => word)
+    return pattern === '' ? value : replaced(value, pattern, { word, isAll })
   }
 
   /** A pattern: variables in it are expanded, its escapes are its own. */

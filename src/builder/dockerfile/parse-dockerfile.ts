@@ -5,6 +5,7 @@
  * here-documents and comments between joined lines for arguments.
  */
 import { suggest } from '../../spec/suggest.ts'
+import { readDirectives, type Directive } from './directives.ts'
 import { dockerfileError, type Place } from './place.ts'
 import { splitWords, type Escape } from './words.ts'
 
@@ -31,7 +32,11 @@ export interface RawInstruction {
 
 export interface ParsedDockerfile {
   readonly escape: Escape
+  /** `# check=`: how findings are gone about. */
+  readonly check?: Directive
   readonly instructions: readonly RawInstruction[]
+  /** Empty lines between joined ones. */
+  readonly emptyContinuations: readonly Place[]
 }
 
 export const KEYWORDS = [
@@ -40,7 +45,6 @@ export const KEYWORDS = [
 ] as const
 
 const MAX_BYTES = 1 << 20
-const DIRECTIVE = /^#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.+?)\s*$/
 const HEREDOC = /^(\d*)<<(-?)([^<]*)$/
 const TAKE_HEREDOCS = new Set(['ADD', 'COPY', 'RUN'])
 
@@ -48,26 +52,8 @@ interface Lines {
   readonly file: string
   readonly lines: readonly string[]
   readonly escape: Escape
+  readonly emptyContinuations: Place[]
   at: number
-}
-
-/** Directives stand before everything else; unknown ones are comments. */
-function readEscape(file: string, lines: readonly string[]): Escape {
-  const seen = new Set<string>()
-  let escape: Escape = '\\'
-  for (const [index, line] of lines.entries()) {
-    const [, name = '', value = ''] = DIRECTIVE.exec(line) ?? []
-    if (name === '') break
-    const place = { file, line: index + 1, column: 1 }
-    if (['syntax', 'escape', 'check'].includes(name.toLowerCase()) && seen.has(name.toLowerCase()))
-      throw dockerfileError(place, `directive "${name}" is there twice`)
-    seen.add(name.toLowerCase())
-    if (name.toLowerCase() !== 'escape') continue
-    if (value !== '\\' && value !== '`')
-      throw dockerfileError(place, `escape "${value}" is neither "\\" nor "\`"`)
-    escape = value
-  }
-  return escape
 }
 
 function isComment(line: string): boolean {
@@ -82,6 +68,8 @@ function readLogicalLine(source: Lines): string {
   let logical = ''
   while (source.at < source.lines.length) {
     const line = source.lines[source.at++] ?? ''
+    if (logical !== '' && line.trim() === '')
+      source.emptyContinuations.push({ file: source.file, line: source.at, column: 1 })
     if (logical !== '' && (isComment(line) || line.trim() === '')) continue
     if (!continued.test(line) || line.trimEnd().endsWith(escaped)) return logical + line
     logical += line.replace(continued, '')
@@ -103,10 +91,14 @@ function takeFlags(text: string, escape: Escape): Pick<RawInstruction, 'flags' |
   return { flags, rest }
 }
 
+/** Without its quotes and escapes. */
+function nameOfHeredoc(delimiter: string): string {
+  return delimiter.replaceAll(/["'\\]/g, '')
+}
+
 function readHeredoc(source: Lines, word: RegExpExecArray, place: Place): Heredoc {
   const [, , dash = '', delimiter = ''] = word
-  const name = delimiter.replaceAll(/["']/g, '')
-  if (name === '') throw dockerfileError(place, 'a here-document has no name')
+  const name = nameOfHeredoc(delimiter)
   const content: string[] = []
   while (source.at < source.lines.length) {
     const line = source.lines[source.at++] ?? ''
@@ -155,7 +147,8 @@ function heredocsOf(source: Lines, instruction: RawInstruction): readonly Heredo
   if (inner === undefined || !TAKE_HEREDOCS.has(inner)) return []
   return splitWords(rest, source.escape).flatMap((word) => {
     const match = HEREDOC.exec(word)
-    return match === null ? [] : [readHeredoc(source, match, place)]
+    if (match === null || nameOfHeredoc(match[3] ?? '') === '') return [] // such as 1 << 2
+    return [readHeredoc(source, match, place)]
   })
 }
 
@@ -167,8 +160,8 @@ export function parseDockerfile(text: string, file: string): ParsedDockerfile {
   if (text.length > MAX_BYTES)
     throw dockerfileError({ file, line: 1, column: 1 }, 'it is larger than 1 MiB')
   const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/)
-  const escape = readEscape(file, lines)
-  const source: Lines = { file, lines, escape, at: 0 }
+  const { escape, check } = readDirectives(file, lines)
+  const source: Lines = { file, lines, escape, emptyContinuations: [], at: 0 }
   const instructions: RawInstruction[] = []
   while (source.at < lines.length) {
     const line = lines[source.at] ?? ''
@@ -183,12 +176,14 @@ export function parseDockerfile(text: string, file: string): ParsedDockerfile {
   }
   if (instructions.length === 0)
     throw dockerfileError({ file, line: 1, column: 1 }, 'it has no instructions')
-  return { escape, instructions }
+  const { emptyContinuations } = source
+  return { escape, instructions, emptyContinuations, ...(check === undefined ? {} : { check }) }
 }
 
 /** What an ONBUILD holds, or an image's trigger: one instruction, with its here-documents behind it. */
 export function parseTrigger(text: string, place: Place, escape: Escape): RawInstruction {
-  const source: Lines = { file: place.file, lines: text.split('\n'), escape, at: 1 }
+  const lines = text.split('\n')
+  const source: Lines = { file: place.file, lines, escape, emptyContinuations: [], at: 1 }
   const instruction = readInstruction(source.lines[0] ?? '', place, escape)
   return { ...instruction, heredocs: heredocsOf(source, instruction) }
 }

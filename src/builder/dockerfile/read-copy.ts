@@ -1,7 +1,8 @@
 /** COPY and ADD: sources, destination and flags. */
 import type { CopyInstruction } from './instruction.ts'
 import type { RawInstruction } from './parse-dockerfile.ts'
-import { dockerfileError, type Place } from './place.ts'
+import { checkMode } from '../file-mode.ts'
+import { dockerfileError } from './place.ts'
 import { jsonWords, splitWords, type Escape } from './words.ts'
 
 function flagIn(raw: RawInstruction, name: string): string | undefined {
@@ -14,13 +15,6 @@ function switchIn(raw: RawInstruction, name: string): boolean | undefined {
   if (['', 'true', '1'].includes(value)) return true
   if (['false', '0'].includes(value)) return false
   throw dockerfileError(raw.place, `"--${name}" is true or false, not "${value}"`)
-}
-
-/** Octal digits, or symbolic as of chmod(1). */
-function checkMode(mode: string | undefined, place: Place): void {
-  if (mode === undefined || mode.includes('$')) return
-  if (/^[0-7]{1,4}$/.test(mode) || /^([ugoa]*[-+=][rwxXst]*,?)+$/.test(mode)) return
-  throw dockerfileError(place, `"--chmod=${mode}" is no mode`, 'Write octal digits, such as 0755')
 }
 
 function definedFlags(raw: RawInstruction): Partial<CopyInstruction> {
@@ -39,11 +33,13 @@ export function readCopy(raw: RawInstruction, escape: Escape): CopyInstruction {
   const names = words.slice(0, -1)
   if (destination === undefined || names.length === 0)
     throw dockerfileError(raw.place, `${raw.keyword} needs at least a source and a destination`)
-  checkMode(flagIn(raw, 'chmod'), raw.place)
+  const mode = flagIn(raw, 'chmod')
+  if (mode !== undefined && !mode.includes('$')) checkMode(mode, raw.place)
   return {
     kind: 'copy',
     isAdd: raw.keyword === 'ADD',
-    sources: names.filter((word) => !/^\d*<<-?[^<]+$/.test(word) || raw.heredocs.length === 0),
+    sources:
+      raw.heredocs.length === 0 ? names : names.filter((word) => !/^\d*<<-?[^<]+$/.test(word)),
     heredocs: raw.heredocs,
     destination,
     ...definedFlags(raw),

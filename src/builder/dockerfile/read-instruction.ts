@@ -18,9 +18,14 @@ const FLAGS: Readonly<Record<string, readonly string[]>> = {
   RUN: ['mount', 'network', 'security', 'device'],
 }
 
+const REPEATED = new Set(['mount', 'exclude'])
+
 function checkFlags({ keyword, flags, place }: RawInstruction): void {
   const known = FLAGS[keyword] ?? []
-  for (const { name } of flags) {
+  for (const [index, { name }] of flags.entries()) {
+    const isFirst = flags.findIndex((flag) => flag.name === name) === index
+    if (!isFirst && !REPEATED.has(name))
+      throw dockerfileError(place, `${keyword} has the flag "--${name}" twice`)
     if (known.includes(name)) continue
     const near = suggest(name, known)
     throw dockerfileError(
@@ -76,7 +81,7 @@ function runCommand(raw: RawInstruction): { command: Command; script?: string } 
 const readRun: Reader = (raw) => {
   const flag = (name: string): string | undefined =>
     raw.flags.find((candidate) => candidate.name === name)?.value
-  if (raw.rest === '') missing(raw, 'a command')
+  if (raw.rest === '' || jsonWords(raw.rest)?.length === 0) missing(raw, 'a command')
   if (flag('device') !== undefined)
     throw dockerfileError(raw.place, '"--device" needs CDI devices, which this builder has not')
   const [network, security] = [flag('network'), flag('security')]
@@ -129,7 +134,10 @@ const readArg: Reader = (raw, escape) => {
 const readHealthcheck: Reader = (raw) => {
   const [type = '', rest = ''] = raw.rest.split(/\s+(.*)/s)
   const options = Object.fromEntries(raw.flags.map(({ name, value }) => [name, value]))
-  if (type.toUpperCase() === 'NONE') return { kind: 'healthcheck', options }
+  if (type.toUpperCase() === 'NONE') {
+    if (rest === '' && raw.flags.length === 0) return { kind: 'healthcheck', options }
+    throw dockerfileError(raw.place, 'HEALTHCHECK NONE takes nothing else')
+  }
   if (type.toUpperCase() === 'CMD' && rest !== '')
     return { kind: 'healthcheck', command: commandOf(rest), options }
   return missing(raw, 'CMD and a command, or NONE')

@@ -31,7 +31,7 @@ export function readMount(value: string, place: Place): MountOptions {
   const options = fieldsOf(value)
   const type = options['type'] ?? 'bind'
   if (type.includes('$')) return options // it is known when the step runs
-  const known = OPTIONS[type]
+  const known = Object.hasOwn(OPTIONS, type) ? OPTIONS[type] : undefined
   if (known === undefined)
     throw dockerfileError(
       place,

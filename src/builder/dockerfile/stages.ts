@@ -55,6 +55,15 @@ export function expandAt(
   }
 }
 
+/** The first value of a name: names such as "constructor" have none unless they are given one. */
+export function valueIn(
+  name: string,
+  ...records: readonly Readonly<Record<string, string>>[]
+): string | undefined {
+  const record = records.find((each) => Object.hasOwn(each, name))
+  return record?.[name]
+}
+
 interface Opened {
   readonly escape: Escape
   readonly args: BuildArguments
@@ -64,9 +73,9 @@ interface Opened {
 
 function takeGlobal(opened: Opened, instruction: Instruction & { readonly kind: 'arg' }): void {
   const { escape, args, globals } = opened
-  const lookup = (name: string): string | undefined => globals[name] ?? args.platform[name]
+  const lookup = (name: string): string | undefined => valueIn(name, globals, args.platform)
   for (const [name, value] of instruction.names) {
-    const given = args.given[name] ?? args.platform[name]
+    const given = valueIn(name, args.given, args.platform)
     if (given !== undefined) globals[name] = given
     else if (value !== undefined)
       globals[name] = expandAt(value, instruction.place, { escape, lookup })
@@ -76,7 +85,7 @@ function takeGlobal(opened: Opened, instruction: Instruction & { readonly kind: 
 function openStage(opened: Opened, instruction: Instruction & { readonly kind: 'from' }): void {
   const { escape, args, globals, stages } = opened
   const { place, text, name } = instruction
-  const lookup = (wanted: string): string | undefined => globals[wanted] ?? args.platform[wanted]
+  const lookup = (wanted: string): string | undefined => valueIn(wanted, globals, args.platform)
   const image = expandAt(instruction.image, place, { escape, lookup })
   if (image === '')
     throw dockerfileError(place, `FROM "${instruction.image}" is empty`, 'Give the ARG a default')
