@@ -22,8 +22,10 @@ export interface Permissions {
   readonly capabilities: readonly string[]
   /** Absolute paths of devices; `gpus`. */
   readonly devices: readonly string[]
-  /** Names of volumes and networks that do not belong to the stack. */
+  /** Names of volumes, networks, images and containers that do not belong to the stack. */
   readonly external: readonly string[]
+  /** Ports of the host below 1024, each `80` or a range `80-90`. */
+  readonly ports?: readonly string[]
 }
 
 /**

@@ -68,7 +68,8 @@ export const ADD_FLAGS: readonly Flag[] = [
   list('allow-host-paths', 'PATH', 'Mounts and files of the host below it'),
   list('allow-capabilities', 'NAME', 'cap_add beyond the default set'),
   list('allow-devices', 'PATH', 'devices; "gpus"'),
-  list('allow-external', 'NAME', 'A volume or network of others'),
+  list('allow-external', 'NAME', 'A volume, network or container name of others'),
+  list('allow-ports', 'PORT', 'Published ports below 1024: 80, or 80-90'),
 ]
 
 /** The names of the flags, as a subcommand lists them. */
@@ -106,6 +107,7 @@ export function readGitSource(context: CommandContext, name: string): GitSource 
       capabilities: flags.list('allow-capabilities').map(capabilityName),
       devices: flags.list('allow-devices'),
       external: flags.list('allow-external'),
+      ports: flags.list('allow-ports'),
     },
     ...present({
       ref: flags.text('ref'),

@@ -33,6 +33,10 @@ const permissions = z.strictObject({
   capabilities: z.array(z.string().regex(/^[A-Z_]{1,40}$/)).max(50),
   devices: z.array(z.union([z.literal('gpus'), cdiDevice, absolutePath])).max(100),
   external: texts,
+  ports: z
+    .array(z.string().regex(/^\d{1,5}(-\d{1,5})?$/))
+    .max(100)
+    .exactOptional(),
 })
 
 /** One line that git can take for an author. */

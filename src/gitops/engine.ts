@@ -2,6 +2,7 @@
 import type { GitSourceReason } from '../api/gitops-types.ts'
 import type { Context } from '../reconciler/context.ts'
 import type { Checkouts } from './checkouts.ts'
+import type { FairQueue } from './fair-queue.ts'
 import type { ProgressRecord, SourceRecord, SourceRecords } from './source-records.ts'
 
 export interface GitopsEngine {
@@ -10,6 +11,8 @@ export interface GitopsEngine {
   readonly checkouts: Checkouts
   /** Of content-store.ts; absolute. */
   readonly contentRoot: string
+  /** For what asks servers and reads commits: a hundred sources do not start a hundred gits. */
+  readonly looks: FairQueue
   /** Tells those who want to be told of a source's outcome. */
   readonly tell: (source: SourceRecord, progress: ProgressRecord) => void
 }

@@ -26,6 +26,8 @@ export interface LoadRequest {
   readonly root: string
   /** Where content-store.ts keeps what containers mount. */
   readonly contentRoot: string
+  /** Names of the other stacks of this host: nothing of theirs may be had. */
+  readonly others: readonly string[]
 }
 
 export interface LoadedRevision {
@@ -48,7 +50,8 @@ export async function loadRevision(request: LoadRequest): Promise<LoadedRevision
   const { source } = request
   const root = realOrSame(request.root)
   const { directory, files } = findStack(root, source.path)
-  const context = { root, directory, allow: source.allow, realpath: realOrSame }
+  const { others } = request
+  const context = { root, directory, allow: source.allow, others, realpath: realOrSame }
   const loaded = await loadDecrypted(source, root, {
     cwd: directory,
     projectDirectory: directory,

@@ -13,6 +13,7 @@ import { REF_NAME } from '../sources/git-reference.ts'
 import { openCheckouts } from './checkouts.ts'
 import { collectGarbage } from './collect-garbage.ts'
 import { progressOf, record, type GitopsEngine } from './engine.ts'
+import { FairQueue } from './fair-queue.ts'
 import { parseWindow } from './freeze-windows.ts'
 import { gitAccess, pushAccess } from './git-access.ts'
 import { notify } from './notify.ts'
@@ -41,6 +42,7 @@ export interface Gitops extends WebhookTargets {
 }
 
 const OPEN_MODE = 0o711
+const LOOKS_AT_A_TIME = 4
 
 /** Begins to follow every source that is known. @param directory - `gitops` of the state directory */
 export function openGitops(context: Context, directory: string): Gitops {
@@ -54,6 +56,7 @@ export function openGitops(context: Context, directory: string): Gitops {
     contentRoot,
     records: openSourceRecords(context.state),
     checkouts: openCheckouts(join(directory, 'checkouts')),
+    looks: new FairQueue(LOOKS_AT_A_TIME),
     tell: notify,
   }
   return new FollowedSources(engine)
@@ -140,7 +143,7 @@ class FollowedSources implements Gitops {
   }
 
   trigger(name: string): void {
-    void this.#runners.get(name)?.sync()
+    this.#runners.get(name)?.poke()
   }
 
   #follow(name: string): void {

@@ -5,7 +5,7 @@ import { parseBuildCache, type BuildCache } from '../spec/build-cache.ts'
 import type { BuildDefinition, Service } from '../spec/stack.ts'
 import { isWithin } from './confined-files.ts'
 import { imagePathOf } from './image-path.ts'
-import { isPathAllowed, type Breach, type PolicyContext } from './policy-context.ts'
+import { isPathAllowed, ownerOf, type Breach, type PolicyContext } from './policy-context.ts'
 
 /** @param stack - its name */
 export function buildBreaches(
@@ -83,7 +83,11 @@ function nameBreaches(
     ),
   ]
   return names
-    .filter(({ name }) => !isOwnImage(name, stack) && !context.allow.external.includes(name))
+    .filter(
+      ({ name }) =>
+        !isOwnImage(name, { stack, others: context.others }) &&
+        !context.allow.external.includes(name),
+    )
     .map(({ at, name }) => ({
       at,
       what: `to build the image "${name}", whose name is not the stack's own`,
@@ -91,11 +95,12 @@ function nameBreaches(
     }))
 }
 
-/** `STACK`, `STACK-…` or `STACK_…` is one of the parts of its path. */
-function isOwnImage(name: string, stack: string): boolean {
-  return name
-    .split('/')
-    .some((part) => part.startsWith(stack) && /^(?:$|[-_:@])/.test(part.slice(stack.length)))
+/** `STACK`, `STACK-…` or `STACK_…` is one of the parts of its path, and that is not the name of another stack. */
+function isOwnImage(
+  name: string,
+  names: { readonly stack: string; readonly others: readonly string[] },
+): boolean {
+  return name.split('/').some((part) => ownerOf(part, /^[-_:@]?$/, names) === names.stack)
 }
 
 function privilegeBreaches(build: BuildDefinition, { allow }: PolicyContext): Breach[] {

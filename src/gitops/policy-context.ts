@@ -11,6 +11,8 @@ export interface PolicyContext {
   /** The directory of the stack file, in it. */
   readonly directory: string
   readonly allow: Permissions
+  /** Names of the other stacks of this host. */
+  readonly others: readonly string[]
   /** Where a path leads: a container may have put a link into a directory that is allowed. */
   readonly realpath: (path: string) => string
 }
@@ -23,7 +25,28 @@ export interface Breach {
   readonly option: string
 }
 
-export type ServiceCheck = (service: Service, context: PolicyContext) => readonly Breach[]
+/** What a check of a service is told. */
+export interface ServiceContext extends PolicyContext {
+  /** The name of its stack. */
+  readonly stack: string
+}
+
+export type ServiceCheck = (service: Service, context: ServiceContext) => readonly Breach[]
+
+/**
+ * Whose a name is that begins with a stack's: `shop_db_data` is of `shop_db`, where there is such a stack, and of `shop`
+ * otherwise. undefined: it begins with the name of none.
+ * @param separator - one character that stands between a stack's name and the rest
+ */
+export function ownerOf(
+  name: string,
+  separator: RegExp,
+  { stack, others }: { readonly stack: string; readonly others: readonly string[] },
+): string | undefined {
+  return [stack, ...others]
+    .filter((each) => name.startsWith(each) && separator.test(name.charAt(each.length)))
+    .toSorted((a, b) => b.length - a.length)[0]
+}
 
 /** Whether a path may be used: of the checkout, or allowed. */
 export function isPathAllowed(path: string, { root, allow, realpath }: PolicyContext): boolean {

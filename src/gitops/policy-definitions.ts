@@ -2,7 +2,7 @@
 import type { Finding } from '../spec/finding.ts'
 import type { Stack } from '../spec/stack.ts'
 import { isWithin } from './confined-files.ts'
-import { findingOf, type PolicyContext } from './policy-context.ts'
+import { findingOf, ownerOf, type PolicyContext } from './policy-context.ts'
 
 const SAFE_NETWORK_OPTIONS: ReadonlySet<string> = new Set([
   'com.docker.network.driver.mtu',
@@ -27,7 +27,8 @@ interface Named {
 /** Volumes and networks of other stacks: external ones, and those that are called as if they were. */
 function foreignFindings(stack: Stack, context: PolicyContext): Finding[] {
   const { volumes, networks, configs, secrets } = stack
-  const isOwn = ({ name }: Named): boolean => name.startsWith(`${stack.name}_`)
+  const names = { stack: stack.name, others: context.others }
+  const isOwn = ({ name }: Named): boolean => ownerOf(name, /_/, names) === stack.name
   // Configs and secrets have contents, and no name that another stack could know.
   const always = (): boolean => true
   return [

@@ -2,7 +2,7 @@
 import type { ServiceVolume } from '../spec/stack.ts'
 import { isWithin } from './confined-files.ts'
 import { imagePathOf } from './image-path.ts'
-import { isPathAllowed, type Breach, type ServiceCheck } from './policy-context.ts'
+import { isPathAllowed, ownerOf, type Breach, type ServiceCheck } from './policy-context.ts'
 
 /** Docker's default set: what a container has anyway is no breach. */
 const DEFAULT_CAPABILITIES: ReadonlySet<string> = new Set([
@@ -141,6 +141,46 @@ const checkImages: ServiceCheck = (service, context) => {
   )
 }
 
+/** Which ports may be had anyway: those that no user of the host has to be root for. */
+const FIRST_FREE_PORT = 1024
+
+/** Whoever has port 22, 80 or 443 of a host speaks in its name. */
+const checkPorts: ServiceCheck = ({ ports = [] }, { allow }) =>
+  ports.flatMap(({ published = '' }, index): Breach[] => {
+    if (published === '') return []
+    const wanted = rangeOf(published)
+    const allowed = (allow.ports ?? []).flatMap((text) => rangeOf(text) ?? [])
+    const isFree = wanted !== undefined && isCovered(wanted, allowed)
+    if (isFree) return []
+    const option = `--allow-ports ${published}`
+    return [{ at: ['ports', index], what: `port ${published} of the host`, option }]
+  })
+
+interface PortRange {
+  readonly first: number
+  readonly last: number
+}
+
+function rangeOf(text: string): PortRange | undefined {
+  const [, first, last = first] = /^(\d+)(?:-(\d+))?$/.exec(text) ?? []
+  return first === undefined ? undefined : { first: Number(first), last: Number(last) }
+}
+
+function isCovered({ first, last }: PortRange, allowed: readonly PortRange[]): boolean {
+  for (let port = first; port <= Math.min(last, FIRST_FREE_PORT - 1); port++)
+    if (!allowed.some((range) => range.first <= port && port <= range.last)) return false
+  return true
+}
+
+/** A name that another stack's containers have would keep it from coming up. */
+const checkName: ServiceCheck = ({ container_name: name }, { allow, others, stack }) => {
+  if (name === undefined || allow.external.includes(name)) return []
+  const owner = ownerOf(name, /[-_]/, { stack, others })
+  if (owner === undefined || owner === stack) return []
+  const what = `the container name "${name}", as stack "${owner}" has them`
+  return [{ at: ['container_name'], what, option: `--allow-external ${name}` }]
+}
+
 export const SERVICE_CHECKS: readonly ServiceCheck[] = [
   checkPrivileged,
   checkNamespaces,
@@ -148,4 +188,6 @@ export const SERVICE_CHECKS: readonly ServiceCheck[] = [
   checkDevices,
   checkMounts,
   checkImages,
+  checkPorts,
+  checkName,
 ]

@@ -20,7 +20,7 @@ const CHECKS = [checkAttributes, ...SERVICE_CHECKS]
 export function policyFindings(stack: Stack, context: PolicyContext): Finding[] {
   const services = Object.entries(stack.services).flatMap(([name, service]) =>
     [
-      ...CHECKS.flatMap((check) => check(service, context)),
+      ...CHECKS.flatMap((check) => check(service, { ...context, stack: stack.name })),
       ...buildBreaches(service, context, stack.name),
     ].map((breach) => findingOf(['services', name], breach)),
   )

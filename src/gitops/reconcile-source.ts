@@ -37,13 +37,14 @@ export async function reconcileSource(engine: GitopsEngine, pass: Pass): Promise
   if (progressOf(engine, source.name).rollingBack === true) await rollBack(engine, pass)
   let { force, scan } = pass
   for (let round = 1; round <= MAX_ROUNDS; round++) {
-    const look = await lookAtSource(engine, { ...pass, force })
+    const asked = { ...pass, force }
+    const look = await engine.looks.run(() => lookAtSource(engine, asked))
     if (look === undefined) {
       await resume(engine, pass)
       return
     }
     const { release, images, root } = look
-    await decide(engine, release, { ...pass, force })
+    await decide(engine, release, asked)
     const { commit } = release
     const outcome = await updateImages(engine, { source, commit, root, images, force, now: scan })
     if (outcome === undefined) return
@@ -76,7 +77,7 @@ async function lookAtSource(engine: GitopsEngine, pass: Pass): Promise<Look | un
   const at = new Date().toISOString()
   try {
     const { contentRoot } = engine
-    const loading = { source, root, contentRoot }
+    const loading = { source, root, contentRoot, others: otherStacks(engine, source) }
     const { warnings: _, images, ...loaded } = await loadRevision(loading)
     const origin = originOf(source, commit.commit)
     const release = { ...commit, ...loaded, source: { ...loaded.source, origin }, at }
@@ -94,6 +95,15 @@ async function lookAtSource(engine: GitopsEngine, pass: Pass): Promise<Look | un
     refuse(engine, pass, { ...commit, digest: '', at, reason, message: text })
     return undefined
   }
+}
+
+/** All that are known: of people, and of other sources, whether they run yet or not. */
+function otherStacks({ context, records }: GitopsEngine, { stack }: GitSource): string[] {
+  const known = [
+    ...context.stacks.values().map(({ name }) => name),
+    ...records.sources.values().map((source) => source.stack),
+  ]
+  return [...new Set(known)].filter((name) => name !== stack)
 }
 
 /** Where it came from, for the stack's history. */

@@ -14,6 +14,10 @@ import type { SourceRecord } from './source-records.ts'
 const MAX_BACK_OFF = 8
 /** Of the interval, either way: many sources of one server do not ask it all at once. */
 const JITTER = 0.1
+/** Between passes that webhooks ask for: a storm of them is one each. */
+const HOOK_PAUSE_MS = 2000
+/** A longer one would be none (of Node.js): a source of long intervals that fails would be looked at without end. */
+const MAX_DELAY_MS = 2 ** 31 - 1
 
 /** What a pass is asked for beyond its usual. */
 interface Asked {
@@ -33,6 +37,9 @@ export class SourceRunner {
   #again: Asked | undefined
   /** Somebody has asked, and nobody has looked since. */
   #poked = false
+  /** As `#poked`, by a webhook, and no pass has begun since. */
+  #hooked = false
+  #begunAt = 0
   #onPoke: (() => void) | undefined
   #nextAt: number | undefined
 
@@ -67,6 +74,15 @@ export class SourceRunner {
     await this.#running
   }
 
+  /** Somebody says that there is something new. Many at a time are one. */
+  poke(): void {
+    if (this.#closing.signal.aborted) return
+    this.#hooked = true
+    if (this.#running === undefined) this.#scheduleHooked()
+    this.#poked = true
+    this.#onPoke?.()
+  }
+
   /** Ends its waits; resolves when it does nothing any more. */
   async close(): Promise<void> {
     this.#closing.abort()
@@ -77,6 +93,8 @@ export class SourceRunner {
   #begin(asked: Asked): Promise<void> {
     clearTimeout(this.#timer)
     this.#nextAt = undefined
+    this.#hooked = false
+    this.#begunAt = Date.now()
     const ended = this.#pass(asked)
       .catch((error: unknown) => {
         log.error('pass failed', { source: this.#name, error })
@@ -98,7 +116,12 @@ export class SourceRunner {
     const source = this.#source()
     if (source === undefined) return
     if (again !== undefined) void this.#begin(again)
+    else if (this.#hooked && !source.suspended) this.#scheduleHooked()
     else this.#schedule(source)
+  }
+
+  #scheduleHooked(): void {
+    this.#passIn(Math.max(0, this.#begunAt + HOOK_PAUSE_MS - Date.now()))
   }
 
   #schedule({ intervalSeconds, suspended }: SourceRecord): void {
@@ -106,10 +129,15 @@ export class SourceRunner {
     const { failures } = progressOf(this.#engine, this.#name)
     const backOff = Math.min(2 ** Math.max(0, failures - 1), MAX_BACK_OFF)
     const delay = intervalSeconds * 1000 * backOff * (1 + JITTER * (2 * Math.random() - 1))
-    this.#nextAt = Date.now() + delay
+    this.#passIn(Math.min(delay, MAX_DELAY_MS))
+  }
+
+  #passIn(delayMs: number): void {
+    clearTimeout(this.#timer)
+    this.#nextAt = Date.now() + delayMs
     this.#timer = setTimeout(() => {
       void this.sync()
-    }, delay)
+    }, delayMs)
   }
 
   async #pass({ force, scan }: Asked): Promise<void> {
@@ -137,7 +165,8 @@ export class SourceRunner {
       for (;;) {
         await this.#pokeOrInterval(source.intervalSeconds * 1000, stopped.signal)
         if (stopped.signal.aborted) return
-        if (await isNewer(source, commit)) news.abort()
+        const isNews = await this.#engine.looks.run(() => isNewer(source, commit))
+        if (isNews) news.abort()
       }
     }
     void look().catch((error: unknown) => {

@@ -39,6 +39,7 @@ describe('loadRevision()', () => {
       source: gitSource('file:///x.git', parts),
       root: join(directory, root),
       contentRoot: join(directory, 'content'),
+      others: [],
     })
   const web = (more: string): string => `services:\n  web:\n    image: web:1\n    ${more}\n`
 

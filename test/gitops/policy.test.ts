@@ -18,6 +18,7 @@ function findings(service: string, allow: Partial<Permissions> = {}, top = ''): 
     root: '/project',
     directory: '/project',
     allow: { ...NOTHING_ALLOWED, ...allow },
+    others: ['project_db', 'project-api', 'blog'],
     realpath: (path) => (path === '/srv/data/link' ? '/etc' : resolve(path)),
   })
   return {
@@ -92,6 +93,26 @@ const OPTION_CASES: readonly (readonly [string, string, string, Partial<Permissi
     'volumes.0',
     '--allow-host-paths /var/run/docker.sock',
     { hostPaths: ['/var/run'] },
+  ],
+  ['ports: ["22:22"]', 'ports.0', '--allow-ports 22', { ports: ['22'] }],
+  ['ports: ["127.0.0.1:443:443"]', 'ports.0', '--allow-ports 443', { ports: ['80-443'] }],
+  [
+    'ports: [{ target: 80, published: "1000-1100" }]',
+    'ports.0',
+    '--allow-ports 1000-1100',
+    { ports: ['1000-1010', '1011-1023'] },
+  ],
+  [
+    'container_name: blog-web-1',
+    'container_name',
+    '--allow-external blog-web-1',
+    { external: ['blog-web-1'] },
+  ],
+  [
+    'build: { context: ./conf, tags: ["project-api:1"] }',
+    'build.tags.0',
+    '--allow-external project-api:1',
+    { external: ['project-api:1'] },
   ],
   ['oom_score_adj: -1000', 'oom_score_adj', '--allow-privileged', { privileged: true }],
   ['oom_kill_disable: true', 'oom_score_adj', '--allow-privileged', { privileged: true }],
@@ -178,6 +199,10 @@ describe('policyFindings() refuses what reaches into the host, unless it is allo
     'build: { context: ./conf, additional_contexts: { x: "docker-image://alpine:3" } }',
     'build: { context: ./conf, tags: ["registry.example.com/project/web:1"] }',
     'oom_score_adj: 500',
+    'ports: ["80", "8080:80", "1024:80", "8000-8010:80"]',
+    'container_name: web',
+    'container_name: project-web',
+    'container_name: blogger',
     'x-tsstack: { owner: folder }',
     'deploy: { resources: { limits: { memory: 64M } } }',
     'read_only: true',
@@ -203,6 +228,8 @@ describe('policyFindings() refuses what reaches into the host, unless it is allo
   test.each([
     ['volumes:\n  data: { external: true, name: other_data }\n', 'volumes.data', 'other_data'],
     ['volumes:\n  data: { name: other_data }\n', 'volumes.data', 'other_data'],
+    ['volumes:\n  data: { name: project_db_data }\n', 'volumes.data', 'project_db_data'],
+    ['networks:\n  front: { name: project_db_x }\n', 'networks.front', 'project_db_x'],
     ['networks:\n  front: { external: true, name: proxy }\n', 'networks.front', 'proxy'],
   ])('what belongs to others: %j', (top, path, name) => {
     const use = path.startsWith('volumes') ? 'volumes: ["data:/d"]' : 'networks: [front]'
