@@ -12,7 +12,7 @@ import type { Added, FetchOptions } from './added.ts'
 import type { BuildInput } from './build-input.ts'
 import { allowedAddress } from '../registry/remote-address.ts'
 
-interface GitFetchOptions extends FetchOptions {
+export interface GitFetchOptions extends FetchOptions {
   readonly input: Pick<BuildInput, 'secrets' | 'ssh'>
 }
 

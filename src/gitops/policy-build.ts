@@ -22,12 +22,8 @@ export function buildBreaches(
 }
 
 function pathBreaches(build: BuildDefinition, context: PolicyContext): Breach[] {
-  const { context: place = context.directory } = build
-  const dockerfile = resolve(place, build.dockerfile ?? '')
   const paths = [
-    { at: ['build', 'context'], path: place },
-    // One of the context is read as the context is: links in it lead to nothing outside.
-    ...(isWithin(place, dockerfile) ? [] : [{ at: ['build', 'dockerfile'], path: dockerfile }]),
+    ...ownPaths(build, context),
     ...Object.entries(build.additional_contexts ?? {}).flatMap(([name, value]) =>
       contextPaths(value, context).map((path) => ({
         at: ['build', 'additional_contexts', name],
@@ -47,10 +43,30 @@ function pathBreaches(build: BuildDefinition, context: PolicyContext): Breach[] 
     }))
 }
 
+/** What is fetched from elsewhere reads nothing of the host. */
+function isRemote(text: string): boolean {
+  return parseBuildContext(text).kind === 'remote'
+}
+
+function ownPaths(
+  { context: place, dockerfile: file = '' }: BuildDefinition,
+  { directory }: PolicyContext,
+): { readonly at: string[]; readonly path: string }[] {
+  if (place !== undefined && isRemote(place)) return []
+  const own = place ?? directory
+  const dockerfile = resolve(own, file)
+  // One of the context is read as the context is: links in it lead to nothing outside.
+  const isOutside = !isWithin(own, dockerfile)
+  return [
+    { at: ['build', 'context'], path: own },
+    ...(isOutside ? [{ at: ['build', 'dockerfile'], path: dockerfile }] : []),
+  ]
+}
+
 /** What a further context reads of the host. */
 function contextPaths(value: string, { directory }: PolicyContext): string[] {
   const written = parseBuildContext(value)
-  if (written.kind === 'service') return []
+  if (written.kind === 'service' || written.kind === 'remote') return []
   if (written.kind === 'image') return imagePathOf(written.reference, directory)
   return [written.kind === 'layout' ? resolve(directory, written.directory) : value]
 }

@@ -62,7 +62,7 @@ const SERVICE: Readonly<Record<string, Support>> = {
   attach: DONE,
   blkio_config: host('the io or blkio controller, and a device that can be throttled'),
   build: done(
-    'on this host, for its platform; caches of the types `registry`, `inline` and `local`; `provenance` and `sbom` are not made; git contexts are not fetched',
+    'on this host, for its platform; caches of the types `registry`, `inline` and `local`; `provenance` and `sbom` are not made',
   ),
   cap_add: DONE,
   cap_drop: DONE,

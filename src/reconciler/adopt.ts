@@ -9,6 +9,7 @@ import { childrenOf, reap, type ExitStatus } from '../kernel/process.ts'
 import { adoptProcess, exitInfo, watchChild } from '../kernel/process-watch.ts'
 import { log } from '../log.ts'
 import { sweepBuildNetwork } from './build-network.ts'
+import { sweepRemoteContexts } from './build-remote-contexts.ts'
 import { recordExit, UNKNOWN_EXIT_CODE } from './container-exit.ts'
 import { monitorHealth } from './container-health.ts'
 import type { Context } from './context.ts'
@@ -39,6 +40,7 @@ export async function adoptContainers(context: Context): Promise<void> {
   await sweepFiles(context)
   context.networks.sweep()
   sweepBuildNetwork(context)
+  sweepRemoteContexts(context)
   void resumeStarts(context)
   void endRollouts(context)
 }

@@ -12,6 +12,8 @@ import { parseBytes } from '../spec/bytes.ts'
 import type { BuildDefinition } from '../spec/stack.ts'
 import { TsstackError } from '../errors.ts'
 import { readCaches, type WrittenCaches } from './build-caches.ts'
+import { withoutLogin, type FetchedContexts } from './build-remote-contexts.ts'
+import { secretsOf, sshOf } from './build-secrets.ts'
 
 export interface ServiceBuild {
   readonly service: string
@@ -25,6 +27,13 @@ export interface ServiceBuild {
   readonly warnings: readonly string[]
 }
 
+/** One service of a request, and the contexts that were fetched for it. */
+interface Reading {
+  readonly request: BuildRequest
+  readonly service: string
+  readonly fetched: FetchedContexts
+}
+
 function cannot(service: string, state: string, hint?: string): TsstackError {
   const options = hint === undefined ? {} : { hint }
   return new TsstackError('UNIMPLEMENTED', `Cannot build service "${service}": ${state}`, options)
@@ -36,33 +45,51 @@ function readNear(context: string, file: string): string | undefined {
   return isBeneath ? readBeneath(context, relative) : readOutside(path.resolve(context, file))
 }
 
+/** Where a build's files are; one that was fetched is read alone. */
+interface Place {
+  readonly directory: string
+  readonly isFetched: boolean
+  /** As the stack file names it. */
+  readonly name: string
+}
+
+function placeOf({ context = '/' }: BuildDefinition, fetched: FetchedContexts): Place {
+  const found = fetched.get(context)
+  return {
+    directory: found ?? context,
+    isFetched: found !== undefined,
+    name: withoutLogin(context),
+  }
+}
+
 function dockerfileOf(
   service: string,
-  { context, dockerfile = 'Dockerfile', dockerfile_inline: inline }: BuildDefinition,
+  { dockerfile = 'Dockerfile', dockerfile_inline: inline }: BuildDefinition,
+  { directory, isFetched, name }: Place,
 ): BuildInput['dockerfile'] {
-  const directory = context ?? '/'
   if (fs.statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true)
     throw new TsstackError(
       'NOT_FOUND',
-      `Cannot build service "${service}": its context "${directory}" is no directory of this host`,
-      { hint: 'Correct "build.context"; a git repository has to be cloned first' },
+      `Cannot build service "${service}": its context "${name}" is no directory of this host`,
+      { hint: 'Correct "build.context"' },
     )
-  const own = inline === undefined ? readNear(directory, `${dockerfile}.dockerignore`) : undefined
+  const read = isFetched ? readBeneath : readNear
+  const own = inline === undefined ? read(directory, `${dockerfile}.dockerignore`) : undefined
   const ignore = ignoreLines(own ?? readBeneath(directory, '.dockerignore') ?? '')
   if (inline !== undefined) return { text: inline, file: 'dockerfile_inline', ignore }
-  const text = readNear(directory, dockerfile)
+  const text = read(directory, dockerfile)
   if (text !== undefined) return { text, file: dockerfile, ignore }
   throw new TsstackError(
     'NOT_FOUND',
-    `Cannot build service "${service}": there is no file "${dockerfile}" in "${directory}"`,
+    `Cannot build service "${service}": there is no file "${dockerfile}" in "${name}"`,
     { hint: 'Set "build.dockerfile", or "build.context"' },
   )
 }
 
 function contextOf(
-  request: BuildRequest,
-  service: string,
-  { name, value }: { readonly name: string; readonly value: string },
+  { request, service, fetched }: Reading,
+  name: string,
+  value: string,
 ): ContextSource {
   const context = parseBuildContext(value)
   switch (context.kind) {
@@ -80,28 +107,23 @@ function contextOf(
         reference: imageNameOf(request.stack, context.service) ?? context.service,
       }
     case 'remote':
+      return { kind: 'directory', path: fetched.get(value) ?? value }
     case 'unknown':
       throw cannot(
         service,
         `additional context "${name}" is "${value}"`,
-        'Use a directory, docker-image://, oci-layout:// or service:',
+        'Use a directory, a URL, docker-image://, oci-layout:// or service:',
       )
   }
 }
 
-function contextsOf(
-  request: BuildRequest,
-  service: string,
-  build: BuildDefinition,
-): Record<string, ContextSource> {
+function contextsOf(reading: Reading, build: BuildDefinition): Record<string, ContextSource> {
   const named = Object.entries(build.additional_contexts ?? {})
-  return Object.fromEntries(
-    named.map(([name, value]) => [name, contextOf(request, service, { name, value })]),
-  )
+  return Object.fromEntries(named.map(([name, value]) => [name, contextOf(reading, name, value)]))
 }
 
 /** Services whose images are contexts: they are built first. */
-function needsOf({ additional_contexts: contexts = {} }: BuildDefinition): string[] {
+export function needsOf({ additional_contexts: contexts = {} }: BuildDefinition): string[] {
   return Object.values(contexts).flatMap((value) => {
     const context = parseBuildContext(value)
     return context.kind === 'service' ? [context.service] : []
@@ -127,41 +149,6 @@ function checkSupported(service: string, build: BuildDefinition): string[] {
   return (['provenance', 'sbom'] as const)
     .filter((name) => isWanted(build[name]))
     .map((name) => `service "${service}": build.${name} is not made, images have no attestations`)
-}
-
-function secretsOf({ contents }: BuildRequest, build: BuildDefinition): Record<string, Uint8Array> {
-  const pairs = (build.secrets ?? []).flatMap(({ source, target }): [string, Uint8Array][] => {
-    const content = contents.secrets[source]
-    return content === undefined ? [] : [[target ?? source, Buffer.from(content, 'base64')]]
-  })
-  return Object.fromEntries(pairs)
-}
-
-function sshOf(
-  service: string,
-  { options }: BuildRequest,
-  build: BuildDefinition,
-): Record<string, string> {
-  const pairs = (build.ssh ?? []).map((entry): [string, string] => {
-    const [id = '', file] = entry.split(/:\s*(.*)/s)
-    const socket = file ?? options.ssh?.[id] ?? options.ssh?.['default']
-    if (socket === undefined)
-      throw new TsstackError(
-        'FAILED_PRECONDITION',
-        `Cannot build service "${service}": there is no ssh agent "${id}"`,
-        {
-          hint: 'Start one, and set SSH_AUTH_SOCK',
-        },
-      )
-    if (fs.statSync(socket, { throwIfNoEntry: false })?.isSocket() !== true)
-      throw cannot(
-        service,
-        `ssh "${id}" is "${socket}", no socket of an agent`,
-        'Add the key to an ssh agent',
-      )
-    return [id, socket]
-  })
-  return Object.fromEntries(pairs)
 }
 
 function ulimitsOf({ ulimits = {} }: BuildDefinition): BuildInput['run']['ulimits'] {
@@ -202,22 +189,20 @@ function runOptions(build: BuildDefinition): BuildInput['run'] {
 }
 
 /** @throws {UNIMPLEMENTED} {NOT_FOUND} {FAILED_PRECONDITION} naming the service */
-export function buildDefinition(
-  request: BuildRequest,
-  service: string,
-  build: BuildDefinition,
-): ServiceBuild {
+export function buildDefinition(reading: Reading, build: BuildDefinition): ServiceBuild {
+  const { request, service, fetched } = reading
   const { options, stack } = request
   const warnings = checkSupported(service, build)
   const caches = readCaches(build, request.workingDir, (state, hint) =>
     cannot(service, state, hint),
   )
   const { target } = build
+  const place = placeOf(build, fetched)
   const name = imageNameOf(stack, service) ?? service
   const input: BuildInput = {
-    dockerfile: dockerfileOf(service, build),
-    ...(build.context === undefined ? {} : { context: build.context }),
-    additionalContexts: contextsOf(request, service, build),
+    dockerfile: dockerfileOf(service, build, place),
+    ...(build.context === undefined ? {} : { context: place.directory }),
+    additionalContexts: contextsOf(reading, build),
     ...(target === undefined || target === '' ? {} : { target }),
     args: { ...build.args, ...options.args },
     labels: labelsOf(request, service, build),

@@ -6,13 +6,15 @@ import { buildImage } from '../builder/build-image.ts'
 import { parseReference } from '../engine/images/reference.ts'
 import { RANGE_LENGTH, openStackUserNamespace } from '../engine/user-namespace.ts'
 import { imageNameOf } from '../planner/image-name.ts'
+import type { BuildDefinition } from '../spec/stack.ts'
 import { dependencyGraph, selectServices } from '../planner/dependency-graph.ts'
 import { TsstackError, toTsstackError } from '../errors.ts'
-import { buildDefinition, type ServiceBuild } from './build-definition.ts'
+import { buildDefinition, needsOf, type ServiceBuild } from './build-definition.ts'
 import { openBuildCaches, type BuildCaches } from './build-caches.ts'
 import { whileBuilding } from './build-cache-admin.ts'
 import { buildMount } from './build-mounts.ts'
 import { openBuildNetwork } from './build-network.ts'
+import { openRemoteContexts, type RemoteContexts } from './build-remote-contexts.ts'
 import { runBuildStep, type BuildRunner } from './build-run.ts'
 import type { Context } from './context.ts'
 import { originOf } from './image-origin.ts'
@@ -38,19 +40,34 @@ export function buildableServices({ stack, options }: BuildRequest): string[] {
   return chosen.filter(isBuilt)
 }
 
-/** Definitions of the services and of those whose images they need. */
-function collect(request: BuildRequest, services: readonly string[]): Map<string, ServiceBuild> {
-  const builds = new Map<string, ServiceBuild>()
+/** Those that are to be built, and those whose images they need. */
+function withNeeded(
+  { stack }: BuildRequest,
+  services: readonly string[],
+): [string, BuildDefinition][] {
+  const found = new Map<string, BuildDefinition>()
   const visit = (name: string): void => {
-    const build = request.stack.services[name]?.build
-    if (builds.has(name) || build === undefined) return
-    const made = buildDefinition(request, name, build)
-    builds.set(name, made)
-    made.needs.forEach(visit)
+    const build = stack.services[name]?.build
+    if (found.has(name) || build === undefined) return
+    found.set(name, build)
+    needsOf(build).forEach(visit)
   }
   services.forEach(visit)
-  checkCycles(builds)
-  return builds
+  return [...found]
+}
+
+async function collect(
+  request: BuildRequest,
+  services: readonly string[],
+  contexts: RemoteContexts,
+): Promise<Map<string, ServiceBuild>> {
+  const builds = withNeeded(request, services).map(async ([service, build]) => {
+    const fetched = await contexts.fetch(service, build)
+    return buildDefinition({ request, service, fetched }, build)
+  })
+  const made = new Map((await Promise.all(builds)).map((build) => [build.service, build]))
+  checkCycles(made)
+  return made
 }
 
 function checkCycles(builds: ReadonlyMap<string, ServiceBuild>): void {
@@ -208,18 +225,21 @@ export async function buildServices(
   services: readonly string[],
   follower: Follower,
 ): Promise<void> {
-  const builds = collect(request, services)
-  if (builds.size === 0) return
-  const userns = openStackUserNamespace(FIRST_RANGE - RANGE_LENGTH, context.directories.layers)
+  if (services.length === 0) return
+  const number = createNumbering()
+  const contexts = openRemoteContexts(context, request, { ...follower, number })
   const network = openBuildNetwork(context)
+  const userns = openStackUserNamespace(FIRST_RANGE - RANGE_LENGTH, context.directories.layers)
   try {
+    const builds = await collect(request, services, contexts)
     const runner = { context, userns, network: network.use }
-    const builder = { context, request, follower, runner, number: createNumbering() }
+    const builder = { context, request, follower, runner, number }
     await whileBuilding(() => buildAll(builder, builds))
     await context.images.builds.prune(MAX_CACHE_BYTES)
   } finally {
     userns.close()
     await network.close()
+    await contexts.close()
   }
 }
 

@@ -197,6 +197,7 @@ describe('policyFindings() refuses what reaches into the host, unless it is allo
     'volumes: ["./conf:/conf", "/anonymous"]',
     'build: ./conf',
     'build: { context: ./conf, additional_contexts: { x: "docker-image://alpine:3" } }',
+    'build: { context: "https://example.com/app.git#main:web", dockerfile: ../../x }',
     'build: { context: ./conf, tags: ["registry.example.com/project/web:1"] }',
     'oom_score_adj: 500',
     'ports: ["80", "8080:80", "1024:80", "8000-8010:80"]',
