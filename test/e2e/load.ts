@@ -5,6 +5,7 @@ import type { DaemonFixture } from '../daemon-fixture.ts'
 
 export const WRK = { wrk: '/usr/bin/wrk' }
 const CONNECTIONS = 50
+const PAUSE_MS = 700
 
 export interface LoadOptions {
   readonly url: string
@@ -12,34 +13,31 @@ export interface LoadOptions {
   readonly isClosing?: boolean
 }
 
-/** Sends requests on 50 connections as fast as they are answered, while the work is done and for a second more. */
+/**
+ * Sends requests on 50 connections of each load as fast as they are answered, while the work is done and for a moment
+ * before and after it.
+ */
 export async function underLoad(
   daemon: DaemonFixture,
-  { url, isClosing = false }: LoadOptions,
+  loads: readonly LoadOptions[],
   work: () => Promise<void>,
-): Promise<LoadResult> {
-  const headers = isClosing ? ['-H', 'Connection: close'] : []
-  const wrk = [
-    'wrk',
-    '-t',
-    '2',
-    '-c',
-    String(CONNECTIONS),
-    '-d',
-    '600',
-    '--timeout',
-    '10',
-    ...headers,
-    url,
-  ]
-  const child = execa('nsenter', [`--net=${daemon.netns}`, ...wrk])
-  await pause(1000)
+): Promise<LoadResult[]> {
+  const children = loads.map((load) => startLoad(daemon, load))
+  await pause()
   await work()
-  await pause(1000)
-  child.kill('SIGINT') // it tells what it has counted until then
-  return parseWrk((await child).stdout)
+  await pause()
+  for (const child of children) child.kill('SIGINT') // it tells what it has counted until then
+  return Promise.all(children.map(async (child) => parseWrk((await child).stdout)))
 }
 
-async function pause(ms: number): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, ms))
+function startLoad(daemon: DaemonFixture, { url, isClosing = false }: LoadOptions) {
+  const headers = isClosing ? ['-H', 'Connection: close'] : []
+  const connections = ['-t', '2', '-c', String(CONNECTIONS)]
+  const times = ['-d', '600', '--timeout', '10']
+  const wrk = ['wrk', ...connections, ...times, ...headers, url]
+  return execa('nsenter', [`--net=${daemon.netns}`, ...wrk])
+}
+
+async function pause(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
 }

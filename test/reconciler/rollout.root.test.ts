@@ -1,7 +1,9 @@
 /** Rollouts with hooks, jobs and conditions. Under load: test/e2e/rollout.test.ts. */
+import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { tcpSocketsOf } from '../../src/network/tcp-sockets.ts'
 import type { Hook, Service } from '../../src/spec/stack.ts'
 import {
   failureOf,
@@ -9,6 +11,7 @@ import {
   type DaemonFixture,
   type StackParts,
 } from '../daemon-fixture.ts'
+import { eventually } from '../eventually.ts'
 
 let daemon: DaemonFixture
 
@@ -97,4 +100,51 @@ test('a service that is rolled back has the content of its configs and secrets o
   const { id } = await daemon.container('back', 'web')
   expect(await daemon.sh(id, 'cat /settings; echo; cat /run/secrets/key')).toBe('good\nkey of good')
   await daemon.down('back')
+})
+
+/** Opens connections from the host, says `full` when the queue has let in as many as it holds, then the first answer. */
+const CALLS = `
+  let open = 0
+  for (let count = 0; count < 6; count++) {
+    const socket = require('net').connect(8090, '127.0.0.1')
+    socket.on('error', () => undefined)
+    socket.on('connect', () => { if (++open === 2) console.log('full') })
+    socket.on('data', (text) => { console.log(String(text)); process.exit() })
+  }`
+
+test('a client for whom the old one had no place in its queue is led to the new one', async () => {
+  const serve = (then: string): string =>
+    `require('net').createServer((s) => s.end('hello')).listen(80, '0.0.0.0', 1, () => { ${then} })`
+  const parts = (then: string): StackParts => ({
+    services: {
+      web: {
+        image: 'host:node',
+        command: ['node', '-e', serve(then)],
+        stop_signal: 'SIGKILL',
+        networks: { default: null },
+        ports: [{ target: 80, published: '8090', protocol: 'tcp', host_ip: '127.0.0.1' }],
+        deploy: { update_config: { order: 'start-first' } },
+        'x-tsstack': { drain: '3s' },
+      },
+    },
+    networks: { default: { name: 'queue_default' } },
+  })
+  await daemon.up('queue', parts('Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)'))
+  const { pid = 0 } = await daemon.container('queue', 'web')
+  await eventually('a listener', () => tcpSocketsOf(pid).listening.has(80))
+  const calls = spawn('nsenter', [`--net=${daemon.netns}`, process.execPath, '-e', CALLS])
+  let heard = ''
+  calls.stdout.setEncoding('utf8').on('data', (text: string) => {
+    heard += text
+  })
+  await eventually('a full queue', () => heard === 'full\n')
+  let isUpdated = false
+  const update = daemon.up('queue', parts('')).then(() => {
+    isUpdated = true
+  })
+  // Its SYN is sent again within a second; the old one goes after three.
+  await eventually('an answer', () => heard === 'full\nhello\n')
+  expect(isUpdated).toBe(false)
+  await update
+  await daemon.down('queue')
 })

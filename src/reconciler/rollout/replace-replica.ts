@@ -32,7 +32,7 @@ export async function replaceReplica(context: Context, replacement: Replacement)
   const { from, to, policy } = replacement
   if (policy.order === 'start-first') return startFirst(context, replacement)
   const warning = await stopReplica(context, from, replacement)
-  context.networks.forgetConnections(from)
+  context.networks.forgetConnections(from, 'all')
   handOver(context, replacement)
   return (await startReplica(context, to, policy)) ?? warning
 }
@@ -41,7 +41,9 @@ async function startFirst(context: Context, replacement: Replacement): Promise<W
   const { from, to, policy, drainMs } = replacement
   const warning = await startReplica(context, to, policy)
   handOver(context, replacement)
+  context.networks.forgetConnections(from, 'unanswered')
   await drain(context, from, drainMs)
+  context.networks.forgetConnections(from, 'unanswered') // what came between the rules and the first time
   // Its first load may have been too much for it, and the old one is still there.
   const why = whyNotReady(context, to)
   if (why !== undefined && context.live.has(from)) {
@@ -49,7 +51,7 @@ async function startFirst(context: Context, replacement: Replacement): Promise<W
     throw new TsstackError('FAILED_PRECONDITION', why)
   }
   const failure = await stopReplica(context, from, replacement)
-  context.networks.forgetConnections(from)
+  context.networks.forgetConnections(from, 'all')
   return failure ?? warning
 }
 
