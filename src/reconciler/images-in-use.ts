@@ -1,5 +1,6 @@
 import type { ContainerConfig } from '../engine/container-config.ts'
 import { isDigest, type Digest } from '../engine/images/image.ts'
+import type { ImagesInUse } from '../engine/images/image-usage.ts'
 import { imageNameOf } from '../planner/image-name.ts'
 import type { Context } from './context.ts'
 
@@ -44,16 +45,20 @@ function idOf(context: Context, reference: string): Digest[] {
   }
 }
 
-/** Ids of the images that containers have, running or not. */
-export function imagesInUse(context: Context): Set<Digest> {
-  return new Set(context.containers.values().flatMap(({ config }) => imagesOf(config)))
+/** Images that containers have, running or not. */
+export function imagesInUse(context: Context): ImagesInUse {
+  const users = new Map<Digest, string[]>()
+  for (const { config } of context.containers.values())
+    for (const id of imagesOf(config))
+      users.set(id, [...(users.get(id) ?? []), `container "${config.name}"`])
+  return users
 }
 
 /** What no clean-up takes: images in use, those that a stack names, and those that a rollback would need. */
-export function imagesToKeep(context: Context): Set<Digest> {
-  return new Set([
+export function imagesToKeep(context: Context): ImagesInUse {
+  const stacks = [...imagesOfStacks(context), ...imagesOfRevisions(context)]
+  return new Map([
+    ...stacks.map((id): [Digest, readonly string[]] => [id, ['a stack']]),
     ...imagesInUse(context),
-    ...imagesOfStacks(context),
-    ...imagesOfRevisions(context),
   ])
 }

@@ -1,7 +1,7 @@
 /** Removing images: names first, then what nothing names and nothing uses. */
 import { TsstackError } from '../../errors.ts'
 import { isDigest, type Digest, type Image } from './image.ts'
-import { measureImages } from './image-usage.ts'
+import { measureImages, type ImagesInUse } from './image-usage.ts'
 import { familiarReference, formatReference, parseReference } from './reference.ts'
 import type { StoreParts } from './store-parts.ts'
 
@@ -16,11 +16,14 @@ export interface RemovedImages {
 
 export interface Removal {
   readonly parts: StoreParts
-  readonly inUse: () => ReadonlySet<Digest>
+  readonly inUse: () => ImagesInUse
   readonly isAll: boolean
   readonly find: (reference: string) => Image
   readonly collectGarbage: () => Promise<void>
 }
+
+/** Users that a message names. */
+const MAX_NAMED = 3
 
 function namesOf({ records }: StoreParts, id: Digest): string[] {
   return [...records.references].filter(([, other]) => other === id).map(([name]) => name)
@@ -51,14 +54,16 @@ export async function removeImage(removal: Removal, text: string): Promise<Remov
   const { records } = removal.parts
   const { id, names } = meantNames(removal, text)
   const isLast = namesOf(removal.parts, id).length <= names.length
-  if (isLast && removal.inUse().has(id)) {
+  const users = removal.inUse().get(id) ?? []
+  if (isLast && users.length > 0) {
+    const more = users.length > MAX_NAMED ? ` and ${users.length - MAX_NAMED} more` : ''
     throw new TsstackError(
       'FAILED_PRECONDITION',
-      `Cannot remove image "${text}": a container uses it`,
+      `Cannot remove image "${text}": it is used by ${users.slice(0, MAX_NAMED).join(', ')}${more}`,
     )
   }
   // Measured before the image goes: its layers are counted by the images that have them.
-  const before = measureImages(removal.parts, new Set()).totalBytes
+  const before = measureImages(removal.parts, new Map()).totalBytes
   for (const name of names) await records.removeReference(name)
   const untagged = names.map(familiarReference)
   // Meanwhile it may have got another name, or a container.
@@ -66,7 +71,7 @@ export async function removeImage(removal: Removal, text: string): Promise<Remov
     return { untagged, deleted: [], reclaimedBytes: 0 }
   records.removeImage(id)
   await removal.collectGarbage()
-  const after = measureImages(removal.parts, new Set()).totalBytes
+  const after = measureImages(removal.parts, new Map()).totalBytes
   return { untagged, deleted: [id], reclaimedBytes: before - after }
 }
 
@@ -75,7 +80,7 @@ export async function pruneImages(removal: Removal): Promise<RemovedImages> {
   const { parts, inUse, isAll } = removal
   const { records } = parts
   const usage = (): number => {
-    const { totalBytes, partialBytes } = measureImages(parts, new Set())
+    const { totalBytes, partialBytes } = measureImages(parts, new Map())
     return totalBytes + partialBytes
   }
   const before = usage()

@@ -29,7 +29,7 @@ import { createImageBuilds, type ImageBuilds } from './image-builds.ts'
 import { Holds, type Hold } from './holds.ts'
 import { ImageRecords } from './image-records.ts'
 import { pruneImages, removeImage, type Removal, type RemovedImages } from './image-removal.ts'
-import { measureImages, type ImageUsage } from './image-usage.ts'
+import { measureImages, type ImagesInUse, type ImageUsage } from './image-usage.ts'
 import { LayerStore } from './layer-store.ts'
 import { PullLeases } from './pull-leases.ts'
 import { PullRecords } from './pull-records.ts'
@@ -59,8 +59,8 @@ export interface ResolveOptions {
 }
 
 export interface RemoveOptions {
-  /** Images that containers use: never removed. Asked when it counts, for removing may have to wait its turn. */
-  readonly inUse?: () => ReadonlySet<Digest>
+  /** Images that are never removed. Asked when it counts, for removing may have to wait its turn. */
+  readonly inUse?: () => ImagesInUse
   /** Remove: all names of an image that is given by its id. Prune: images with a name, too. Default: false. */
   readonly all?: boolean
 }
@@ -97,7 +97,7 @@ export interface ImageStore {
   remove(referenceOrId: string, options?: RemoveOptions): Promise<RemovedImages>
   /** Removes every image that no reference names and no container uses, then layers and blobs that no image has. */
   prune(options?: RemoveOptions): Promise<RemovedImages>
-  usage(inUse: ReadonlySet<Digest>): ImageUsage
+  usage(inUse: ImagesInUse): ImageUsage
   /** The extracted tree of a layer, shared by every image and container: never write there. */
   layerPath(diffId: Digest): string
   /** What a container has changed of its image: see tree-changes.ts. */
@@ -252,7 +252,7 @@ class Store implements ImageStore {
     return this.#exclusive(() => pruneImages(this.#removal(options)))
   }
 
-  usage(inUse: ReadonlySet<Digest>): ImageUsage {
+  usage(inUse: ImagesInUse): ImageUsage {
     return measureImages(this.#parts, inUse)
   }
 
@@ -305,7 +305,7 @@ class Store implements ImageStore {
     return matches.length === 1 ? matches[0] : undefined
   }
 
-  #removal({ inUse = () => new Set(), all = false }: RemoveOptions): Removal {
+  #removal({ inUse = () => new Map(), all = false }: RemoveOptions): Removal {
     const find = (reference: string): Image => this.inspect(reference)
     const collectGarbage = (): Promise<void> => this.#collectGarbage()
     return { parts: this.#parts, inUse, isAll: all, find, collectGarbage }

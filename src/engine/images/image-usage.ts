@@ -3,6 +3,9 @@ import fs from 'node:fs'
 import type { Digest } from './image.ts'
 import type { StoreParts } from './store-parts.ts'
 
+/** By image id: who needs it, as people know them: `container "shop-web-1"`. */
+export type ImagesInUse = ReadonlyMap<Digest, readonly string[]>
+
 export interface ImageUsage {
   /** Bytes of the layers' files, each layer once, and of blobs. */
   readonly totalBytes: number
@@ -14,7 +17,7 @@ export interface ImageUsage {
   readonly uniqueBytes: ReadonlyMap<Digest, number>
 }
 
-export function measureImages(parts: StoreParts, inUse: ReadonlySet<Digest>): ImageUsage {
+export function measureImages(parts: StoreParts, inUse: ImagesInUse): ImageUsage {
   const { content, layers, records, leases } = parts
   const images = [...records.images.values()]
   const bytesOf = (diffId: Digest): number => layers.find(diffId)?.fileBytes ?? 0

@@ -6,8 +6,11 @@ import path from 'node:path'
 import zlib from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openImageStore, type ImageStore } from '../../../src/engine/images/image-store.ts'
+import type { ImagesInUse } from '../../../src/engine/images/image-usage.ts'
 import { missingPrograms } from '../../registry-fixture.ts'
 import { inChunks, tarOf } from './tar-archive.ts'
+
+const usedBy = (...ids: string[]): ImagesInUse => new Map(ids.map((id) => [id, ['a test']]))
 
 let home: string
 let store: ImageStore
@@ -120,21 +123,21 @@ describe('remove() and prune()', () => {
     expect(await store.remove('uno:1')).toEqual({
       ...{ untagged: ['uno:1'], deleted: [], reclaimedBytes: 0 },
     })
-    const inUse = (): Set<string> => new Set([one.id])
+    const inUse = (): ImagesInUse => usedBy(one.id)
     await expect(store.remove(one.id, { all: true, inUse })).rejects.toMatchObject({
       code: 'FAILED_PRECONDITION',
     })
     const removed = await store.remove(one.id, { all: true })
     expect(removed).toMatchObject({ untagged: ['host:sh', 'one:1'], deleted: [one.id] })
-    expect(store.usage(new Set()).totalBytes).toBeGreaterThan(0)
+    expect(store.usage(new Map()).totalBytes).toBeGreaterThan(0)
 
     const two = store.inspect('registry.example/two:2')
-    const kept = await store.prune({ all: true, inUse: () => new Set([two.id]) })
+    const kept = await store.prune({ all: true, inUse: () => usedBy(two.id) })
     expect(kept.deleted).toEqual([])
-    const before = store.usage(new Set()).totalBytes
+    const before = store.usage(new Map()).totalBytes
     const pruned = await store.prune({ all: true })
     expect(pruned.deleted).toEqual([two.id])
     expect(pruned.reclaimedBytes).toBe(before)
-    expect(store.usage(new Set()).totalBytes).toBe(0)
+    expect(store.usage(new Map()).totalBytes).toBe(0)
   })
 })

@@ -7,7 +7,10 @@ import zlib from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Image } from '../../../src/engine/images/image.ts'
 import { openImageStore, type ImageStore } from '../../../src/engine/images/image-store.ts'
+import type { ImagesInUse } from '../../../src/engine/images/image-usage.ts'
 import { tarOf, type HandMadeEntry } from './tar-archive.ts'
+
+const usedBy = (...ids: string[]): ImagesInUse => new Map(ids.map((id) => [id, ['a test']]))
 
 let home: string
 let root: string
@@ -406,11 +409,9 @@ describe('the store', () => {
     await store.tag(image.id, 'app:1')
     await store.remove(`oci:${at('layout')}`)
     expect(store.inspect('app:1')).toEqual(image)
-    await expect(store.remove('app:1', { inUse: () => new Set([image.id]) })).rejects.toMatchObject(
-      {
-        code: 'FAILED_PRECONDITION',
-      },
-    )
+    await expect(store.remove('app:1', { inUse: () => usedBy(image.id) })).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+    })
     await store.remove('app:1')
     expect(contentsOf(root).filter((name) => name !== 'references.json')).toEqual(empty)
     await expect(store.remove('app:1')).rejects.toMatchObject({ code: 'NOT_FOUND' })
@@ -421,7 +422,7 @@ describe('the store', () => {
     const old = await store.resolve(`dir:${at('rootfs')}`)
     fs.writeFileSync(at('rootfs/new'), '')
     const current = await store.resolve(`dir:${at('rootfs')}`)
-    await store.prune({ inUse: () => new Set([old.id]) })
+    await store.prune({ inUse: () => usedBy(old.id) })
     expect(store.inspect(old.id)).toEqual(old)
     await store.prune()
     expect(() => store.inspect(old.id)).toThrow(expect.objectContaining({ code: 'NOT_FOUND' }))

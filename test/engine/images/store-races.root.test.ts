@@ -44,21 +44,21 @@ test('an image that is removed while it is saved comes out whole, and is gone th
 
 test('prune() asks what is in use when it is its turn', async () => {
   const image = await store.archives.importTree(inChunks(tree, 1 << 20), { names: ['used:1'] })
-  const used = new Set<string>()
+  const used = new Map<string, string[]>()
   const other = store.resolve('host:sh') // it is first
   const pruning = store.prune({ all: true, inUse: () => used })
-  used.add(image.id)
+  used.set(image.id, ['a test'])
   await Promise.all([other, pruning])
   expect(store.inspect('used:1')).toEqual(image)
 })
 
 test('remove() leaves an image that gets another name or a container meanwhile', async () => {
   const { id } = await store.archives.importTree(inChunks(tree, 1 << 20), { names: ['a:1', 'b:1'] })
-  const used = new Set<string>()
-  const inUse = (): Set<string> => used
+  const used = new Map<string, string[]>()
+  const inUse = (): Map<string, string[]> => used
   const removing = store.remove(id, { all: true, inUse })
   await Promise.resolve() // it is under way, and waits for the disk
-  used.add(id)
+  used.set(id, ['a test'])
   expect((await removing).deleted).toEqual([])
   expect(store.inspect(id).id).toBe(id)
   await store.tag(id, 'c:1')
