@@ -19,7 +19,7 @@ import { createDeviceTree, createTerminals } from './device-tree.ts'
 import { createFileTree, type TreeFile } from './file-tree.ts'
 import type { DeviceNode } from './host-devices.ts'
 import { openHostMount, openLocation, type HostMount, type MountSource } from './host-mount.ts'
-import type { Attachment, InnerMount, StartRequest } from './start-container.ts'
+import type { Attachment, InnerMount, PlacedMounts, StartRequest } from './start-container.ts'
 import type { StackUserNamespace } from './user-namespace.ts'
 
 export interface RootRequest {
@@ -90,6 +90,22 @@ export function buildRoot(request: RootRequest, scope: FdScope): BuiltRoot {
   for (const source of byDepth(request.sources)) builder.addMount(source)
   builder.addFiles(request.etcFiles, { readOnly: false })
   builder.addFiles(request.files, { readOnly: true })
+  return builder.finish()
+}
+
+/**
+ * The mounts of a container that does not run: its root, and what the sources have for it, but for memory that only a
+ * running container has.
+ * @param scope owns every descriptor made
+ */
+export function buildStoppedRoot(
+  request: Pick<RootRequest, 'config' | 'root' | 'userns' | 'sources'>,
+  scope: FdScope,
+): PlacedMounts {
+  const nothing = { devices: [], files: [], etcFiles: [], cgroupHierarchies: [] }
+  const builder = new RootBuilder({ ...request, ...nothing }, scope)
+  for (const source of byDepth(request.sources))
+    if (source.mount.kind !== 'tmpfs') builder.addMount(source)
   return builder.finish()
 }
 

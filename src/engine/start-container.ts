@@ -107,8 +107,14 @@ export function appendOuterLeg(list: SyscallList, request: StartRequest): void {
     list.call('setns', [request.usernsFd, Clone.NEWUSER], { target: 'user namespace' })
 }
 
+/** What of a start goes where in the container's mount namespace. */
+export type PlacedMounts = Pick<
+  StartRequest,
+  'rootFd' | 'stageFd' | 'attachments' | 'files' | 'innerMounts'
+>
+
 /** @param place where the root goes; over the host's root it is for pivot_root to swap them */
-export function appendMounts(list: SyscallList, request: StartRequest, place = '/'): void {
+export function appendMounts(list: SyscallList, request: PlacedMounts, place = '/'): void {
   list.call('mount', [null, '/', null, MountFlag.REC | MountFlag.SLAVE, null])
   moveTo(list, request.rootFd, place)
   for (const { mountFd, targetFd } of request.attachments) attach(list, mountFd, targetFd)

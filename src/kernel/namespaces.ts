@@ -103,18 +103,27 @@ export async function openNetworkSandbox(pid: number): Promise<NetworkSandbox> {
   }
 }
 
+function openInChild(enter: (list: SyscallList) => void): Promise<NetworkSandbox> {
+  return runInChild((list) => {
+    enter(list)
+    const netlink = list.call('socket', [AF_NETLINK, SOCK_RAW_CLOEXEC, 0])
+    const netns = list.call('openat', [AT_FDCWD, '/proc/self/ns/net', Open.RDONLY | Open.CLOEXEC, 0])
+    return () => sandboxOf(list.result(netns), list.result(netlink))
+  })
+}
+
 /**
- * A child that shares our descriptor table enters a network namespace and opens both descriptors there, so that the
+ * Runs calls in a child that shares our descriptor table: it enters namespaces and opens descriptors there, so that the
  * daemon itself never changes its own.
+ * @param append - the calls; @returns what gives the result when they have been made
+ * @throws {SyscallError} the first that failed
  */
-async function openInChild(enter: (list: SyscallList) => void): Promise<NetworkSandbox> {
+export async function runInChild<T>(append: (list: SyscallList) => () => T): Promise<T> {
   const list = new SyscallList()
   const signals = blockSignals(list)
   const flags = Clone.VM | Clone.VFORK | Clone.FILES | Clone.CLEAR_SIGHAND
   const fork = list.fork('clone3', [cloneArguments(list, flags), CLONE_ARGUMENTS_BYTES])
-  enter(list)
-  const netlink = list.call('socket', [AF_NETLINK, SOCK_RAW_CLOEXEC, 0])
-  const netns = list.call('openat', [AT_FDCWD, '/proc/self/ns/net', Open.RDONLY | Open.CLOEXEC, 0])
+  const result = append(list)
   list.call('exit_group', [0])
   list.parent(fork, () => {
     signals.restore()
@@ -125,7 +134,7 @@ async function openInChild(enter: (list: SyscallList) => void): Promise<NetworkS
     } finally {
       if (list.forkedPid() > 0) reap(list.forkedPid(), { block: true })
     }
-    return sandboxOf(list.result(netns), list.result(netlink))
+    return result()
   } finally {
     list.free()
   }

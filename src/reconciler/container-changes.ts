@@ -20,6 +20,6 @@ export async function changedFiles(context: Context, id: string): Promise<FileCh
 
 /** A tar archive of the root, without what is mounted in it. */
 export async function exportContainer(context: Context, id: string): Promise<OpenedArchive> {
-  const { fd, owner, close } = await openRootOf(context, id)
+  const { fd, owner, close } = await openRootOf(context, id, { withMounts: false })
   return { chunks: archiveTree(fd, { owner, oneMount: true }), close }
 }

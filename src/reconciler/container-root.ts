@@ -1,11 +1,13 @@
 /** The files of a container as the container has them, whether it runs or not. */
 import { openContainerRoot } from '../engine/exec-session.ts'
-import { openRoot } from '../engine/root-file-system.ts'
+import { buildStoppedRoot, openRoot } from '../engine/root-file-system.ts'
+import { placeMounts } from '../engine/stopped-root.ts'
 import { FdScope } from '../kernel/fd-scope.ts'
 import { toTsstackError } from '../errors.ts'
 import type { Context } from './context.ts'
 import { prepareSnapshot } from './container-snapshot.ts'
 import { requireContainer } from './find-container.ts'
+import { openSources } from './mount-sources.ts'
 import { userNamespaceOf } from './stack-user-namespace.ts'
 
 export interface OpenedRoot {
@@ -17,10 +19,15 @@ export interface OpenedRoot {
 }
 
 /**
- * The root of a running container with all that is mounted in it, or that of one that does not run, which can't be
- * started until it is closed again.
+ * The root of a container with all that is mounted in it. One that does not run can't be started until it is closed
+ * again, and shows nothing that lives in memory.
+ * @param options.withMounts - whether those of a container that does not run are needed. Default: true
  */
-export async function openRootOf(context: Context, id: string): Promise<OpenedRoot> {
+export async function openRootOf(
+  context: Context,
+  id: string,
+  { withMounts = true } = {},
+): Promise<OpenedRoot> {
   const scope = new FdScope()
   const running = context.live.get(id)
   if (running !== undefined) return rootOfRunning(context, id, scope)
@@ -33,7 +40,7 @@ export async function openRootOf(context: Context, id: string): Promise<OpenedRo
       try {
         const root = context.live.has(id)
           ? rootOfRunning(context, id, scope)
-          : await rootOfStopped(context, id, scope)
+          : await rootOfStopped(context, id, { withMounts, scope })
         resolve({
           ...root,
           close: () => {
@@ -62,20 +69,36 @@ function rootOfRunning(context: Context, id: string, scope: FdScope): OpenedRoot
   }
 }
 
-async function rootOfStopped(context: Context, id: string, scope: FdScope): Promise<OpenedRoot> {
+async function rootOfStopped(
+  context: Context,
+  id: string,
+  { withMounts, scope }: { readonly withMounts: boolean; readonly scope: FdScope },
+): Promise<OpenedRoot> {
   const record = requireContainer(context, id)
   const { config } = record
   const owner = ownerOf(context, id)
   const userns = config.userNamespace ? userNamespaceOf(context, config.stack) : undefined
   const mount = await prepareSnapshot(context, record, owner)
-  const { fd } = openRoot(mount, userns, scope)
-  return {
-    fd,
-    owner,
-    close: () => {
+  const root = openRoot(mount, userns, scope)
+  if (!withMounts) {
+    const close = (): void => {
       scope.close()
-    },
+    }
+    return { fd: root.fd, owner, close }
   }
+  const close = (): void => {
+    scope.close()
+    context.volumeMounts.release(id)
+  }
+  try {
+    const sources = await openSources(context, record, { root, userns, scope })
+    const request = { config, root, sources, ...(userns === undefined ? {} : { userns }) }
+    scope.add(await placeMounts(buildStoppedRoot(request, scope)))
+  } catch (error) {
+    close()
+    throw error
+  }
+  return { fd: root.fd, owner, close }
 }
 
 function ownerOf(context: Context, id: string): number {

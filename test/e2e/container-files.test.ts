@@ -29,6 +29,12 @@ services:
     command: [sh, -c, 'echo mine > /etc/motd; mkdir /new; echo x > /new/file; chown 33:44 /new/file; rm /bin/sync; exec sleep 3600']
     stop_signal: SIGKILL
     volumes: [data:/data, ./project:/project]
+  locked:
+    image: host:sh,coreutils
+    read_only: true
+    command: [sleep, '3600']
+    stop_signal: SIGKILL
+    volumes: [data:/data, 'data:/nested/given:ro']
 volumes:
   data:
 `
@@ -142,6 +148,16 @@ scenario('cp follows the rules of docker cp, into a container and out of it', as
   expect(readFileSync(local('into/renamed'), 'utf8')).toBe('mine\n')
 })
 
+/** A read-only root stays as it is, running or not; a volume in it can be written, unless it is read-only too. */
+async function refuseLocked(): Promise<void> {
+  await tsstack.ok('cp one locked:/data/locked')
+  for (const place of ['/usr/one', '/nested/given/one']) {
+    const { exitCode, stderr } = await tsstack.run(`cp one locked:${place}`)
+    expect(exitCode, place).toBe(1)
+    expect(stderr).toContain('the file system is read-only')
+  }
+}
+
 scenario('cp reaches volumes and binds, streams, and containers that are stopped', async () => {
   writeFileSync(local('one'), 'one')
   await tsstack.ok('cp one app:/data/one')
@@ -156,7 +172,15 @@ scenario('cp reaches volumes and binds, streams, and containers that are stopped
   await tsstack.ok('cp one app:/c/while-stopped')
   await tsstack.ok('cp app:/c/while-stopped got')
   expect(readFileSync(local('got'), 'utf8')).toBe('one')
+  await tsstack.ok('cp one app:/data/while-stopped')
+  await tsstack.ok('cp one app:/project/while-stopped')
+  expect(readFileSync(local('project/while-stopped'), 'utf8')).toBe('one')
+  await tsstack.ok('cp app:/data/. volume')
+  expect(readdirSync(local('volume')).sort()).toEqual(['one', 'while-stopped'])
+  await refuseLocked()
   await tsstack.ok('start')
+  await refuseLocked()
+  expect(await inside('stat -c %u:%g /data/while-stopped /project/while-stopped')).toBe('0:0\n0:0')
   expect(await inside('stat -c %u:%g /c/while-stopped')).toBe('0:0')
 })
 

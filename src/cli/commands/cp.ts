@@ -76,7 +76,7 @@ export const command: Command = {
   details:
     'In place of a service a container can be named. "-" is a tar archive: standard output or input. DIRECTORY/. ' +
     'means what is in the directory. Into a service, files go to all its replicas, unless --index names one. ' +
-    'Volumes and other mounts are reached in containers that run.',
+    'Volumes and other mounts are reached, but for memory (tmpfs) of a container that does not run.',
   flags: [
     {
       name: 'archive',
