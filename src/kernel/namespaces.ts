@@ -107,7 +107,12 @@ function openInChild(enter: (list: SyscallList) => void): Promise<NetworkSandbox
   return runInChild((list) => {
     enter(list)
     const netlink = list.call('socket', [AF_NETLINK, SOCK_RAW_CLOEXEC, 0])
-    const netns = list.call('openat', [AT_FDCWD, '/proc/self/ns/net', Open.RDONLY | Open.CLOEXEC, 0])
+    const netns = list.call('openat', [
+      AT_FDCWD,
+      '/proc/self/ns/net',
+      Open.RDONLY | Open.CLOEXEC,
+      0,
+    ])
     return () => sandboxOf(list.result(netns), list.result(netlink))
   })
 }

@@ -137,11 +137,12 @@ describe.skipIf(without !== '')(`push and pull${without}`, () => {
     const more = writeLayout(['gzip', 'zstd', 'none', 'gzip'])
     await store.tag((await store.resolve(`oci:${more}:v1`)).id, derived)
     expect(await statesOf(derived)).toEqual(['mounted', 'mounted', 'mounted', 'pushed'])
-    const mounts = registry
-      .log()
-      .split('\n')
-      .filter((line) => /"POST .*derived.*from=.* 201 /.test(line))
-    expect(mounts.length).toBe(3)
+    const mounts = (): string[] =>
+      registry
+        .log()
+        .split('\n')
+        .filter((line) => /"POST .*derived.*from=.* 201 /.test(line))
+    await expect.poll(() => mounts().length).toBe(3) // it writes its log when it has answered
 
     const other = openImageStore(path.join(home, 'other'))
     const { image: pulled } = await other.remote.pull(elsewhere)
