@@ -45,6 +45,8 @@ export interface PushRequest extends StackSource {
 
 export interface TransferRequest {
   readonly references: readonly string[]
+  /** Which of several is pulled: `linux/amd64/v3`. Default: the machine's own. */
+  readonly platform?: string
   readonly credentials?: CredentialsByRegistry
 }
 

@@ -17,7 +17,12 @@ export async function transferByName(
   send: (client: Client, request: TransferRequest) => Progress,
 ): Promise<number> {
   const client = await context.client()
-  const request = { references, ...(await credentialsFor(context.env, references)) }
+  const platform = context.flags.text('platform')
+  const request = {
+    references,
+    ...(platform === undefined ? {} : { platform }),
+    ...(await credentialsFor(context.env, references)),
+  }
   await showProgress(send(client, request), withQuiet(context))
   return 0
 }

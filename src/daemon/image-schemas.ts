@@ -40,6 +40,7 @@ export const pushRequest = z.strictObject({
 
 export const transferRequest: Typed<TransferRequest> = z.strictObject({
   references: names.min(1),
+  platform: z.string().max(200).exactOptional(),
   credentials: credentials.exactOptional(),
 })
 

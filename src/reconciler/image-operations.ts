@@ -1,6 +1,7 @@
 /** What a user asks of images and registries: pull and push, of a stack's services or by name. */
 import type { PullRequest, PushRequest, TagsRequest, TransferRequest } from '../api/image-types.ts'
 import type { ProgressEvent, StackSource } from '../api/types.ts'
+import { parsePlatform } from '../engine/images/platform.ts'
 import { familiarReference } from '../engine/images/reference.ts'
 import { dependencyGraph, selectServices } from '../planner/dependency-graph.ts'
 import { toTsstackError, type TsstackError } from '../errors.ts'
@@ -53,16 +54,17 @@ export async function pullStack(
   tell({ type: 'done', changed: count > 0, containers: [] })
 }
 
-/** @throws {INVALID_ARGUMENT} before anything is pulled, if one is no name of a registry's image */
+/** @throws {INVALID_ARGUMENT} {FAILED_PRECONDITION} before anything is pulled: a name or the platform is none */
 export async function pullImages(
   context: Context,
-  { references, credentials = {} }: TransferRequest,
+  { references, platform: text, credentials = {} }: TransferRequest,
   { tell, signal }: Follower,
 ): Promise<void> {
   const number = createNumbering()
+  const platform = text === undefined ? undefined : parsePlatform(text)
   const pulls = references.map((reference): ImagePull => {
     const wanted = wantedImage(reference)
-    return { ...wanted, credentials: credentials[wanted.registry], signal, number }
+    return { ...wanted, platform, credentials: credentials[wanted.registry], signal, number }
   })
   await eachOf(pulls, (pull) => pullOne(context, pull, tell))
   tell({ type: 'done', changed: true, containers: [] })

@@ -1,6 +1,7 @@
 /** The images of services that come from registries: which are to be pulled now, and pulling them. */
 import type { ProgressEvent, StackSource } from '../api/types.ts'
 import type { Digest } from '../engine/images/image.ts'
+import { parsePlatform, type Platform } from '../engine/images/platform.ts'
 import { formatReference, familiarReference, parseReference } from '../engine/images/reference.ts'
 import { checkSupport } from '../planner/compose-findings.ts'
 import { splitRegistry } from '../registry/image-name.ts'
@@ -29,6 +30,8 @@ interface Wanted {
   /** Canonical. */
   readonly reference: string
   readonly registry: string
+  /** Where it is not the machine's own. */
+  readonly platform?: Platform | undefined
 }
 
 /** Makes a reference available that is no service's: the base of a build. */
@@ -58,11 +61,11 @@ function registryImage(reference: string): Wanted | undefined {
   return { reference: formatReference(parsed), registry: splitRegistry(parsed.name).registry }
 }
 
-/** By name, id or a prefix of it. */
-export function isImageHere(context: Context, reference: string): boolean {
+/** By name, id or a prefix of it. An image for another platform is not the one. */
+export function isImageHere(context: Context, reference: string, platform?: Platform): boolean {
   try {
-    context.images.inspect(reference)
-    return true
+    const { architecture } = context.images.inspect(reference)
+    return platform === undefined || platform.architecture === architecture
   } catch {
     return false
   }
@@ -85,6 +88,10 @@ function referencesOf({ stack }: StackSource, name: string): string[] {
   return [...(service?.image === undefined ? [] : [service.image]), ...mounted, ...hooks]
 }
 
+function platformOf({ platform }: Service): Platform | undefined {
+  return platform === undefined ? undefined : parsePlatform(platform)
+}
+
 /** What a build makes is not looked for in a registry, where the service says so. */
 function isBuiltFirst({ build, pull_policy: policy }: Service): boolean {
   return build !== undefined && policy === 'build'
@@ -104,8 +111,10 @@ function dueImages(context: Context, source: StackSource, options: PullOptions):
       const wanted = registryImage(reference)
       if (wanted === undefined) continue
       const checkedAtMs = context.images.remote.lastPull(reference)?.checkedAtMs
-      const state = { isHere: isImageHere(context, reference), checkedAtMs, nowMs: Date.now() }
-      if (isPullDue(policy, state)) due.set(wanted.reference, wanted)
+      const platform = reference === service.image ? platformOf(service) : undefined
+      const isHere = isImageHere(context, reference, platform)
+      const state = { isHere, checkedAtMs, nowMs: Date.now() }
+      if (isPullDue(policy, state)) due.set(wanted.reference, { ...wanted, platform })
     }
   }
   return [...due.values()]
@@ -120,7 +129,7 @@ export interface ImagePull extends Wanted {
 /** Pulls one image and tells of it. */
 export async function pullOne(
   context: Context,
-  { reference, credentials, signal, number }: ImagePull,
+  { reference, platform, credentials, signal, number }: ImagePull,
   tell: (event: OperationEvent) => void,
 ): Promise<void> {
   const name = familiarReference(reference)
@@ -128,7 +137,7 @@ export async function pullOne(
   const progress = transferProgress(tell, { name, number, words })
   try {
     const { onLayer, onNotice } = progress
-    const options = { credentials, signal, onLayer, onNotice }
+    const options = { platform, credentials, signal, onLayer, onNotice }
     const { isNew } = await context.images.remote.pull(reference, options)
     progress.done(isNew ? undefined : 'up to date')
   } catch (error) {
@@ -170,8 +179,15 @@ export async function pullServices(
   const due = dueImages(context, source, options)
   const number = createNumbering()
   const failures: unknown[] = []
-  const pull = async ({ reference, registry }: Wanted): Promise<void> => {
-    const one = { reference, registry, credentials: credentials[registry], signal, number }
+  const pull = async ({ reference, registry, platform }: Wanted): Promise<void> => {
+    const one = {
+      reference,
+      registry,
+      platform,
+      credentials: credentials[registry],
+      signal,
+      number,
+    }
     await pullOne(context, one, tell).catch((error: unknown) => {
       if (isBuildable(source, options.services, reference)) tell(notPulled(error))
       else failures.push(error)
@@ -202,8 +218,8 @@ export async function lookUpServices(
   const { credentials = {} } = options
   const due = dueImages(context, source, options)
   const found = new Map<string, Digest>()
-  const lookUp = async ({ reference, registry }: Wanted): Promise<void> => {
-    const login = { credentials: credentials[registry] }
+  const lookUp = async ({ reference, registry, platform }: Wanted): Promise<void> => {
+    const login = { platform, credentials: credentials[registry] }
     found.set(reference, await context.images.remote.lookUp(reference, login))
   }
   await Promise.all(due.map(lookUp))

@@ -1,4 +1,5 @@
 /** Images by way of a registry, as a user works with them: log in, push, remove, up; policies; what takes room. */
+import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -114,6 +115,17 @@ scenario(`pull policies decide when the registry is asked${without}`, async () =
   const never = await tsstack.run('up -d', { env })
   expect(never.exitCode).toBe(1)
   expect(never.stderr).toContain('not in the local store')
+  const none = `${registry.host}/team/none:1`
+  writeStack(`    depends_on: [none]\n  none:\n    image: ${none}\n`)
+  expect(await asked('pull app')).toBe(true)
+  const withDeps = await tsstack.run('pull --include-deps app', { env })
+  expect(withDeps).toMatchObject({ exitCode: 1 })
+  expect(withDeps.stderr).toContain(`Cannot pull image "${none}"`)
+  const ignored = await tsstack.run('pull --ignore-pull-failures', { env })
+  expect(ignored).toMatchObject({ exitCode: 0 })
+  expect(ignored.stderr).toContain(`warning: Cannot pull image "${none}"`)
+  const foreign = await tsstack.run(`pull --platform linux/s390x ${image}`, { env })
+  expect(foreign.stderr).toContain('its programs do not run here')
   writeStack('')
   const missing = await tsstack.run(['pull', `${registry.host}/team/none:1`], { env })
   expect(missing.stderr).toContain('not found')
@@ -154,6 +166,14 @@ esac
 })
 
 scenario(`what takes room is told, and is made room of${without}`, async () => {
+  const tree = path.join(tsstack.directory, 'tree')
+  mkdirSync(tree)
+  writeFileSync(path.join(tree, 'file'), 'content')
+  execFileSync('tar', ['-cf', `${tree}.tar`, '-C', tree, '.'])
+  await tsstack.ok('down')
+  await tsstack.ok('system prune -af')
+  const room = `${registry.host}/room:1`
+  await tsstack.ok(['image', 'import', `${tree}.tar`, room])
   const rows = jsonOf(await tsstack.ok('system df --format json')) as unknown as {
     Type: string
     TotalCount: string
@@ -165,9 +185,9 @@ scenario(`what takes room is told, and is made room of${without}`, async () => {
     ['Build Cache', '0'],
   ])
   const file = path.join(tsstack.directory, 'app.tar')
-  await tsstack.ok(['image', 'save', '-o', file, image])
-  expect(await tsstack.ok('system prune -af')).toContain(`Untagged: ${image}`)
+  await tsstack.ok(['image', 'save', '-o', file, room])
+  expect(await tsstack.ok('system prune -af')).toContain(`Untagged: ${room}`)
   expect(await tsstack.ok('image ls -q')).toBe('')
-  expect(await tsstack.ok(['image', 'load', '-i', file])).toBe(`Loaded image: ${image}`)
+  expect(await tsstack.ok(['image', 'load', '-i', file])).toBe(`Loaded image: ${room}`)
   await tsstack.ok('system prune -af')
 })

@@ -49,7 +49,12 @@ async function pullServices(context: CommandContext): Promise<number> {
 async function run(context: CommandContext): Promise<number> {
   const { positional } = context
   const images = positional.filter(looksLikeImage)
-  if (images.length === 0) return pullServices(context)
+  if (images.length === 0) {
+    if (!context.flags.has('platform')) return pullServices(context)
+    throw new TsstackError('INVALID_ARGUMENT', 'Cannot pull services with --platform', {
+      hint: 'Write "platform" at the service, or name images',
+    })
+  }
   if (images.length === positional.length) return pullByName(context, images)
   throw new TsstackError('INVALID_ARGUMENT', 'Cannot pull services and images in one command')
 }
@@ -74,6 +79,12 @@ export const command: Command = {
       value: 'POLICY',
       choices: ['always', 'missing'],
       help: "always or missing, instead of the services' own",
+    },
+    {
+      name: 'platform',
+      kind: 'text',
+      value: 'PLATFORM',
+      help: 'Of images by name: which of several, such as linux/amd64/v3',
     },
     { name: 'ignore-buildable', kind: 'bool', help: 'Leave services alone that have a build' },
   ],

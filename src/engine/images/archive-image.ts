@@ -8,7 +8,7 @@ import { readDocument, type ArchiveFiles } from './archive-files.ts'
 import { digestOf, hexOf, parseImageConfig, type Digest, type ParsedConfig } from './image.ts'
 import type { PackedLayer } from './layer-import.ts'
 import {
-  isRunnable,
+  isFor,
   parseJson,
   parseManifest,
   type Descriptor,
@@ -101,7 +101,7 @@ function choose(entries: readonly IndexEntry[], name: string | undefined): Index
       `Cannot find image "${name ?? ''}": not in the archive`,
       hint === undefined ? {} : { hint },
     )
-  const runnable = named.filter(isRunnable)
+  const runnable = named.filter((entry) => isFor(entry))
   const [first, ...others] = runnable
   if (first === undefined) throw bad('it has no image for this machine')
   // Several platforms of one image are alternatives; several images without a name are not.

@@ -9,7 +9,7 @@ import {
 } from './archive-image.ts'
 import { addArchived } from './archive-resolve.ts'
 import type { Image } from './image.ts'
-import { isRunnable, parseManifest } from './manifest.ts'
+import { isFor, parseManifest } from './manifest.ts'
 import type { StoreParts } from './store-parts.ts'
 import { TsstackError } from '../../errors.ts'
 
@@ -24,7 +24,7 @@ const MAX_IMAGES = 1000
 /** One manifest may have several names: an entry for each. */
 async function readLayout(files: ArchiveFiles): Promise<ArchivedImage[]> {
   const index = parseManifest(await readDocument(files, 'index.json'), 'index.json')
-  const entries = index.kind === 'index' ? index.entries.filter(isRunnable) : []
+  const entries = index.kind === 'index' ? index.entries.filter((entry) => isFor(entry)) : []
   const images = new Map<string, ArchivedImage>()
   for (const { digest, annotations } of entries.slice(0, MAX_IMAGES)) {
     const known = images.get(digest)

@@ -3,7 +3,8 @@
  * (https://github.com/opencontainers/image-spec/blob/v1.1.0/manifest.md, image-index.md). Pure.
  */
 import { TsstackError } from '../../errors.ts'
-import { HOST_ARCHITECTURE, isDigest, type Digest } from './image.ts'
+import { isDigest, type Digest } from './image.ts'
+import { HOST_PLATFORM, type Platform } from './platform.ts'
 
 export interface Descriptor {
   readonly mediaType: string
@@ -104,10 +105,14 @@ export function parseManifest(bytes: Buffer, name: string): Manifest {
   return { kind: 'image', config: descriptor(document.config), layers }
 }
 
-/** Whether an index entry can run here; an entry that does not say can. Attestations say `unknown`, or what they are. */
-export function isRunnable({ architecture, os, annotations }: IndexEntry): boolean {
+/** Whether an index entry is for a platform; one that does not say is. Attestations say `unknown`, or what they are. */
+export function isFor(
+  { architecture, os, annotations }: IndexEntry,
+  platform: Pick<Platform, 'os' | 'architecture'> = HOST_PLATFORM,
+): boolean {
   if (annotations['vnd.docker.reference.type'] !== undefined) return false
-  return (architecture ?? HOST_ARCHITECTURE) === HOST_ARCHITECTURE && (os ?? 'linux') === 'linux'
+  const isArchitecture = architecture === undefined || architecture === platform.architecture
+  return isArchitecture && (os ?? 'linux') === platform.os
 }
 
 /** What an index or a registry names a manifest by. */

@@ -15,10 +15,10 @@ import type { Registry } from '../../registry/registry.ts'
 import type { TransientError } from '../../registry/transient-error.ts'
 import { downloadBlob } from './blob-download.ts'
 import { digestOf, parseImageConfig, type Digest, type Image, type ParsedConfig } from './image.ts'
-import { HOST_ARCHITECTURE } from './image.ts'
 import { inParallel } from './in-parallel.ts'
 import { importLayer } from './layer-import.ts'
 import type { Descriptor } from './manifest.ts'
+import { formatPlatform, HOST_PLATFORM, type Platform } from './platform.ts'
 import { familiarReference, formatReference } from './reference.ts'
 import { findRemoteImage, readRemoteConfig, type RemoteImage } from './remote-image.ts'
 import type { StoreParts } from './store-parts.ts'
@@ -46,6 +46,8 @@ export interface LayerEvent {
 }
 
 export interface TransferOptions extends Omit<RegistryOptions, 'mirror' | 'onRetry'> {
+  /** Of several. Default: this machine's. */
+  readonly platform?: Platform | undefined
   readonly onLayer?: (event: LayerEvent) => void
   /** Told what is waited for, and what was tried in vain. */
   readonly onNotice?: (text: string) => void
@@ -176,12 +178,16 @@ async function bringLayerOnce(context: PullContext, task: LayerTask): Promise<Un
   }
 }
 
-function checkConfig(bytes: Buffer, { manifest }: RemoteImage): ParsedConfig {
+function checkConfig(
+  bytes: Buffer,
+  { manifest }: RemoteImage,
+  platform: Platform = HOST_PLATFORM,
+): ParsedConfig {
   const config = parseImageConfig(bytes)
-  if (config.os !== 'linux' || config.architecture !== HOST_ARCHITECTURE) {
+  if (config.os !== platform.os || config.architecture !== platform.architecture) {
     throw new TsstackError(
       'FAILED_PRECONDITION',
-      `Cannot use image: it is for ${config.os}/${config.architecture}, this machine is linux/${HOST_ARCHITECTURE}`,
+      `Cannot use image: it is for ${config.os}/${config.architecture}, and ${formatPlatform(platform)} is wanted`,
     )
   }
   if (config.layers.length === manifest.layers.length) return config
@@ -238,10 +244,11 @@ async function pullFrom(
   const { parts, exclusive } = context
   const canonical = formatReference(reference)
   const wanted = reference.digest ?? reference.tag ?? 'latest'
-  const remote = await findRemoteImage(registry, repository, wanted)
+  const remote = await findRemoteImage(registry, repository, wanted, options.platform)
   const { manifest, manifestDigest, remoteDigest } = remote
-  // Asked again when it is our turn: it may be removed until then.
-  if (parts.records.images.has(manifest.config.digest)) {
+  // Asked again when it is our turn: it may be removed until then. One for another platform is told below.
+  const { architecture } = options.platform ?? HOST_PLATFORM
+  if (parts.records.images.get(manifest.config.digest)?.architecture === architecture) {
     const known = await exclusive(async () => {
       const image = parts.records.images.get(manifest.config.digest)
       return image === undefined ? undefined : name(parts, canonical, { image, remoteDigest })
@@ -252,7 +259,7 @@ async function pullFrom(
     signal: options.signal,
     onRetry: (error, pauseMs) => options.onNotice?.(retryText(error, pauseMs)),
   })
-  const config = checkConfig(configBytes, remote)
+  const config = checkConfig(configBytes, remote, options.platform)
   const lease = parts.leases.take(manifestDigest, {
     blobs: [manifestDigest, digestOf(configBytes), ...manifest.layers.map(({ digest }) => digest)],
     layers: config.layers,

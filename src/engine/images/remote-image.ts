@@ -2,8 +2,9 @@
 import { TsstackError } from '../../errors.ts'
 import type { Registry } from '../../registry/registry.ts'
 import { withRetries, type RetryOptions } from '../../registry/transient-error.ts'
-import { digestOf, HOST_ARCHITECTURE, type Digest } from './image.ts'
-import { isRunnable, parseManifest, type IndexEntry, type Manifest } from './manifest.ts'
+import { digestOf, type Digest } from './image.ts'
+import { isFor, parseManifest, type IndexEntry, type Manifest } from './manifest.ts'
+import { formatPlatform, HOST_PLATFORM, type Platform } from './platform.ts'
 
 export interface RemoteImage {
   readonly manifest: Extract<Manifest, { kind: 'image' }>
@@ -23,20 +24,31 @@ function bad(state: string): TsstackError {
 }
 
 function platformOf({ os = 'linux', architecture = '?', variant }: IndexEntry): string {
-  return `${os}/${architecture}${variant === undefined ? '' : `/${variant}`}`
+  return formatPlatform({ os, architecture, ...(variant === undefined ? {} : { variant }) })
 }
 
-/** One that says it is for this machine before one that says nothing; the plainest variant first. */
-function choosePlatform(entries: readonly IndexEntry[]): IndexEntry {
-  const runnable = entries.filter(isRunnable)
-  const rank = ({ architecture, variant = 'v1' }: IndexEntry): number =>
-    (architecture === HOST_ARCHITECTURE ? 0 : 10) + (variant === 'v1' || variant === 'v8' ? 0 : 1)
-  const [first] = runnable.toSorted((a, b) => rank(a) - rank(b))
+/** `v3` -> 3; the plainest is the first of amd64, the eighth of arm64. */
+function levelOf(variant: string | undefined): number {
+  return variant === undefined ? 0 : Number(variant.replace(/^v/, '')) || 0
+}
+
+/**
+ * One that says it is for the platform before one that says nothing; the plainest variant, or the highest up to the one
+ * that is wanted.
+ */
+function choosePlatform(entries: readonly IndexEntry[], platform: Platform): IndexEntry {
+  const most = levelOf(platform.variant)
+  const rank = ({ architecture, variant }: IndexEntry): number =>
+    (architecture === undefined ? 1000 : 0) + levelOf(variant) * (most === 0 ? 1 : -1)
+  const [first] = entries
+    .filter((entry) => isFor(entry, platform))
+    .filter(({ variant }) => most === 0 || levelOf(variant) <= most)
+    .toSorted((a, b) => rank(a) - rank(b))
   if (first !== undefined) return first
-  const known = entries.map(platformOf).filter((platform) => !platform.includes('unknown'))
+  const known = entries.map(platformOf).filter((text) => !text.includes('unknown'))
   throw new TsstackError(
     'FAILED_PRECONDITION',
-    `Cannot use image: it is not for linux/${HOST_ARCHITECTURE}`,
+    `Cannot use image: it is not for ${formatPlatform(platform)}`,
     { hint: `It is for ${[...new Set(known)].slice(0, 20).join(', ')}` },
   )
 }
@@ -62,6 +74,7 @@ export async function findRemoteImage(
   registry: Registry,
   repository: string,
   reference: string,
+  platform: Platform = HOST_PLATFORM,
 ): Promise<RemoteImage> {
   let remoteDigest: Digest | undefined
   let next = reference
@@ -73,7 +86,7 @@ export async function findRemoteImage(
       checkImage(manifest)
       return { manifest, manifestBytes: bytes, manifestDigest: digest, remoteDigest }
     }
-    next = choosePlatform(manifest.entries).digest
+    next = choosePlatform(manifest.entries, platform).digest
   }
   throw bad('its indexes are nested too deeply')
 }

@@ -54,7 +54,7 @@ export function createRemoteImages(
     const wanted = parsed.digest ?? parsed.tag ?? 'latest'
     try {
       return await withRegistry(registryName, { ...options, settings }, (registry) =>
-        findRemoteImage(registry, repository, wanted),
+        findRemoteImage(registry, repository, wanted, options.platform),
       )
     } catch (error) {
       throw pullFailure(parsed, error, 'look up')
