@@ -147,12 +147,23 @@ class FollowedSources implements Gitops {
   }
 
   #follow(name: string): void {
-    const collect = (): void => {
+    const onEnded = (): void => {
       this.#collect()
+      this.#goOnAfter(name)
     }
-    const runner = this.#runners.get(name) ?? new SourceRunner(this.#engine, name, collect)
+    const runner = this.#runners.get(name) ?? new SourceRunner(this.#engine, name, onEnded)
     this.#runners.set(name, runner)
     void runner.sync()
+  }
+
+  /** Those that wait for this source do not wait for their interval, too. */
+  #goOnAfter(name: string): void {
+    if (progressOf(this.#engine, name).ready !== 'True') return
+    for (const source of this.#engine.records.sources.values()) {
+      const { reason } = progressOf(this.#engine, source.name)
+      if (source.dependsOn.includes(name) && reason === 'DependencyNotReady')
+        void this.#runners.get(source.name)?.sync()
+    }
   }
 
   /** Only when nobody is between a checkout and its record. */

@@ -1,14 +1,14 @@
 /** A real repository, a real daemon: what is pushed runs, and what is bad does not stay. */
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { GitSource, GitSourceStatus } from '../../src/api/gitops-types.ts'
 import { startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
 import { eventually } from '../eventually.ts'
 import { createRepository, hasGit, type GitRepository } from '../sources/git-server.ts'
 import { gitSource, untilSource } from './git-source.ts'
 
 const canRun = process.getuid?.() === 0 && hasGit
-const TIMEOUT_MS = 120_000
 
 function stackOf(greeting: string, more = ''): string {
   return `services:
@@ -21,50 +21,70 @@ function stackOf(greeting: string, more = ''): string {
 ${more}`
 }
 
-describe.skipIf(!canRun)('a source is followed', { timeout: TIMEOUT_MS }, () => {
+/** A service of one command. */
+const service = (name: string, command = 'exec sleep 1000', more = ''): string =>
+  `  ${name}:\n    image: host:sh,sleep,cat\n    stop_grace_period: 0s\n    command: [sh, -c, '${command}']\n${more}`
+
+describe.skipIf(!canRun)('a source is followed', { timeout: 60_000 }, () => {
   let daemon: DaemonFixture
   let repository: GitRepository
   let repo = ''
-  beforeEach(async () => {
-    repository = createRepository()
-    repo = `file://${repository.path}`
+  beforeAll(async () => {
     daemon = await startDaemonFixture()
   })
-  afterEach(async () => {
-    for (const { name } of await daemon.client.gitSources())
-      await daemon.client.removeGitSource(name)
-    repository.close()
+  afterAll(async () => {
     await daemon.close()
   })
+  beforeEach(() => {
+    repository = createRepository()
+    repo = `file://${repository.path}`
+  })
+  afterEach(async () => {
+    for (const { name, stack } of await daemon.client.gitSources()) {
+      await daemon.client.removeGitSource(name)
+      await daemon.down(stack, { volumes: true })
+    }
+    repository.close()
+  })
 
-  const greeting = async (): Promise<string> => {
-    const { id } = await daemon.container('shop', 'web')
-    return daemon.sh(id, 'echo $GREETING $(cat /conf/app.conf)')
+  const follow = async (parts: Partial<GitSource> = {}): Promise<GitSourceStatus> => {
+    const source = gitSource(repo, parts)
+    await daemon.client.addGitSource(source)
+    return daemon.client.syncGitSource(source.name)
   }
+  const sync = (): Promise<GitSourceStatus> => daemon.client.syncGitSource('shop')
+  const idOf = async (name = 'web', stack = 'shop'): Promise<string> =>
+    (await daemon.container(stack, name)).id
+  const greeting = async (): Promise<string> =>
+    daemon.sh(await idOf(), 'echo $GREETING $(cat /conf/app.conf)')
+  const services = async (): Promise<string[]> =>
+    (await daemon.client.containers({ all: true })).map(({ service }) => service).sort()
 
   test('from the first commit to the next, and to a fixed one after a bad one', async () => {
     const first = repository.commit({ 'stack.yaml': stackOf('one'), 'conf/app.conf': 'a\n' })
-    await daemon.client.addGitSource(gitSource(repo))
-    const ready = await untilSource(daemon, 'ready', ({ ready }) => ready === 'True')
+    const ready = await follow()
     expect(ready).toMatchObject({ reason: 'Synced', applied: { commit: first, subject: 'change' } })
     expect(await greeting()).toBe('one a')
-    const { id } = await daemon.container('shop', 'web')
+    const id = await idOf()
 
     // A commit that touches nothing that the stack reads changes nothing.
     const other = repository.commit({ 'README.md': 'hello\n' })
-    const same = await daemon.client.syncGitSource('shop')
-    expect(same).toMatchObject({ ready: 'True', observedCommit: other, applied: { commit: other } })
-    expect((await daemon.container('shop', 'web')).id).toBe(id)
+    expect(await sync()).toMatchObject({
+      ready: 'True',
+      observedCommit: other,
+      applied: { commit: other },
+    })
+    expect(await idOf()).toBe(id)
 
     // A file that is mounted counts.
     repository.commit({ 'conf/app.conf': 'b\n' })
-    await daemon.client.syncGitSource('shop')
+    await sync()
     expect(await greeting()).toBe('one b')
 
     const bad = repository.commit({
       'stack.yaml': stackOf('two').replace('exec sleep 1000', 'exit 3'),
     })
-    const back = await daemon.client.syncGitSource('shop')
+    const back = await sync()
     expect(back).toMatchObject({
       ready: 'False',
       reason: 'RolledBack',
@@ -75,12 +95,12 @@ describe.skipIf(!canRun)('a source is followed', { timeout: TIMEOUT_MS }, () => 
     expect(await greeting()).toBe('one b')
 
     // It is held: another look changes nothing.
-    const before = (await daemon.container('shop', 'web')).id
-    expect(await daemon.client.syncGitSource('shop')).toMatchObject({ reason: 'RolledBack' })
-    expect((await daemon.container('shop', 'web')).id).toBe(before)
+    const before = await idOf()
+    expect(await sync()).toMatchObject({ reason: 'RolledBack' })
+    expect(await idOf()).toBe(before)
 
     const fixed = repository.commit({ 'stack.yaml': stackOf('three') })
-    const good = await daemon.client.syncGitSource('shop')
+    const good = await sync()
     expect(good).toMatchObject({ ready: 'True', applied: { commit: fixed } })
     expect(good.held).toBeUndefined()
     expect(await greeting()).toBe('three b')
@@ -96,17 +116,153 @@ describe.skipIf(!canRun)('a source is followed', { timeout: TIMEOUT_MS }, () => 
 
   test('what the policy refuses, and what cannot be read, is held with its line', async () => {
     repository.commit({ 'stack.yaml': stackOf('one', '    privileged: true\n'), 'conf/a': '' })
-    await daemon.client.addGitSource(gitSource(repo))
-    const refused = await untilSource(daemon, 'refused', ({ ready }) => ready === 'False')
+    const refused = await follow()
     expect(refused.reason).toBe('Invalid')
     expect(refused.message).toContain('stack.yaml:8:17: services.web.privileged: asks for a')
-    expect(await daemon.client.containers({ all: true })).toEqual([])
+    expect(await services()).toEqual([])
 
     repository.commit({ 'stack.yaml': stackOf('one', '    env_file: [/etc/hostname]\n') })
-    const outside = await daemon.client.syncGitSource('shop')
-    expect(outside.message).toContain('it is outside the repository')
+    expect((await sync()).message).toContain('it is outside the repository')
 
     repository.commit({ 'stack.yaml': stackOf('one') })
-    expect(await daemon.client.syncGitSource('shop')).toMatchObject({ ready: 'True' })
+    expect(await sync()).toMatchObject({ ready: 'True' })
+  })
+
+  test('a first commit that is bad stays held, and is tried again when somebody says so', async () => {
+    repository.commit({ 'stack.yaml': `services:\n${service('web', 'exit 3')}` })
+    // A busy machine takes its time until it has ended.
+    const { held } = await follow({ monitorSeconds: 1 })
+    expect(held).toMatchObject({ reason: 'HealthCheckFailed' })
+    const id = await idOf()
+    expect(await sync()).toMatchObject({ held, ready: 'False' })
+    const retried = await daemon.client.syncGitSource('shop', { force: true })
+    expect(retried).toMatchObject({ reason: 'HealthCheckFailed' })
+    expect(await idOf()).toBe(id)
+  })
+
+  test('several stacks of one repository, one after the other, each with changes of its own', async () => {
+    const base = (command: string): string => `services:\n${service('db', command)}`
+    repository.commit({
+      'base/stack.yaml': base('exit 3'),
+      'shop/stack.yaml': `services:\n${service('web')}`,
+    })
+    expect(await follow({ name: 'base', stack: 'base', path: 'base' })).toMatchObject({
+      reason: 'HealthCheckFailed',
+    })
+    const waiting = await follow({ path: 'shop', dependsOn: ['base'] })
+    expect(waiting).toMatchObject({ reason: 'DependencyNotReady', ready: 'False' })
+    expect(await services()).toEqual(['db'])
+    repository.commit({ 'base/stack.yaml': base('exec sleep 1000') })
+    await daemon.client.syncGitSource('base')
+    // It does not wait for its interval of an hour.
+    await untilSource(daemon, 'ready after what it depends on', ({ ready }) => ready === 'True')
+    const ids = [await idOf('db', 'base'), await idOf()]
+    repository.commit({ 'shop/stack.yaml': `services:\n${service('web', 'exec sleep 1001')}` })
+    await daemon.client.syncGitSource('base')
+    expect(await sync()).toMatchObject({ ready: 'True' })
+    expect(await idOf('db', 'base')).toBe(ids[0])
+    expect(await idOf()).not.toBe(ids[1])
+    await expect(
+      daemon.client.addGitSource(gitSource(repo, { name: 'thief', stack: 'base' })),
+    ).rejects.toThrow('source "base" has stack "base"')
+  })
+
+  test('nothing changes while it is suspended or outside of its windows; what is plain is told by diff', async () => {
+    const { client } = daemon
+    repository.commit({ 'stack.yaml': `services:\n${service('web')}` })
+    await follow()
+    const id = await idOf()
+    await client.suspendGitSource('shop')
+    repository.commit({ 'stack.yaml': `services:\n${service('web', 'exec sleep 1001')}` })
+    await expect(sync()).rejects.toThrow('it is suspended')
+    expect(await client.gitSource('shop')).toMatchObject({ suspended: true, reason: 'Suspended' })
+    await client.addGitSource(gitSource(repo, { freezes: ['* * * * * 1h'] }))
+    await client.resumeGitSource('shop')
+    expect(await sync()).toMatchObject({ reason: 'OutsideWindow', suspended: false })
+    expect((await client.pendingChange('shop')).text).toContain('replace container shop-web-1')
+    expect(await idOf()).toBe(id)
+    expect(await follow({ windows: ['* * * * * 1h'] })).toMatchObject({ ready: 'True' })
+    expect((await client.pendingChange('shop')).text).toBe('')
+    expect(await idOf()).not.toBe(id)
+  })
+
+  test('approval: the change waits with its plan until somebody agrees to just this one', async () => {
+    const { client } = daemon
+    repository.commit({ 'stack.yaml': `services:\n${service('web')}` })
+    await follow()
+    const id = await idOf()
+    repository.commit({ 'stack.yaml': `services:\n${service('web', 'exec sleep 1001')}` })
+    expect(await follow({ approve: 'manual' })).toMatchObject({ reason: 'AwaitingApproval' })
+    const { text, digest = '' } = await client.pendingChange('shop')
+    expect(text).toContain('replace container shop-web-1')
+    expect(await idOf()).toBe(id)
+    await expect(client.approveGitSource('shop', 'f'.repeat(64))).rejects.toThrow('another change')
+    expect(await client.approveGitSource('shop', digest)).toMatchObject({ ready: 'True' })
+    expect(await idOf()).not.toBe(id)
+  })
+
+  test('what has left git goes with --prune alone, volumes never; a source that has lost all takes nothing', async () => {
+    const volume = '    volumes: ["data:/data"]\n'
+    const all = `services:\n${service('web')}${service('db', 'exec sleep 1000', volume)}volumes: { data: }\n`
+    repository.commit({ 'stack.yaml': all })
+    await follow()
+    expect(await services()).toEqual(['db', 'web'])
+    repository.commit({ 'stack.yaml': `services:\n${service('web')}` })
+    expect(await sync()).toMatchObject({ ready: 'True' })
+    expect(await services()).toEqual(['db', 'web'])
+    repository.commit({ 'stack.yaml': `services:\n${service('web', 'exec sleep 1001')}` })
+    expect(await follow({ prune: true })).toMatchObject({ ready: 'True' })
+    expect(await services()).toEqual(['web'])
+    expect(existsSync(join(daemon.stateDir, 'volumes/shop_data/_data'))).toBe(true)
+
+    repository.commit({ 'stack.yaml': `services:\n${service('other')}` })
+    const emptied = await sync()
+    expect(emptied).toMatchObject({ ready: 'False', reason: 'Refused' })
+    expect(emptied.message).toContain('remove every service')
+    repository.git('rm', '--quiet', 'stack.yaml')
+    repository.commit({ README: 'nothing here' })
+    expect((await sync()).message).toContain('Cannot find a stack file')
+    expect(await services()).toEqual(['web'])
+  })
+
+  test('a newer commit ends the wait for health, and what was overtaken is not waited for', async () => {
+    const waits = `services:\n${service('web', 'exec sleep 1000', '    healthcheck: { test: [CMD, cat, /nothing], interval: 60s, start_period: 60s }\n')}`
+    repository.commit({ 'stack.yaml': waits })
+    await daemon.client.addGitSource(gitSource(repo, { healthTimeoutSeconds: 600 }))
+    // It is applied as a whole before anything newer counts.
+    await eventually('the container that is never healthy', async () => (await services())[0])
+    const fixed = repository.commit({ 'stack.yaml': `services:\n${service('web')}` })
+    expect(await sync()).toMatchObject({ ready: 'True', applied: { commit: fixed } })
+    expect((await daemon.container('shop', 'web')).state).toBe('running')
+  })
+
+  test('the way back has the images that it had, whatever their names mean by then', async () => {
+    const name = 'moving:1'
+    const stack = (command: string): string =>
+      `services:\n${service('web', command)}`.replace('host:sh,sleep,cat', name)
+    const seed = { image: 'host:sh,sleep', command: ['sleep', '0'] }
+    await daemon.up('seed', {
+      services: { one: seed, two: { ...seed, image: 'host:sh,sleep,cat' } },
+    })
+    await daemon.down('seed')
+    await daemon.client.tagImage('host:sh,sleep,cat', name)
+    repository.commit({ 'stack.yaml': stack('cat /dev/null && exec sleep 1000') })
+    expect(await follow()).toMatchObject({ ready: 'True' })
+    await daemon.client.tagImage('host:sh,sleep', name)
+    repository.commit({ 'stack.yaml': stack('exit 3') })
+    expect(await sync()).toMatchObject({ reason: 'RolledBack' })
+    // `cat` is in the first image alone.
+    expect(await daemon.sh(await idOf(), 'cat /dev/null && echo there')).toBe('there')
+  })
+
+  test('what a container mounts stays when its source is gone, and cannot be written to', async () => {
+    repository.commit({ 'stack.yaml': stackOf('one'), 'conf/app.conf': 'a\n' })
+    await follow()
+    await daemon.client.removeGitSource('shop')
+    expect(await greeting()).toBe('one a')
+    const { exitCode } = await daemon.exec(await idOf(), ['sh', '-c', 'echo x > /conf/app.conf'])
+    expect(exitCode).not.toBe(0)
+    expect(readdirSync(join(daemon.stateDir, 'gitops/content'))).toHaveLength(1)
+    await daemon.down('shop')
   })
 })

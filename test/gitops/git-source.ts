@@ -23,7 +23,7 @@ export function gitSource(repo: string, parts: Partial<GitSource> = {}): GitSour
     intervalSeconds: 3600,
     fetchTimeoutSeconds: 30,
     healthTimeoutSeconds: 20,
-    monitorSeconds: 0.2,
+    monitorSeconds: 0.4,
     prune: false,
     allowEmpty: false,
     envFiles: [],
