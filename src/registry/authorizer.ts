@@ -121,7 +121,10 @@ async function fetchToken(
     }
     response = await exchange(network, { ...common, method: 'GET', authorization })
   }
-  if (response.status !== 200) throw await failureOfResponse(response, 'get a token')
+  if (response.status !== 200) {
+    const asked = { home: registry, hasLogin: credentials !== undefined }
+    throw await failureOfResponse(response, 'get a token', asked)
+  }
   return tokensIn(await readBody(response, MAX_TOKEN_BYTES), registry)
 }
 

@@ -109,7 +109,8 @@ export function createCaller(host: string, network: Network, options: RegistryOp
           discard(response)
           continue
         }
-        throw await failureOfResponse(response, what)
+        const hasLogin = credentials !== undefined
+        throw await failureOfResponse(response, what, { home: new URL(href), hasLogin })
       }
     },
   }

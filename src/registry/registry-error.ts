@@ -31,18 +31,21 @@ function reasonIn(bytes: Buffer): string {
 /**
  * The failure that an answer stands for.
  * @param what - `get manifest "nginx:1"`: after `Cannot`
+ * @param home - the registry, whose token service may have answered
  */
 export async function failureOfResponse(
   response: HttpResponse,
   what: string,
+  { home, hasLogin }: { readonly home: URL; readonly hasLogin: boolean },
 ): Promise<TsstackError> {
   const { status, headers, url } = response
   const reason = reasonIn(await readBody(response, MAX_ERROR_BYTES).catch(() => Buffer.alloc(0)))
   const message = (state: string): string =>
     `Cannot ${what} at registry "${url.host}": ${state}${reason}`
-  const login = { hint: `Log in with "tsstack login ${url.host}", or check the name` }
+  const login = { hint: `Log in with "tsstack login ${home.host}", or check the name` }
   if (status === 401) {
-    return new TsstackError('PERMISSION_DENIED', message('it wants a login'), login)
+    const state = hasLogin ? 'it does not let this login in' : 'it wants a login'
+    return new TsstackError('PERMISSION_DENIED', message(state), login)
   }
   if (status === 403) return new TsstackError('PERMISSION_DENIED', message('access denied'), login)
   if (status === 404) return new TsstackError('NOT_FOUND', message('not found'))

@@ -29,7 +29,7 @@ function checkedManifest(bytes: Buffer, reference: string, what: string): string
 
 /** `<…>; rel="next"` (RFC 8288), only on the same host. */
 function nextPage(response: HttpResponse): URL | undefined {
-  const target = /<([^>]+)>\s*;\s*rel="?next"?/.exec(
+  const target = /<([^<>]+)>\s*;\s*rel="?next"?/.exec(
     response.headers['link']?.toString() ?? '',
   )?.[1]
   if (target === undefined || !URL.canParse(target, response.url.href)) return undefined

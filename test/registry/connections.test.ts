@@ -127,6 +127,10 @@ describe.skipIf(without !== '')(`proxies${without}`, () => {
   })
 })
 
+test.each(['a/b', 'user@host', 'a b', '', 'host:port'])('"%s" is no registry', (name) => {
+  expect(() => openRegistry(name, { settings: readRegistrySettings({}) })).toThrow('it is no host')
+})
+
 describe('a registry elsewhere', () => {
   async function startScripted(answer: http.RequestListener): Promise<string> {
     const server = http.createServer(answer)

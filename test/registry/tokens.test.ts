@@ -99,7 +99,11 @@ describe.skipIf(without !== '')(`tokens${without}`, () => {
     await expect(nobody.blob('private/app', content.digest)).rejects.toMatchObject(refused)
     await expect(nobody.upload('public/app', blob(randomBytes(999)))).rejects.toMatchObject(refused)
     const wrong = open({ username: 'anna', password: 'guess' })
-    await expect(wrong.logIn()).rejects.toMatchObject({ code: 'PERMISSION_DENIED' })
+    await expect(wrong.logIn()).rejects.toMatchObject({
+      code: 'PERMISSION_DENIED',
+      message: expect.stringContaining('it does not let this login in') as string,
+      hint: expect.stringContaining(`tsstack login ${proxy.host}`) as string,
+    })
   })
 
   test('mount only from where one may read', async () => {

@@ -182,11 +182,19 @@ describe.skipIf(withoutSkopeo !== '')(`beside skopeo${withoutSkopeo}`, () => {
       Digest: string
     }
     expect(seen.Digest).toBe(image.digest)
-    skopeo('copy', '--src-tls-verify=false', `docker://${ours}`, `oci:${home}/copied:v1`)
+    const raw = skopeo('inspect', '--raw', '--tls-verify=false', `docker://${ours}`)
+    expect(sha256(Buffer.from(raw))).toBe(image.digest)
+    const asIs = ['copy', '--preserve-digests', '--src-tls-verify=false', '--dest-tls-verify=false']
+    skopeo(...asIs, `docker://${ours}`, `oci:${home}/copied:v1`)
     const theirs = `${registry.host}/theirs:1`
-    skopeo('copy', '--dest-tls-verify=false', `oci:${home}/copied:v1`, `docker://${theirs}`)
+    skopeo(...asIs, `oci:${home}/copied:v1`, `docker://${theirs}`)
     const other = openImageStore(path.join(home, 'other'))
-    expect((await other.remote.pull(theirs)).image.id).toBe(image.id)
+    expect((await other.remote.pull(theirs)).image).toEqual(image)
+    // As skopeo likes it best: packed, so with a manifest of its own.
+    const packed = `${registry.host}/packed-by-skopeo:1`
+    const repack = ['copy', '--dest-compress-format=zstd', '--dest-tls-verify=false']
+    skopeo(...repack, `oci:${home}/copied:v1`, `docker://${packed}`)
+    expect((await other.remote.pull(packed)).image.id).toBe(image.id)
     await other.flushed()
   })
 })
