@@ -335,7 +335,7 @@ export interface StatsSample {
 }
 
 export interface EngineEvent {
-  readonly type: 'container' | 'network' | 'volume' | 'image' | 'stack'
+  readonly type: 'container' | 'network' | 'volume' | 'image' | 'stack' | 'daemon'
   /** Docker's words: create start die oom kill stop destroy `health_status: healthy` exec_create exec_die connect … */
   readonly action: string
   readonly stack: string

@@ -94,6 +94,7 @@ async function serve(settings: Settings): Promise<void> {
   })
   const metrics = { context, reconcile }
   restartUnhealthyContainers(context)
+  context.events.emit({ type: 'daemon', action: 'start', stack: '', id: 'tsstack', attributes: {} })
   await adoptContainers(context)
   const leaving = new AbortController()
   const app = createServer(context, { stateDir, metrics, leaving: leaving.signal })

@@ -76,9 +76,12 @@ export function recordExit(
     publishedPorts: [],
   }
   const restarts = restartsByPolicy(ended)
-  context.containers.put(id, { ...ended, state: restarts ? 'restarting' : 'exited' })
-  if (oomKilled) emitContainerEvent(context, ended, 'oom')
-  emitContainerEvent(context, ended, 'die', { exitCode: String(exitCode) })
+  // In one transaction: a daemon that comes after this one must neither miss the event nor tell it again.
+  context.state.atomically(() => {
+    context.containers.put(id, { ...ended, state: restarts ? 'restarting' : 'exited' })
+    if (oomKilled) emitContainerEvent(context, ended, 'oom')
+    emitContainerEvent(context, ended, 'die', { exitCode: String(exitCode) })
+  })
   if (restarts) scheduleRestart(context, ended, launch)
   else if (ended.removeOnExit) void context.locks.run(id, () => removeContainer(context, id))
 }

@@ -76,15 +76,26 @@ async function launch(context: Context, record: ContainerRecord): Promise<void> 
       context.volumeMounts.release(record.id)
     })
     const position = context.syncJournal.position()
-    followProcess(context, await startProcess(context, record, { cgroup, devices, scope, undo }))
+    const started = await startProcess(context, record, { cgroup, devices, scope, undo })
+    noteStart(context, record, started)
     await syncStarted(context, record, position)
-    emitContainerEvent(context, record, 'start')
   } catch (error) {
     for (const step of undo.reverse()) step()
     throw error
   } finally {
     scope.close()
   }
+}
+
+/** In one transaction: whatever becomes of the daemon, an end that is told has had its start. */
+function noteStart(context: Context, record: ContainerRecord, started: Started): void {
+  const { publishedPorts, ...running } = started
+  context.state.atomically(() => {
+    recordStart(context, record.id, running.process, publishedPorts)
+    const health = monitorHealth(context, record.id, { ...running, isNew: true })
+    followProcess(context, { ...running, health })
+    emitContainerEvent(context, record, 'start')
+  })
 }
 
 /** Makes a process known as a container's, until it ends. */
@@ -112,11 +123,16 @@ interface Resources {
   readonly undo: (() => void)[]
 }
 
+/** A container whose first process has begun, of which nobody knows yet. */
+interface Started extends Omit<LiveContainer, 'ended' | 'health'> {
+  readonly publishedPorts: ContainerRecord['publishedPorts']
+}
+
 async function startProcess(
   context: Context,
   record: ContainerRecord,
   resources: Resources,
-): Promise<Omit<LiveContainer, 'ended'>> {
+): Promise<Started> {
   const { config, id } = record
   const { cgroup, devices, scope, undo } = resources
   const userns = config.userNamespace ? userNamespaceOf(context, config.stack) : undefined
@@ -160,9 +176,7 @@ async function startProcess(
     ? startContainer(start)
     : startByRuntime(record, { ...start, runtime, owner, scope }))
   const process = watchChild(pid)
-  recordStart(context, id, process, publishedPorts)
-  const health = monitorHealth(context, id, { process, cgroup, isNew: true })
-  return { id, process, adopted: false, io: io.io, cgroup, health, oomKillsBefore }
+  return { id, process, adopted: false, io: io.io, cgroup, oomKillsBefore, publishedPorts }
 }
 
 function recordStart(

@@ -1,6 +1,6 @@
 /**
- * Random changes, random blows: whatever a daemon goes through, it comes to what was wanted, loses no data of volumes, and
- * leaves nothing behind. Its state is on a small disk, which is full at times.
+ * Random changes, random blows: whatever a daemon goes through, it comes to what was wanted, loses no data of volumes,
+ * leaves nothing behind, and has told of each. Its state is on a small disk, which is full at times.
  *
  *   TSSTACK_CHAOS_STEPS=200 TSSTACK_CHAOS_SEED=7 vitest run --project e2e test/e2e/chaos.test.ts
  *   TSSTACK_CHAOS_SECONDS=1800 npm run test:chaos
@@ -10,10 +10,12 @@
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { startDaemonFixture } from '../daemon-fixture.ts'
+import { Accounts } from './chaos/accounts.ts'
 import { assertConsistent, settle } from './chaos/invariants.ts'
 import { createRandom } from './chaos/random.ts'
 import { openSmallDisk } from './chaos/small-disk.ts'
-import { chooseStep, performStep, STACKS, type Step, type Wanted } from './chaos/steps.ts'
+import { chooseStep, performStep, type Step, type Wanted } from './chaos/steps.ts'
+import { STACKS } from './chaos/variants.ts'
 import { checkMarks, forgetRemoved, type VolumeMarks } from './chaos/volume-marks.ts'
 
 const SECONDS = Number(process.env['TSSTACK_CHAOS_SECONDS'] ?? Infinity)
@@ -32,25 +34,27 @@ test(
     const disk = openSmallDisk(DISK_BYTES)
     const daemon = await startDaemonFixture({
       stateDir: path.join(disk.directory, 'state'),
-      // The kernel tells nobody of changed limits.
       environment: { TSSTACK_RECONCILE_INTERVAL: '1' },
     })
     const deadline = performance.now() + SECONDS * 1000
     const marks: VolumeMarks = new Set()
     const wanted: Wanted = new Map()
+    const accounts = new Accounts(daemon)
     const done: Step[] = []
     try {
       for (let index = 1; index <= STEPS && performance.now() < deadline; index++) {
         const step = chooseStep(random)
         done.push(step)
         forgetRemoved(daemon, marks, step)
-        await performStep(daemon, step, wanted)
+        await performStep(daemon, step, { wanted, accounts })
         if (index % STEPS_BETWEEN_PAUSES !== 0) continue
         await settle(daemon, wanted)
         await assertConsistent(daemon)
         checkMarks(daemon, marks)
+        await accounts.settle()
       }
       for (const stack of STACKS) await daemon.down(stack, { volumes: true, removeOrphans: true })
+      await accounts.settle()
       await daemon.close()
     } catch (error) {
       const steps = done.map((step, index) => `${String(index + 1)} ${JSON.stringify(step)}`)

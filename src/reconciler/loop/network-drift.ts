@@ -4,6 +4,7 @@ import { vethName } from '../../network/interface-names.ts'
 import type { HostInterfaces } from '../../network/network-driver.ts'
 import type { Context } from '../context.ts'
 import type { ContainerRecord, NetworkDocument } from '../records.ts'
+import { hasEnded } from './cgroup-membership.ts'
 import type { FoundDrift } from './drift.ts'
 
 /** Networks before what is connected to them: that is also the order of the repairs. */
@@ -53,11 +54,13 @@ function endpointDrift(
   record: ContainerRecord,
   { host, documents }: Surroundings,
 ): FoundDrift[] {
+  const live = context.live.get(record.id)
   return record.config.endpoints.flatMap(({ network }) => {
     const document = documents.get(network)
     if (document === undefined || document.macvlan !== undefined) return []
     const difference = pairDifference(record, document, host)
-    if (difference === undefined) return []
+    // The kernel takes the pair of one that has ended, a moment before the daemon hears of it.
+    if (difference === undefined || live === undefined || hasEnded(live)) return []
     return [
       {
         kind: 'endpoint',
@@ -92,7 +95,7 @@ async function reconnect(
 ): Promise<void> {
   await context.locks.run(record.id, async () => {
     const live = context.live.get(record.id)
-    if (live === undefined) return
+    if (live === undefined || hasEnded(live)) return
     const sandbox = await openNetworkSandbox(live.process.pid)
     try {
       context.networks.reattach(sandbox, record, network)

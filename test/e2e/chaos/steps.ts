@@ -7,11 +7,10 @@ import {
   type StackParts,
   type upRequest,
 } from '../../daemon-fixture.ts'
+import { killedDaemon, killedProcess, type Accounts, type Fault } from './accounts.ts'
 import type { Random } from './random.ts'
 import { chooseTampering, isTampering, tamper, type Tampering } from './tampering.ts'
-import { randomVariant } from './variants.ts'
-
-export const STACKS = ['alpha', 'beta'] as const
+import { randomVariant, STACKS } from './variants.ts'
 
 export type Operation =
   | {
@@ -94,12 +93,13 @@ export type Wanted = Map<string, Operation & { readonly kind: 'up' }>
 export async function performStep(
   daemon: DaemonFixture,
   { operations, blow }: Step,
-  wanted: Wanted,
+  { wanted, accounts }: { readonly wanted: Wanted; readonly accounts: Accounts },
 ): Promise<void> {
   const isDisturbed = operations.some(({ kind }) => kind === 'kill-process' || isTampering(kind))
   const work = Promise.allSettled(operations.map((operation) => perform(daemon, operation)))
   if (blow !== undefined) {
     await new Promise((resolve) => setTimeout(resolve, blow.afterMs))
+    accounts.add(killedDaemon())
     await daemon.kill(blow.signal)
   }
   const results = await work
@@ -108,6 +108,7 @@ export async function performStep(
     const operation = operations[index]
     if (operation?.kind === 'up') wanted.set(operation.stack, operation)
     if (operation?.kind === 'down') wanted.delete(operation.stack)
+    if (result.status === 'fulfilled') accounts.add(result.value)
     if (result.status === 'fulfilled' || operation === undefined) continue
     if (blow === undefined && !isDisturbed && !isExpected(operation, result.reason))
       throw asError(result.reason)
@@ -127,34 +128,36 @@ function isExpected(operation: Operation, reason: unknown): boolean {
   )
 }
 
-async function perform(daemon: DaemonFixture, operation: Operation): Promise<void> {
+/** @returns what it did behind the daemon's back */
+async function perform(daemon: DaemonFixture, operation: Operation): Promise<Fault | undefined> {
   switch (operation.kind) {
     case 'up':
       await daemon.up(operation.stack, operation.variant, optionsOf(operation))
-      return
+      return undefined
     case 'down':
       await daemon.down(operation.stack, {
         volumes: operation.volumes,
         removeOrphans: operation.removeOrphans,
       })
-      return
+      return undefined
     case 'lifecycle': {
       const { stack, action, services } = operation
       const request = { action, timeoutSeconds: 1, ...(services === undefined ? {} : { services }) }
       await collect(daemon.client.lifecycle(stack, request))
-      return
+      return undefined
     }
     case 'kill-process': {
-      const running = (await daemon.client.containers({})).flatMap(({ pid }) => pid ?? [])
+      const running = (await daemon.client.containers({})).filter(({ pid }) => pid !== undefined)
       const victim = running[operation.victim % running.length]
-      if (victim !== undefined) killIfThere(victim)
-      return
+      if (victim === undefined) return undefined
+      const fault = killedProcess(victim)
+      return killIfThere(victim.pid ?? 0) ? fault : undefined
     }
     case 'delete-veth':
     case 'flush-firewall':
     case 'edit-limit':
     case 'fill-disk':
-      await tamper(daemon, operation)
+      return tamper(daemon, operation)
   }
 }
 
@@ -169,10 +172,11 @@ export function optionsOf({
   }
 }
 
-function killIfThere(pid: number): void {
+/** @returns false when it has just ended by itself */
+function killIfThere(pid: number): boolean {
   try {
-    process.kill(pid, 'SIGKILL')
+    return process.kill(pid, 'SIGKILL')
   } catch {
-    // it has just ended by itself
+    return false
   }
 }

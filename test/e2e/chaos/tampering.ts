@@ -4,6 +4,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DaemonFixture } from '../../daemon-fixture.ts'
+import { changedLimit, deletedInterface, flushedRules, type Fault } from './accounts.ts'
 import type { Random } from './random.ts'
 
 export type Tampering =
@@ -31,32 +32,41 @@ export function isTampering(kind: string): boolean {
   return KINDS.some((known) => known === kind)
 }
 
-export async function tamper(daemon: DaemonFixture, tampering: Tampering): Promise<void> {
+/** @returns what was done, if anything was */
+export async function tamper(
+  daemon: DaemonFixture,
+  tampering: Tampering,
+): Promise<Fault | undefined> {
+  if (tampering.kind === 'fill-disk') {
+    await fillDisk(path.dirname(daemon.stateDir), tampering.forMs)
+    return undefined
+  }
+  const running = await daemon.client.containers({})
   switch (tampering.kind) {
     case 'delete-veth': {
       const names = vethsOf(daemon)
       const name = names[tampering.victim % names.length]
-      if (name !== undefined) onHost(daemon, 'ip', 'link', 'delete', name)
-      return
+      if (name === undefined) return undefined
+      const fault = deletedInterface(name, running)
+      return onHost(daemon, 'ip', 'link', 'delete', name) ? fault : undefined
     }
-    case 'flush-firewall':
-      onHost(daemon, 'nft', 'flush', 'ruleset')
-      return
+    case 'flush-firewall': {
+      const fault = flushedRules()
+      return onHost(daemon, 'nft', 'flush', 'ruleset') && running.length > 0 ? fault : undefined
+    }
     case 'edit-limit': {
-      const running = await daemon.client.containers({})
       const victim = running[tampering.victim % running.length]
       const file = victim && memoryLimitFile(daemon, victim)
-      if (file !== undefined) writeIfThere(file, String(TAMPERED_LIMIT))
-      return
+      if (victim === undefined || file === undefined) return undefined
+      const fault = changedLimit(victim)
+      return writeIfThere(file, String(TAMPERED_LIMIT)) ? fault : undefined
     }
-    case 'fill-disk':
-      await fillDisk(path.dirname(daemon.stateDir), tampering.forMs)
   }
 }
 
-/** It may have gone with its container: what is wanted is that it is gone. */
-function onHost(daemon: DaemonFixture, program: string, ...args: readonly string[]): void {
-  spawnSync('nsenter', [`--net=${daemon.netns}`, program, ...args])
+/** @returns false when it could not be done: what it was about has gone with its container */
+function onHost(daemon: DaemonFixture, program: string, ...args: readonly string[]): boolean {
+  return spawnSync('nsenter', [`--net=${daemon.netns}`, program, ...args]).status === 0
 }
 
 function vethsOf(daemon: DaemonFixture): string[] {
@@ -94,11 +104,13 @@ export function isTampered(
   }
 }
 
-function writeIfThere(file: string, text: string): void {
+/** @returns false when it has just ended, or uses more than that */
+function writeIfThere(file: string, text: string): boolean {
   try {
-    writeFileSync(file, text)
+    writeFileSync(file, text, { flag: 'r+' })
+    return true
   } catch {
-    // it has just ended, or uses more than that
+    return false
   }
 }
 

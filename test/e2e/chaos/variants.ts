@@ -3,6 +3,8 @@ import type { Service } from '../../../src/spec/stack.ts'
 import type { StackParts } from '../../daemon-fixture.ts'
 import type { Random } from './random.ts'
 
+export const STACKS = ['alpha', 'beta'] as const
+
 const IMAGE = 'host:sh,coreutils'
 const BASE: Service = { image: IMAGE, command: ['sleep', '1000'], stop_grace_period: '1s' }
 

@@ -2,7 +2,8 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { DaemonFixture } from '../../daemon-fixture.ts'
-import { STACKS, type Step } from './steps.ts'
+import type { Step } from './steps.ts'
+import { STACKS } from './variants.ts'
 
 /** Paths of the files that were written. */
 export type VolumeMarks = Set<string>
