@@ -33,6 +33,8 @@ import { eventually } from './eventually.ts'
 
 const ROOT = path.join(import.meta.dirname, '..')
 const CGROUPS = '/sys/fs/cgroup'
+/** Hundreds of daemons start in a run of all tests, and to compile the source takes most of the time of a start. */
+const COMPILE_CACHE = path.join(os.tmpdir(), 'tsstack-test-compile-cache')
 const SIGKILL_WAIT_MS = 10_000
 const PAIR_WAIT_MS = 5000
 
@@ -172,6 +174,7 @@ class Fixture implements DaemonFixture {
     this.client = createClient({ socket: this.socket })
     this.#environment = {
       PATH: process.env['PATH'],
+      NODE_COMPILE_CACHE: COMPILE_CACHE,
       HOME: '/root',
       TSSTACK_STATE_DIR: this.stateDir,
       TSSTACK_RUN_DIR: this.runDir,
