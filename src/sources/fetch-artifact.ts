@@ -13,6 +13,7 @@ import { parseName, splitRegistry } from '../registry/image-name.ts'
 import { openRegistry } from '../registry/open-registry.ts'
 import { readRegistrySettings } from '../registry/registry-settings.ts'
 import type { Registry } from '../registry/registry.ts'
+import { withRetries } from '../registry/transient-error.ts'
 import { cacheDirectory, cached } from './cache-directory.ts'
 import type { Environment } from './run-git.ts'
 
@@ -133,15 +134,17 @@ async function filesOf(layers: readonly Layer[], origin: Origin): Promise<Artifa
 
 async function readLayer({ digest, size }: Layer, origin: Origin): Promise<Buffer> {
   const { registry, repository } = origin
-  const { chunks } = await registry.blob(repository, digest)
-  const read: Buffer[] = []
-  let total = 0
-  for await (const chunk of chunks) {
-    total += chunk.length
-    if (total > size) throw invalid(`its layer ${digest} is larger than it says`)
-    read.push(chunk)
-  }
-  const bytes = Buffer.concat(read)
+  const bytes = await withRetries(async () => {
+    const { chunks } = await registry.blob(repository, digest)
+    const read: Buffer[] = []
+    let total = 0
+    for await (const chunk of chunks) {
+      total += chunk.length
+      if (total > size) throw invalid(`its layer ${digest} is larger than it says`)
+      read.push(chunk)
+    }
+    return Buffer.concat(read)
+  })
   const found = `sha256:${createHash('sha256').update(bytes).digest('hex')}`
   if (found !== digest) throw invalid(`its layer ${digest} is damaged: it is ${found}`)
   return bytes

@@ -61,6 +61,16 @@ test('storeCredentials() keeps what else is in the file, for its owner alone; er
   })
 })
 
+test('storeCredentials() keeps an identity token in the place of a password', async () => {
+  await storeCredentials(env, 'a.example', { identityToken: 'abc' })
+  expect(JSON.parse(readFileSync(file(), 'utf8'))).toEqual({
+    auths: { 'a.example': { identitytoken: 'abc' } },
+  })
+  expect(await findCredentials(env, ['a.example'])).toEqual({
+    'a.example': { identityToken: 'abc' },
+  })
+})
+
 test('eraseCredentials() forgets every spelling of a registry', async () => {
   write({ auths: { 'https://old.example/v2/': { auth: base64('a:a') }, 'b.example': {} } })
   expect(await eraseCredentials(env, 'old.example')).toBe(true)

@@ -157,6 +157,24 @@ async function bringLayer(context: PullContext, task: LayerTask): Promise<Unpack
   return imported
 }
 
+/** Waits for work of others, however it ends. @throws {CANCELLED} at once, when we are not to wait any longer */
+async function unlessAborted(
+  work: Promise<unknown>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const abort = (): void => {
+    reject(new TsstackError('CANCELLED', 'Cancelled'))
+  }
+  signal?.addEventListener('abort', abort)
+  if (signal?.aborted === true) abort()
+  try {
+    await Promise.race([work.catch(() => undefined), aborted])
+  } finally {
+    signal?.removeEventListener('abort', abort)
+  }
+}
+
 /** Waits for whoever brings the layer already; when that one fails, it is our turn. */
 async function bringLayerOnce(context: PullContext, task: LayerTask): Promise<UnpackedLayer> {
   const { underWay } = context
@@ -164,7 +182,7 @@ async function bringLayerOnce(context: PullContext, task: LayerTask): Promise<Un
   for (;;) {
     const other = underWay.get(digest)
     if (other === undefined) break
-    await other.catch(() => undefined)
+    await unlessAborted(other, task.options.signal)
   }
   const mine = bringLayer(context, task)
   underWay.set(digest, mine)

@@ -1,5 +1,6 @@
 /** Pulls from registries that lie, stumble and break off: the store is as before, and what can go on goes on. */
 import { randomBytes } from 'node:crypto'
+import type { ServerResponse } from 'node:http'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -289,6 +290,32 @@ describe('what passes is waited for', () => {
     const digest = manifest.layers[0]?.digest ?? ''
     await Promise.all([store.remote.pull(name), store.remote.pull(name)])
     expect(registry.requests.filter((line) => line.includes(digest)).length).toBe(1)
+  })
+
+  test('a pull that waits for another one is cancelled at once, and that one goes on', async () => {
+    const { manifest, layer } = publish(registry, CONTENT)
+    const digest = manifest.layers[0]?.digest ?? ''
+    const asked = Promise.withResolvers<ServerResponse>()
+    registry.intercept = (request, response) => {
+      if (request.url?.includes(digest) !== true) return false
+      response.writeHead(200, { 'content-length': layer.length }).write(layer.subarray(0, 1000))
+      asked.resolve(response)
+      return true
+    }
+    const first = store.remote.pull(name)
+    const response = await asked.promise
+    const abort = new AbortController()
+    const second = store.remote.pull(name, {
+      signal: abort.signal,
+      onLayer: () => {
+        setImmediate(() => {
+          abort.abort()
+        })
+      },
+    })
+    await expect(second).rejects.toMatchObject({ code: 'CANCELLED' })
+    response.end(layer.subarray(1000))
+    expect((await first).isNew).toBe(true)
   })
 
   test('a cancelled pull ends at once, and is no image', async () => {
