@@ -252,7 +252,11 @@ export async function buildStack(
   const services = buildableServices(request)
   await buildServices(context, request, services, follower)
   const { credentials } = request
-  const references = services.flatMap((name) => imageNameOf(request.stack, name) ?? [])
+  const named = services.flatMap((name) => [
+    imageNameOf(request.stack, name) ?? [],
+    request.stack.services[name]?.build?.tags ?? [],
+  ])
+  const references = [...new Set(named.flat())]
   if (request.options.push === true && references.length > 0)
     await pushImages(
       context,
