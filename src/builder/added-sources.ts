@@ -32,7 +32,7 @@ export async function withAdded<T>(
   const draft: LayerDraft = await build.host.builds.draft([], 0)
   try {
     const found = words.map((word, index) => {
-      const directory = path.join(draft.mount.upperdir, String(index))
+      const directory = path.join(draft.content.path, String(index))
       fs.mkdirSync(directory)
       if (!isGitRepository(word)) return addUrl(word, directory, options)
       return addGit(word, directory, { ...options, input: build.input })

@@ -64,9 +64,11 @@ async function openLayers<T>(
   { layers, source }: { readonly layers: readonly Digest[]; readonly source: string },
   work: StepMountWork<T>,
 ): Promise<T> {
-  const draft = await stage.build.host.builds.draft(layers, owner)
-  const readOnly = !isWritable
-  return work({ kind: 'layers', target, draft, source, readOnly }).finally(draft.discard)
+  const { builds } = stage.build.host
+  const shown = { kind: 'layers', target, source, readOnly: !isWritable } as const
+  if (!isWritable) return work({ ...shown, tree: builds.reading(layers) })
+  const draft = await builds.draft(layers, owner)
+  return work({ ...shown, tree: draft.mount }).finally(draft.discard)
 }
 
 async function openDirectory<T>(

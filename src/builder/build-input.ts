@@ -2,6 +2,7 @@
 import type { LayerDraft, ImageBuilds } from '../engine/images/image-builds.ts'
 import type { CachedStep } from '../engine/images/build-cache.ts'
 import type { Digest, HistoryStep, Image } from '../engine/images/image.ts'
+import type { Mount } from '../kernel/mount.ts'
 
 /** Where `--from=NAME` or the context lies. */
 export type ContextSource =
@@ -64,7 +65,7 @@ export type StepMount = { readonly target: string } & (
   | {
       /** Of another stage or image; what is written goes with the draft. */
       readonly kind: 'layers'
-      readonly draft: LayerDraft
+      readonly tree: Mount
       readonly readOnly: boolean
       /** Absolute, in the draft. */
       readonly source: string

@@ -132,6 +132,7 @@ function buildContext(
   const state = openStateStore(path.join(stateDir, 'state.db'))
   const images = openImageStore(directory('images'), {
     registries: readRegistrySettings(process.env),
+    storageDriver,
   })
   const containers = state.collection<ContainerRecord>('container')
   const events = openEventLog(state)

@@ -12,7 +12,7 @@ import { TsstackError } from '../errors.ts'
 
 /** @throws {NOT_FOUND} there is nothing at the source */
 export function layersSource(
-  { source, draft }: StepMount & { readonly kind: 'layers' },
+  { source, tree }: StepMount & { readonly kind: 'layers' },
   mount: ContainerMount,
   {
     userns,
@@ -25,7 +25,7 @@ export function layersSource(
     readonly attachIn: string | undefined
   },
 ): MountSource {
-  const { fd } = openRoot(draft.mount, userns, scope)
+  const { fd } = openRoot(tree, userns, scope)
   if (source === '/') return { mount, detached: { fd, isMapped: true } }
   const place = tryOpenConfined(fd, source, { flags: Open.PATH, resolve: RESOLVE.IN_ROOT })
   if (place < 0)

@@ -53,7 +53,7 @@ export async function runBuildStep(runner: BuildRunner, step: RunStep): Promise<
   try {
     const run = { runner, record, step, scope, cgroup }
     const stubs = await startStep(run)
-    removeStubs(step.draft.mount.upperdir, stubs.missing)
+    removeStubs(step.draft.content.path, stubs.missing)
     return stubs.exitCode
   } finally {
     scope.close()
@@ -220,9 +220,9 @@ function missingPaths(root: ContainerRoot, targets: readonly string[]): string[]
 }
 
 /** Takes away what was made to mount something there, if the step has left it empty: it is no part of the layer. */
-function removeStubs(upper: string, missing: readonly string[]): void {
+function removeStubs(written: string, missing: readonly string[]): void {
   const flags = Open.PATH | O_DIRECTORY
-  const root = openSync(upper, flags)
+  const root = openSync(written, flags)
   try {
     for (const stub of missing.toReversed()) removeStub(root, stub.slice(1))
   } finally {

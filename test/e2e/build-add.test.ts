@@ -67,7 +67,9 @@ async function shown(tsstack: CommandLine, script: string): Promise<string[]> {
 }
 
 function drafts(): string[] {
-  return readdirSync(path.join(daemon.stateDir, 'images/drafts')).filter((name) => name !== '.tmp')
+  return readdirSync(path.join(daemon.stateDir, 'images/drafts/overlay')).filter(
+    (name) => name !== '.tmp',
+  )
 }
 
 test('ADD of a repository: a directory of a commit, its links, its times; .git on demand; nobody is asked twice', async () => {

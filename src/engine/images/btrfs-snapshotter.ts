@@ -18,12 +18,18 @@ import {
   isBtrfs,
   snapshotSubvolume,
 } from '../../kernel/btrfs.ts'
+import type { Digest } from './image.ts'
+import { mergeLayer } from './layer-merge.ts'
 import type { SnapshotterSettings } from './overlay-snapshotter.ts'
 import { openSnapshotDirectory, recordOf, type SnapshotDirectory } from './snapshot-directory.ts'
 import type { Snapshotter, SnapshotImage } from './snapshotter.ts'
 import { createTreeSnapshotter, layOut } from './tree-snapshotter.ts'
 
 const IMAGES = '.images'
+
+function keyOf(layers: readonly Digest[]): string {
+  return createHash('sha256').update(layers.join('\n')).digest('hex')
+}
 
 async function discard(directory: string): Promise<void> {
   const tree = path.join(directory, 'tree')
@@ -59,7 +65,7 @@ class ImageTrees {
 
   /** Two containers of one image at once lay it out once. */
   find(image: SnapshotImage): Promise<string> {
-    const key = createHash('sha256').update(image.layers.join('\n')).digest('hex')
+    const key = keyOf(image.layers)
     const making = this.#underWay.get(key) ?? this.#make(key, image)
     this.#underWay.set(key, making)
     return making.finally(() => this.#underWay.delete(key))
@@ -77,12 +83,24 @@ class ImageTrees {
   async #make(key: string, image: SnapshotImage): Promise<string> {
     // By its layers alone: images that differ in their configuration share it.
     const record = { ...recordOf(image, { uid: 0, gid: 0 }), image: `sha256:${key}` }
-    await this.#trees.prepare(key, record, async (draft) => {
-      const tree = path.join(draft, 'tree')
-      createSubvolume(tree)
-      await layOut(tree, image, this.#settings)
-    })
+    await this.#trees.prepare(key, record, (draft) =>
+      this.#fill(path.join(draft, 'tree'), image.layers),
+    )
     return path.join(this.#trees.path(key), 'tree')
+  }
+
+  /** The steps of a build have one layer more each: only what no other image has below it is laid out. */
+  async #fill(tree: string, layers: readonly Digest[]): Promise<void> {
+    for (let count = layers.length - 1; count > 0; count--) {
+      const below = keyOf(layers.slice(0, count))
+      if (this.#trees.find(below) === undefined) continue
+      snapshotSubvolume(path.join(this.#trees.path(below), 'tree'), tree)
+      for (const layer of layers.slice(count))
+        await mergeLayer(this.#settings.layerPath(layer), tree)
+      return
+    }
+    createSubvolume(tree)
+    await layOut(tree, layers, this.#settings)
   }
 }
 

@@ -19,6 +19,8 @@ export interface ContainerTree extends ChangesOptions {
   readonly path: string
   /** The extracted layers of its image, the lowest first. */
   readonly layers: readonly string[]
+  /** Seconds since the epoch: no entry is younger. */
+  readonly latest?: number
 }
 
 /** @throws as `findChanges` */
@@ -39,8 +41,10 @@ export function importChanges(
 ): Promise<LayerRecord> {
   return withTree(tree, async ({ reader, view }) => {
     const changes = await findChanges(reader, view, tree)
+    const { latest = Infinity } = tree
     const entries = [rootEntry(reader, tree), ...changes.flatMap(({ entry }) => entry ?? [])]
-    entries.sort(compareEntries)
+      .map((entry) => ({ ...entry, mtime: Math.min(entry.mtime, latest) }))
+      .sort(compareEntries)
     return layers.make(async (draft) => {
       const record = await unpackDigested(tarOfEntries(reader, entries), draft)
       hold.add([record.diffId]) // before it is there

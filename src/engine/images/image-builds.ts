@@ -2,29 +2,38 @@
  * Making images step by step: a draft is a writable tree over layers, and becomes a layer itself; layers and a
  * configuration become an image. Steps are remembered by their keys (build-cache.ts).
  *
- *   <root>/drafts/<random>/    snapshots in the making; those of an earlier process are swept when the store opens
+ *   <root>/drafts/<driver>/<random>/    snapshots in the making; those of an earlier process are swept when the store opens
+ *   <root>/empty/                       two directories of nothing
  */
 import { randomUUID } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
 import path from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { TsstackError } from '../../errors.ts'
 import type { Mount } from '../../kernel/mount.ts'
 import { BuildCache, type CachedStep } from './build-cache.ts'
+import { importChanges } from './container-layer.ts'
 import type { Hold } from './holds.ts'
 import type { Digest, Image, ImageOrigin, ParsedConfig } from './image.ts'
 import type { LayerRecord } from './layer-store.ts'
 import { parseManifest, type Descriptor } from './manifest.ts'
-import { openOverlaySnapshotter } from './overlay-snapshotter.ts'
+import { readOnlyOverlay } from './overlay-snapshotter.ts'
+import { openSnapshotter, type StorageDriver } from './open-snapshotter.ts'
 import { parseTag } from './reference.ts'
 import type { RegistrySettings } from '../../registry/registry-settings.ts'
 import type { RemoteOptions } from './remote-images.ts'
 import { exportSharedCache } from './shared-cache-export.ts'
 import { openSharedCache, type CachePlace, type SharedCache } from './shared-cache.ts'
 import { addBuiltImage, addImageNamed, type StoreParts } from './store-parts.ts'
+import { FILE_CLOCK_MS } from './snapshot-directory.ts'
+import type { SnapshotContent, Snapshotter } from './snapshotter.ts'
 import { adoptUpper, type UpperOptions } from './upper-layer.ts'
 
 /** A tree over layers that can be written to. */
 export interface LayerDraft {
-  readonly mount: Mount & { readonly kind: 'overlay'; readonly upperdir: string }
+  readonly mount: Mount
+  /** Where what is written lies on disk. */
+  readonly content: SnapshotContent
   /** Removes what was written, if it became no layer. Nothing may be mounted of it. Safe to call twice. */
   readonly discard: () => Promise<void>
 }
@@ -41,6 +50,8 @@ export interface ImageBuilds {
   lease(): Hold
   /** @param owner - the id of the host that is the tree's root: as `SnapshotOptions.uid` */
   draft(layers: readonly Digest[], owner: number): Promise<LayerDraft>
+  /** Layers as a tree that nobody writes to; there as long as they are held. */
+  reading(layers: readonly Digest[]): Mount
   /** Makes a layer of what was written into a draft, and remembers the step. Nothing may be mounted of it any more. */
   commit(
     draft: LayerDraft,
@@ -76,6 +87,8 @@ export interface ImageBuilds {
 
 interface Access {
   readonly root: string
+  /** Of the drafts: the same as that of containers. */
+  readonly storageDriver: StorageDriver
   readonly parts: StoreParts
   readonly settings: RegistrySettings
   readonly exclusive: <T>(work: () => Promise<T>) => Promise<T>
@@ -86,19 +99,19 @@ interface Access {
 export function createImageBuilds(access: Access): ImageBuilds {
   const { root, parts, settings, exclusive, collectGarbage } = access
   const cache = new BuildCache(root)
-  const snapshots = openOverlaySnapshotter({
-    root: path.join(root, 'drafts'),
-    layerPath: (diffId) => parts.layers.path(diffId),
-  })
+  const layerPath = (diffId: Digest): string => parts.layers.path(diffId)
+  const snapshots = openSnapshotter(access.storageDriver, path.join(root, 'drafts'), { layerPath })
+  const nothing = [path.join(root, 'empty/1'), path.join(root, 'empty/2')] as const
+  for (const directory of nothing) mkdirSync(directory, { recursive: true })
   for (const key of snapshots.list()) void snapshots.remove(key).catch(() => undefined)
 
   const builds: ImageBuilds = {
     lease: () => parts.holds.open(),
     draft: (layers, owner) => makeDraft(snapshots, layers, owner),
+    reading: (layers) => readOnlyOverlay(layers.map(layerPath), nothing),
     commit: (draft, step, options) =>
       exclusive(async () => {
-        const { upperdir } = draft.mount
-        const { diffId } = await parts.layers.make((tree) => adoptUpper(upperdir, tree, options))
+        const { diffId } = await layerOf(parts, draft.content, options)
         const made = { ...step, diffId }
         cache.put(made)
         return made
@@ -133,16 +146,30 @@ export function createImageBuilds(access: Access): ImageBuilds {
 }
 
 async function makeDraft(
-  snapshots: ReturnType<typeof openOverlaySnapshotter>,
+  snapshots: Snapshotter,
   layers: readonly Digest[],
   owner: number,
 ): Promise<LayerDraft> {
   const key = randomUUID()
   const mount = await snapshots.prepare(key, { id: key, layers }, { uid: owner, gid: owner })
-  if (mount.kind !== 'overlay' || mount.upperdir === undefined)
-    throw new TsstackError('INTERNAL', 'Cannot make a draft: it is no overlay')
-  const { upperdir } = mount
-  return { mount: { ...mount, upperdir }, discard: () => snapshots.remove(key) }
+  const content = snapshots.content(key)
+  if (content.wholeSince !== undefined) await setTimeout(FILE_CLOCK_MS) // what is written is younger than the tree
+  return { mount, content, discard: () => snapshots.remove(key) }
+}
+
+/** An upper directory becomes the layer; of a whole tree what was changed is copied. */
+function layerOf(
+  parts: StoreParts,
+  content: SnapshotContent,
+  options: UpperOptions,
+): Promise<LayerRecord> {
+  const { latest } = options
+  if (content.wholeSince === undefined)
+    return parts.layers.make((tree) => adoptUpper(content.path, tree, options))
+  const layers = content.layers.map((diffId) => parts.layers.path(diffId))
+  const tree = { ...content, layers, ...(latest === undefined ? {} : { latest }) }
+  const hold = parts.holds.open()
+  return importChanges(parts, tree, hold).finally(hold.release) // no garbage is collected meanwhile
 }
 
 function packedLayers(parts: StoreParts, base: Image): (readonly [Digest, Descriptor])[] {

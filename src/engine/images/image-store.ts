@@ -42,6 +42,7 @@ import {
   type ImageReference,
 } from './reference.ts'
 import { sweep } from './snapshot-directory.ts'
+import type { StorageDriver } from './open-snapshotter.ts'
 import type { SnapshotContent } from './snapshotter.ts'
 import { referencedBlobs, type StoreParts } from './store-parts.ts'
 import type { Change } from './tree-changes.ts'
@@ -115,6 +116,8 @@ export interface ImageStoreOptions {
   readonly path?: string
   /** Default: nothing insecure, no mirrors, no proxy. */
   readonly registries?: RegistrySettings
+  /** Of build steps. Default: overlay. */
+  readonly storageDriver?: StorageDriver
 }
 
 function notFound(reference: string): TsstackError {
@@ -172,7 +175,11 @@ class Store implements ImageStore {
   readonly archives: ImageArchives
   readonly builds: ImageBuilds
 
-  constructor(parts: OpenedParts, assembler: HostAssembler, registries: RegistrySettings) {
+  constructor(
+    parts: OpenedParts,
+    assembler: HostAssembler,
+    { registries = readRegistrySettings({}), storageDriver = 'overlay' }: ImageStoreOptions,
+  ) {
     this.#parts = parts
     this.#assembler = assembler
     const context = {
@@ -185,7 +192,7 @@ class Store implements ImageStore {
     this.remote = createRemoteImages(context, registries, find)
     this.archives = createImageArchives({ ...context, find })
     const root = path.dirname(parts.tmpDir)
-    this.builds = createImageBuilds({ ...context, root, settings: registries })
+    this.builds = createImageBuilds({ ...context, root, settings: registries, storageDriver })
   }
 
   async resolve(reference: string, { baseDir }: ResolveOptions = {}): Promise<Image> {
@@ -333,5 +340,5 @@ class Store implements ImageStore {
 /** Opens the store in a directory, made if it is missing. One process at a time may use it. */
 export function openImageStore(root: string, options: ImageStoreOptions = {}): ImageStore {
   const assembler = createHostAssembler(options.path ?? process.env.PATH ?? '')
-  return new Store(openParts(root), assembler, options.registries ?? readRegistrySettings({}))
+  return new Store(openParts(root), assembler, options)
 }

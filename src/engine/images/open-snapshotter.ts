@@ -1,8 +1,7 @@
 /** Chooses the storage driver. Another driver is one more line here, and must pass test/suites/snapshotter.ts. */
 import path from 'node:path'
 import { openBtrfsSnapshotter } from './btrfs-snapshotter.ts'
-import type { ImageStore } from './image-store.ts'
-import { openOverlaySnapshotter } from './overlay-snapshotter.ts'
+import { openOverlaySnapshotter, type SnapshotterSettings } from './overlay-snapshotter.ts'
 import type { Snapshotter } from './snapshotter.ts'
 import { openVfsSnapshotter } from './vfs-snapshotter.ts'
 
@@ -18,7 +17,7 @@ export type StorageDriver = keyof typeof DRIVERS
 export function openSnapshotter(
   driver: StorageDriver,
   root: string,
-  images: Pick<ImageStore, 'layerPath'>,
+  images: Pick<SnapshotterSettings, 'layerPath'>,
 ): Snapshotter {
   return DRIVERS[driver]({
     root: path.join(root, driver),

@@ -65,6 +65,18 @@ function lowerDirectories(layers: readonly string[]): string[] {
   return opaque < 0 ? topFirst : topFirst.slice(0, opaque + 1)
 }
 
+/**
+ * Layers as a tree that nobody can write to.
+ * @param nothing - two empty directories: without an upper directory overlayfs wants two layers
+ */
+export function readOnlyOverlay(
+  layers: readonly string[],
+  nothing: readonly [string, string],
+): Mount {
+  const own = lowerDirectories(layers)
+  return { kind: 'overlay', lowerdirs: own.length > 1 ? own : [...own, ...nothing].slice(0, 2) }
+}
+
 /** Opens the driver on its directory; one process at a time may use it. */
 export function openOverlaySnapshotter(settings: SnapshotterSettings): Snapshotter {
   const snapshots = openSnapshotDirectory(settings.root)

@@ -102,7 +102,7 @@ interface StepMemory {
 
 /** @param builds - remembers what was brought */
 export function openSharedCache(
-  { layers }: Pick<StoreParts, 'layers'>,
+  { layers, holds }: Pick<StoreParts, 'layers' | 'holds'>,
   builds: StepMemory,
   { place, options }: { readonly place: CachePlace; readonly options: RegistryOptions },
 ): SharedCache {
@@ -118,12 +118,18 @@ export function openSharedCache(
       const step = steps.get(key)
       if (step === undefined) return undefined
       const { diffId } = step
-      if (layers.find(diffId) === undefined)
-        await layers.make(async (tree) =>
-          checkLayer(await unpackDigested(decompress(open(diffId)), tree), diffId),
-        )
-      builds.alias(ownKey(key), step)
-      return builds.cached(ownKey(key)) === undefined ? undefined : step
+      const hold = holds.open()
+      hold.add([diffId]) // until the step is remembered nothing else needs it
+      try {
+        if (layers.find(diffId) === undefined)
+          await layers.make(async (tree) =>
+            checkLayer(await unpackDigested(decompress(open(diffId)), tree), diffId),
+          )
+        builds.alias(ownKey(key), step)
+      } finally {
+        hold.release()
+      }
+      return step
     },
     async close() {
       const found = await opened?.catch(() => undefined)

@@ -125,7 +125,7 @@ export function openSnapshotDirectory(root: string, discard = removeTree): Snaps
 }
 
 /** Files get the time of the last tick of the kernel's clock (man 7 time: CONFIG_HZ of 100 at least), which is a little behind. */
-const FILE_CLOCK_MS = 10
+export const FILE_CLOCK_MS = 10
 
 /**
  * Bytes on disk of all below a directory; a file with several names counts once.

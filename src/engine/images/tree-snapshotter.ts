@@ -5,6 +5,7 @@
 import path from 'node:path'
 import { TsstackError } from '../../errors.ts'
 import type { Mount } from '../../kernel/mount.ts'
+import type { Digest } from './image.ts'
 import { mergeLayer } from './layer-merge.ts'
 import type { SnapshotterSettings } from './overlay-snapshotter.ts'
 import { diskUsage, recordOf, type SnapshotDirectory } from './snapshot-directory.ts'
@@ -13,7 +14,7 @@ import type { Snapshotter, SnapshotImage } from './snapshotter.ts'
 /** Puts the layers of an image on top of each other. */
 export async function layOut(
   tree: string,
-  { layers }: SnapshotImage,
+  layers: readonly Digest[],
   { layerPath }: SnapshotterSettings,
 ): Promise<void> {
   for (const layer of layers) await mergeLayer(layerPath(layer), tree)

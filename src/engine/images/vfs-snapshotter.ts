@@ -15,7 +15,7 @@ export function openVfsSnapshotter(settings: SnapshotterSettings): Snapshotter {
   return createTreeSnapshotter({
     driver: 'vfs',
     snapshots,
-    fill: (tree, image) => layOut(tree, image, settings),
+    fill: (tree, image) => layOut(tree, image.layers, settings),
     sharesFiles: false,
     remove: snapshots.remove,
   })

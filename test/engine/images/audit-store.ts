@@ -100,7 +100,7 @@ export function orphansOf(root: string): string[] {
   return [
     ...names(root, 'tmp').map((name) => `draft ${name}`),
     ...found(root, '-path', '*/layers', '-prune', '-o', '-name', '?*.tmp', '-print'),
-    ...names(root, 'drafts').flatMap((name) => (name === '.tmp' ? [] : [`build ${name}`])),
+    ...names(root, 'drafts/overlay').flatMap((name) => (name === '.tmp' ? [] : [`build ${name}`])),
     ...names(root, 'layers').flatMap((name) => (layers.has(name) ? [] : [`layer ${name}`])),
     ...names(root, 'blobs/sha256').flatMap((name) => (blobs.has(name) ? [] : [`blob ${name}`])),
     ...names(root, 'partial').flatMap((name) => (blobs.has(name) ? [] : [`partial ${name}`])),
