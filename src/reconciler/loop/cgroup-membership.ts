@@ -1,5 +1,5 @@
 /** Whether a container's first process is in its control group, in each hierarchy; and the way back. */
-import { readFileSync } from 'node:fs'
+import { readFileSync, readlinkSync } from 'node:fs'
 import { findDeviceNodes } from '../../engine/host-devices.ts'
 import type { Context, LiveContainer } from '../context.ts'
 import type { ContainerRecord } from '../records.ts'
@@ -18,11 +18,17 @@ export function isMember({ cgroup }: LiveContainer, membership: string): boolean
   return lines.length > 0 && lines.length >= cgroup.joinFiles.length
 }
 
-/** The kernel shows a process that has ended, and is not waited for yet, in no cgroup. */
+/**
+ * The kernel shows a process that has ended, and is not waited for yet, in no cgroup. One that is about to end has no
+ * namespaces any more (kernel/exit.c, do_exit).
+ */
 export function hasEnded({ process }: LiveContainer): boolean {
-  // The name of the program, in parentheses, may itself have some: the last one counts.
-  const state = /^.*\) (\S)/s.exec(readProcessFile(process.pid, 'stat') ?? '')?.[1]
-  return state === undefined || state === 'Z' || state === 'X'
+  try {
+    readlinkSync(`/proc/${String(process.pid)}/ns/net`)
+    return false
+  } catch {
+    return true
+  }
 }
 
 /** Makes the cgroup again and moves the container's processes there: the first one and what it has started. */
