@@ -14,6 +14,8 @@ export interface BuildOptions {
   readonly services?: readonly string[]
   /** The services that they depend on, too. */
   readonly withDependencies?: boolean
+  /** Check the Dockerfiles, and build nothing. */
+  readonly check?: boolean
   readonly noCache?: boolean
   /** Look for newer base images in their registries. */
   readonly pull?: boolean

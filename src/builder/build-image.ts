@@ -9,12 +9,12 @@ import { formatSteps, STEPS_FIELD } from '../engine/images/shared-steps.ts'
 import { O_PATH } from '../kernel/file-calls.ts'
 import { TsstackError } from '../errors.ts'
 import type { BuildHost, BuildInput } from './build-input.ts'
-import { readDockerfile, stagesFor, targetStage, type Stage } from './dockerfile/stages.ts'
+import { readBuild, tellFindings, tellUnused } from './check-build.ts'
+import { stagesFor, targetStage, type Stage } from './dockerfile/stages.ts'
 import { dockerfileError } from './dockerfile/place.ts'
 import { readIgnorePatterns } from './ignore-patterns.ts'
 import type { Build } from './layer-step.ts'
 import { findContext } from './named-tree.ts'
-import { platformArguments } from './platform-arguments.ts'
 import { addLabels, buildStage } from './stage-builder.ts'
 import { emptyState, stateFromImage, stateFromStage, type StageState } from './stage-state.ts'
 import { createStepLog } from './step-log.ts'
@@ -151,13 +151,13 @@ export interface BuiltImage {
  * @throws {FAILED_PRECONDITION} a RUN failed; {NOT_FOUND} a file or an image is missing; {CANCELLED}
  */
 export async function buildImage(input: BuildInput, host: BuildHost): Promise<BuiltImage> {
-  const platform = platformArguments(input.target)
-  const contexts = new Set(Object.keys(input.additionalContexts).map((name) => name.toLowerCase()))
-  const args = { given: input.args, platform, contexts }
-  const dockerfile = readDockerfile(input.dockerfile.text, input.dockerfile.file, args)
+  const read = readBuild(input)
+  const { dockerfile, platform } = read
   const target = targetStage(dockerfile, input.target)
   const wanted = stagesFor(dockerfile.stages, target)
   checkPlatforms(wanted, input)
+  await tellFindings(input, host, read)
+  tellUnused(input, host, read)
   const stop = new AbortController()
   const lease = host.builds.lease()
   const epoch = epochOf(input)

@@ -131,5 +131,11 @@ export interface BuildHost {
   /** A directory that is kept for `--mount=type=cache`, within the scope. */
   readonly cacheDirectory: (id: string) => string
   readonly onStep: (event: StepEvent) => void
+  /** Told of what the checks of the Dockerfile find. */
+  readonly onFinding: (text: string) => void
+  /** Variables of an image that is here already. */
+  readonly environmentOf: (
+    reference: string,
+  ) => Promise<Readonly<Record<string, string>> | undefined>
   readonly signal: AbortSignal
 }

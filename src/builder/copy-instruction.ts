@@ -171,6 +171,7 @@ function remember({ build, state }: StageBuild, quickKey: string | undefined): v
   const diffId = state.layers.at(-1)
   const { created, createdBy } = state.history.at(-1) ?? {}
   if (quickKey === undefined || diffId === undefined || created === undefined) return
+  if (build.shared.has(diffId)) return // whoever keeps that cache made it
   if (build.shared.has(diffId)) return
   const step = { key: quickKey, diffId, created, description: createdBy ?? '' }
   build.host.builds.alias(quickKey, step)

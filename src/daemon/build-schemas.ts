@@ -12,6 +12,7 @@ export const buildRequest = z.strictObject({
   options: z.strictObject({
     services: z.array(text).max(10_000).exactOptional(),
     withDependencies: z.boolean().exactOptional(),
+    check: z.boolean().exactOptional(),
     noCache: z.boolean().exactOptional(),
     pull: z.boolean().exactOptional(),
     push: z.boolean().exactOptional(),

@@ -3,6 +3,7 @@ import type { BuildRequest } from '../api/build-types.ts'
 import type { ProgressEvent } from '../api/types.ts'
 import type { BuildHost, StepEvent } from '../builder/build-input.ts'
 import { buildImage } from '../builder/build-image.ts'
+import { checkBuild } from '../builder/check-build.ts'
 import { parseReference } from '../engine/images/reference.ts'
 import { RANGE_LENGTH, openStackUserNamespace } from '../engine/user-namespace.ts'
 import { imageNameOf } from '../planner/image-name.ts'
@@ -144,7 +145,29 @@ function hostOf(
     scope,
     cacheDirectory: (id) => buildMount(context, scope === '' ? id : `${scope}\0${id}`),
     onStep: stepTeller(builder, build.names[0] ?? build.service),
+    ...checkHost(context, request, follower),
     signal,
+  }
+}
+
+function checkHost(
+  context: Context,
+  request: BuildRequest,
+  { tell }: Follower,
+): Pick<BuildHost, 'environmentOf' | 'onFinding'> {
+  return {
+    environmentOf: async (reference) => {
+      try {
+        if (request.origin?.kind === 'git') refuseHostFiles(reference)
+        const { config } = await context.images.resolve(reference, { baseDir: request.workingDir })
+        return config.env
+      } catch {
+        return undefined // it is not here yet
+      }
+    },
+    onFinding: (message) => {
+      tell({ type: 'warning', message })
+    },
   }
 }
 
@@ -243,6 +266,25 @@ export async function buildServices(
   }
 }
 
+/** `tsstack build --check`. @throws {FAILED_PRECONDITION} there are findings */
+async function checkServices(
+  context: Context,
+  request: BuildRequest,
+  { services, follower }: { readonly services: readonly string[]; readonly follower: Follower },
+): Promise<void> {
+  const host = checkHost(context, request, follower)
+  let count = 0
+  for (const { input } of collect(request, services).values())
+    count += await checkBuild(input, host)
+  if (count === 0) follower.tell({ type: 'done', changed: false, containers: [] })
+  else
+    throw new TsstackError(
+      'FAILED_PRECONDITION',
+      `Cannot find the Dockerfiles in order: ${String(count)} finding${count === 1 ? '' : 's'}`,
+      { hint: 'Each has a page at https://docs.docker.com/reference/build-checks/' },
+    )
+}
+
 /** `tsstack build`. */
 export async function buildStack(
   context: Context,
@@ -250,6 +292,10 @@ export async function buildStack(
   follower: Follower,
 ): Promise<void> {
   const services = buildableServices(request)
+  if (request.options.check === true) {
+    await checkServices(context, request, { services, follower })
+    return
+  }
   await buildServices(context, request, services, follower)
   const { credentials } = request
   const named = services.flatMap((name) => [

@@ -157,6 +157,28 @@ test('a mistake is told with its line and column', () =>
     expect(stderr).toContain('COPY')
   }))
 
+test('checks warn with line and column, or fail a build that wants them to', () =>
+  project(
+    'checked',
+    { Dockerfile: `FROM ${BASE}\nENV A=$PAHT\nCMD sleep 1\n` },
+    async (tsstack) => {
+      const rules = /Dockerfile:2:1: UndefinedVar: .*PATH[\s\S]*Dockerfile:3:1: JSONArgsRecommended/
+      const checked = await tsstack.run('build --check')
+      expect(checked.exitCode).not.toBe(0)
+      expect(checked.stderr).toMatch(rules)
+      expect(await tsstack.ok('image ls')).not.toContain('checked-app')
+      const built = await tsstack.run('build')
+      expect([built.exitCode, built.stderr]).toEqual([0, expect.stringMatching(rules)])
+      const dockerfile = path.join(tsstack.directory, 'Dockerfile')
+      writeFileSync(dockerfile, `# check=error=true\nFROM ${BASE}\nMAINTAINER me\n`)
+      const failed = await tsstack.run('build')
+      expect(failed.exitCode).not.toBe(0)
+      expect(failed.stderr).toContain('Dockerfile:3:1: MaintainerDeprecated')
+      writeFileSync(dockerfile, `# check=skip=all\nFROM ${BASE}\nMAINTAINER me\n`)
+      await tsstack.ok('build --check')
+    },
+  ))
+
 test('a secret is there while a step runs, and in no layer', () =>
   project(
     'secret',

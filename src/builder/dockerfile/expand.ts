@@ -11,6 +11,8 @@ import type { Escape } from './words.ts'
 export interface Expansion {
   readonly escape: Escape
   readonly lookup: (name: string) => string | undefined
+  /** Told of variables that have no value, unless the word asks whether they have one. */
+  readonly onUndefined?: (name: string) => void
 }
 
 const NAME = /^(?:[A-Za-z_]\w*|[0-9@*#?$!-])/
@@ -88,7 +90,7 @@ class Expander {
       const name = NAME.exec(this.#text.slice(this.#at))?.[0]
       if (name === undefined) return '$'
       this.#at += name.length
-      return this.#expansion.lookup(name) ?? ''
+      return this.#valueOf(name)
     }
     this.#at++
     const name = NAME.exec(this.#text.slice(this.#at))?.[0]
@@ -101,14 +103,19 @@ class Expander {
   }
 
   #modified(name: string): string {
-    const value = this.#expansion.lookup(name)
     const operator = /^(?::[-+?]|[-+?]|##?|%%?|\/\/?|\})/.exec(this.#text.slice(this.#at))?.[0]
     if (operator === undefined) throw bad(`"\${${name}" has a modifier that there is not`)
-    if (operator === '}') return value ?? ''
+    if (operator === '}') return this.#valueOf(name)
     this.#at += operator.length
-    if (operator.startsWith('/')) return this.#replaced(value ?? '', operator === '//')
-    if (/^[#%]/.test(operator)) return this.#trimmed(value ?? '', operator)
-    return this.#conditional(name, operator, value)
+    if (operator.startsWith('/')) return this.#replaced(this.#valueOf(name), operator === '//')
+    if (/^[#%]/.test(operator)) return this.#trimmed(this.#valueOf(name), operator)
+    return this.#conditional(name, operator, this.#expansion.lookup(name))
+  }
+
+  #valueOf(name: string): string {
+    const value = this.#expansion.lookup(name)
+    if (value === undefined) this.#expansion.onUndefined?.(name)
+    return value ?? ''
   }
 
   #conditional(name: string, operator: string, value: string | undefined): string {

@@ -3,7 +3,7 @@ import { suggest } from '../../spec/suggest.ts'
 import { TsstackError } from '../../errors.ts'
 import { expandWord } from './expand.ts'
 import type { Instruction } from './instruction.ts'
-import { parseDockerfile } from './parse-dockerfile.ts'
+import { parseDockerfile, type ParsedDockerfile } from './parse-dockerfile.ts'
 import { dockerfileError, type Place } from './place.ts'
 import { readInstruction } from './read-instruction.ts'
 import type { Escape } from './words.ts'
@@ -15,6 +15,8 @@ export interface Stage {
   /** An earlier stage, or the reference of an image; variables are expanded. */
   readonly base: number | string
   readonly platform?: string
+  /** Before variables are expanded. */
+  readonly written: { readonly image: string; readonly platform?: string }
   /** Without FROM. */
   readonly instructions: readonly Instruction[]
   readonly place: Place
@@ -23,7 +25,10 @@ export interface Stage {
 
 export interface Dockerfile {
   readonly escape: Escape
+  readonly parsed: ParsedDockerfile
   readonly stages: readonly Stage[]
+  /** What comes before the first FROM. */
+  readonly globals: readonly Instruction[]
   /** ARG before the first FROM, expanded: defaults for the stages that declare them again. */
   readonly globalArguments: Readonly<Record<string, string>>
 }
@@ -99,26 +104,34 @@ function openStage(opened: Opened, instruction: Instruction & { readonly kind: '
     ...(name === undefined || args.contexts.has(name) ? {} : { name }),
     base: known?.index ?? image,
     ...(platform === '' ? {} : { platform }),
+    written: {
+      image: instruction.image,
+      ...(instruction.platform === undefined ? {} : { platform: instruction.platform }),
+    },
     ...{ instructions: [], place, text },
   })
 }
 
 /** @throws {INVALID_ARGUMENT} with file, line and column */
 export function readDockerfile(text: string, file: string, args: BuildArguments): Dockerfile {
-  const { escape, instructions } = parseDockerfile(text, file)
+  const parsed = parseDockerfile(text, file)
+  const { escape, instructions } = parsed
+  const globals: Instruction[] = []
   const opened: Opened = { escape, args, globals: {}, stages: [] }
   for (const raw of instructions) {
     const instruction = readInstruction(raw, escape)
     const current = opened.stages.at(-1)
     if (instruction.kind === 'from') openStage(opened, instruction)
     else if (current !== undefined) current.instructions.push(instruction)
-    else if (instruction.kind === 'arg') takeGlobal(opened, instruction)
-    else throw dockerfileError(raw.place, `${raw.keyword} comes before the first FROM`)
+    else if (instruction.kind === 'arg') {
+      takeGlobal(opened, instruction)
+      globals.push(instruction)
+    } else throw dockerfileError(raw.place, `${raw.keyword} comes before the first FROM`)
   }
   const [first] = instructions
   if (opened.stages.length === 0 && first !== undefined)
     throw dockerfileError(first.place, 'there is no FROM')
-  return { escape, stages: opened.stages, globalArguments: opened.globals }
+  return { escape, parsed, stages: opened.stages, globals, globalArguments: opened.globals }
 }
 
 /** The stage that `--from` or a target names, by name or by number; undefined when there is none before `limit`. */

@@ -15,6 +15,7 @@ function optionsOf({ flags, positional, env }: CommandContext): BuildOptions {
   return {
     services: positional,
     withDependencies: flags.bool('with-dependencies'),
+    ...(flags.bool('check') ? { check: true } : {}),
     ...(flags.has('no-cache') ? { noCache: flags.bool('no-cache') } : {}),
     ...(flags.has('pull') ? { pull: flags.bool('pull') } : {}),
     push: flags.bool('push'),
@@ -67,7 +68,11 @@ export const command: Command = {
       short: 'm',
       value: 'BYTES',
     }),
-    refusedFlag('check', 'Dockerfiles are not linted; "--print" shows what would be built'),
+    {
+      name: 'check',
+      kind: 'bool',
+      help: 'Check the Dockerfiles, and build nothing; fails when there are findings',
+    },
     needlessFlag('compress', 'nothing is sent anywhere: the engine reads the context itself'),
     needlessFlag('force-rm', 'containers of builds are always removed'),
     refusedFlag('no-rm', 'containers of builds are always removed'),
@@ -92,6 +97,7 @@ export const command: Command = {
   ],
   examples: [
     ['tsstack build', 'The images of all services that have a "build"'],
+    ['tsstack build --check', 'What may be wrong with the Dockerfiles, by line and column'],
     ['tsstack build --build-arg VERSION=2 --push api', 'One, and to its registry'],
   ],
   run,
