@@ -272,10 +272,16 @@ async function checkServices(
   request: BuildRequest,
   { services, follower }: { readonly services: readonly string[]; readonly follower: Follower },
 ): Promise<void> {
+  const number = createNumbering()
+  const contexts = openRemoteContexts(context, request, { ...follower, number })
   const host = checkHost(context, request, follower)
   let count = 0
-  for (const { input } of collect(request, services).values())
-    count += await checkBuild(input, host)
+  try {
+    for (const { input } of (await collect(request, services, contexts)).values())
+      count += await checkBuild(input, host)
+  } finally {
+    await contexts.close()
+  }
   if (count === 0) follower.tell({ type: 'done', changed: false, containers: [] })
   else
     throw new TsstackError(
