@@ -2,7 +2,6 @@
 import { execFileSync } from 'node:child_process'
 import {
   chownSync,
-  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -11,7 +10,9 @@ import {
   writeFileSync,
 } from 'node:fs'
 import path from 'node:path'
+import { Readable } from 'node:stream'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { tarOf } from '../engine/images/tar-archive.ts'
 import { startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
 import { newProject, type CommandLine } from './command-line.ts'
 
@@ -184,31 +185,85 @@ scenario('cp reaches volumes and binds, streams, and containers that are stopped
   expect(await inside('stat -c %u:%g /c/while-stopped')).toBe('0:0')
 })
 
-scenario('cp never leaves a container that swaps its directories for links meanwhile', async () => {
-  const canary = local('canary')
-  mkdirSync(path.join(canary, 'd'), { recursive: true })
-  for (const name of ['key', 'd/key']) writeFileSync(path.join(canary, name), 'of the host')
-  mkdirSync(local('many/d'), { recursive: true })
-  for (let index = 0; index < 15; index++) writeFileSync(local(`many/d/f${index}`), 'mine')
-  const swap = `mkdir -p /w/d; echo mine > /w/d/key; cd /w
-    while :; do mv d aside; ln -s ${canary}/d d; rm d; mv aside d; done`
-  const attacker = tsstack.start(['exec', '-T', 'app', 'sh', '-c', swap])
+/** All that a request gives, or '' where it failed: a link is no directory. */
+async function textOf(archive: Promise<Readable>): Promise<string> {
+  const parts: Buffer[] = []
   try {
-    for (let round = 0; round < 5; round++) {
-      await tsstack.run('cp many/. app:/w') // it may fail, for the link is no directory
-      await tsstack.run(`cp app:/w/d stolen${round}`)
-      await tsstack.run(`cp -L app:/w/d/key key${round}`)
-      const copied = [`stolen${round}/key`, `key${round}`].map(local).filter(existsSync)
-      for (const file of copied) expect(readFileSync(file, 'utf8')).not.toContain('host')
-    }
-  } finally {
-    await tsstack.run('kill app')
-    await attacker.exitCode
+    for await (const chunk of await archive) parts.push(chunk as Buffer)
+  } catch {
+    // what has come counts
   }
-  expect(readdirSync(canary).sort()).toEqual(['d', 'key'])
-  expect(readdirSync(path.join(canary, 'd'))).toEqual(['key'])
-  expect(statSync(path.join(canary, 'd'))).toMatchObject({ uid: 0, mode: 0o40755 })
-})
+  return Buffer.concat(parts).toString('latin1')
+}
+
+interface RaidTarget {
+  readonly id: string
+  readonly directory: string
+}
+
+/** Copies into what is being swapped and out of it. @returns how often it met the link */
+async function raid({ id, directory }: RaidTarget, archive: Buffer): Promise<number> {
+  const { client } = daemon
+  const target = { path: directory, keepIds: false }
+  await client.copyInto(id, target, Readable.from([archive])).catch(() => undefined)
+  const read = { path: `${directory}/d`, follow: false, name: 'd' }
+  const plain = await textOf(client.copyFrom(id, read))
+  const key = { ...read, path: `${directory}/d/key`, follow: true }
+  expect(plain + (await textOf(client.copyFrom(id, key)))).not.toContain('of the host')
+  return plain.includes('mine') ? 0 : 1
+}
+
+scenario(
+  'no request leaves a container that swaps its directories for links meanwhile',
+  async () => {
+    const { client } = daemon
+    const canary = local('canary')
+    mkdirSync(path.join(canary, 'd'), { recursive: true })
+    for (const name of ['key', 'd/key']) writeFileSync(path.join(canary, name), 'of the host')
+    const many = tarOf([
+      { path: 'd', type: '5', mode: 0o755 },
+      ...Array.from({ length: 15 }, (_, index) => ({
+        path: `d/f${String(index)}`,
+        content: 'mine',
+      })),
+    ])
+    // The volume is that of a container, too, which does not run: its paths lead through it.
+    const swap = `for at in /w /data; do mkdir -p $at/d; echo mine > $at/d/key; done
+    while :; do for at in /w /data; do cd $at
+      mv d aside; ln -s ${canary}/d d; rm d; mv aside d; done; done`
+    await tsstack.ok('stop locked')
+    const attacker = tsstack.start(['exec', '-T', 'app', 'sh', '-c', swap])
+    const [app, locked] = await Promise.all(
+      ['app', 'locked'].map((service) => daemon.container('files', service)),
+    )
+    const targets = [
+      { id: app?.id ?? '', directory: '/w' },
+      { id: locked?.id ?? '', directory: '/data' },
+    ]
+    let swaps = 0
+    try {
+      for (let round = 0; round < 12; round++) {
+        for (const target of targets) swaps += await raid(target, many)
+        if (round % 6 > 0) continue
+        expect(await textOf(client.exportContainer(app?.id ?? ''))).not.toContain('of the host')
+        await client.changes(app?.id ?? '')
+      }
+      const { id } = await client.commit(app?.id ?? '', { changes: [], pause: false })
+      expect(await textOf(client.saveImages([id]))).not.toContain('of the host')
+      await client.removeImages({ images: [id] })
+    } finally {
+      await tsstack.run('kill app')
+      await attacker.exitCode
+    }
+    expect(swaps).toBeGreaterThan(0)
+    expect(readdirSync(canary).sort()).toEqual(['d', 'key'])
+    expect(readdirSync(path.join(canary, 'd'))).toEqual(['key'])
+    expect(statSync(path.join(canary, 'd'))).toMatchObject({ uid: 0, mode: 0o40755 })
+    // As a user does it: nothing of the archive leaves the directory on this host either.
+    await tsstack.ok('cp app:/w/. stolen')
+    expect(readdirSync(local('stolen'))).toHaveLength(1)
+  },
+)
 
 scenario('commit makes an image of the changes, and a service runs it', async () => {
   const id = await tsstack.ok([
