@@ -13,11 +13,12 @@
  *   GET    /v1/images/history?name=     HistoryEntry[], the newest first
  *   POST   /v1/images/tag               { source, target } -> 204
  *   POST   /v1/images/remove            RemoveImagesRequest -> RemovedImagesResponse
- *   POST   /v1/images/prune?all=        RemovedImagesResponse
+ *   POST   /v1/images/prune?all=&filters= as a JSON list -> RemovedImagesResponse
  *   GET    /v1/images/archive?names=    a tar archive; names is a JSON list
  *   POST   /v1/images/archive           a tar archive -> { id, names }[]
  *   POST   /v1/images/import?name=&changes= as a JSON list; a tar archive of a root file system -> { id }
  *   GET    /v1/system/df                UsageRow[]
+ *   GET    /v1/system/df/details        UsageDetails
  *   POST   /v1/system/prune             SystemPruneRequest -> SystemPruneResponse
  */
 import type { Credentials, CredentialsByRegistry } from '../registry/credentials.ts'
@@ -129,10 +130,35 @@ export interface UsageRow {
   readonly reclaimableBytes: number
 }
 
+export interface UsageDetails {
+  readonly images: readonly ImageUsageEntry[]
+  readonly containers: readonly {
+    readonly id: string
+    readonly name: string
+    readonly image: string
+    readonly state: string
+    /** What it has written. */
+    readonly sizeBytes: number
+  }[]
+  readonly volumes: readonly {
+    readonly name: string
+    /** Containers that mount it. */
+    readonly links: number
+    readonly sizeBytes: number
+  }[]
+}
+
+export interface ImageUsageEntry extends ImageListEntry {
+  /** Of layers that no other image has; the rest is shared. */
+  readonly uniqueBytes: number
+}
+
 export interface SystemPruneRequest {
   /** Images with a name, too. */
   readonly all?: boolean
   readonly volumes?: boolean
+  /** `until=24h`, `label=KEY=VALUE`, `label!=KEY`: all must fit. With one, what builds have cached stays. */
+  readonly filters?: readonly string[]
 }
 
 export interface SystemPruneResponse {

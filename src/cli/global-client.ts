@@ -27,6 +27,7 @@ const READING = [
   'imageHistory',
   'saveImages',
   'diskUsage',
+  'diskUsageDetails',
   'volumes',
   'volume',
   'exportVolume',

@@ -3,6 +3,7 @@ import type {
   HistoryEntry,
   ImageListEntry,
   RemovedImagesResponse,
+  UsageDetails,
   UsageRow,
 } from '../api/image-types.ts'
 import { ellipsis, humanDuration, humanSize } from './human.ts'
@@ -141,4 +142,34 @@ export function formatUsage(rows: readonly UsageRow[]): string {
       share(row),
     ]),
   )
+}
+
+/** As `docker system df -v`: a table for each kind of thing. */
+export function formatUsageDetails({ images, containers, volumes }: UsageDetails): string {
+  const table = (title: string, head: readonly string[], rows: readonly string[][]): string =>
+    `${title}:\n\n${formatTable(head, rows)}`
+  const named = (reference = ''): readonly string[] =>
+    reference === '' ? ['<none>', '<none>'] : splitReference(reference)
+  return [
+    table(
+      'Images space usage',
+      ['REPOSITORY', 'TAG', 'IMAGE ID', 'SIZE', 'SHARED SIZE', 'UNIQUE SIZE', 'CONTAINERS'],
+      images.map(({ reference, id, sizeBytes, uniqueBytes, containers: users }) => [
+        ...[...named(reference), shortId(id), humanSize(sizeBytes)],
+        ...[humanSize(sizeBytes - uniqueBytes), humanSize(uniqueBytes), String(users)],
+      ]),
+    ),
+    table(
+      'Containers space usage',
+      ['CONTAINER ID', 'IMAGE', 'SIZE', 'STATE', 'NAMES'],
+      containers.map(({ id, image, sizeBytes, state, name }) => [
+        ...[id.slice(0, SHORT_ID), image, humanSize(sizeBytes), state, name],
+      ]),
+    ),
+    table(
+      'Local Volumes space usage',
+      ['VOLUME NAME', 'LINKS', 'SIZE'],
+      volumes.map(({ name, links, sizeBytes }) => [name, String(links), humanSize(sizeBytes)]),
+    ),
+  ].join('\n')
 }

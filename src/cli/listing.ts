@@ -13,6 +13,13 @@ export const FORMAT_FLAG: Flag = {
   help: 'table, json, or a template like "{{.Name}}" or "table {{.Name}}"',
 }
 
+export const PRUNE_FILTER_FLAG: Flag = {
+  name: 'filter',
+  kind: 'list',
+  value: 'KEY=VALUE',
+  help: 'prune: until=24h (older), label=KEY, label!=KEY=VALUE',
+}
+
 export interface ShownListing extends Listing {
   /** What `-q` prints, a line each. */
   readonly quiet?: readonly string[]

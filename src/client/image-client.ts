@@ -14,6 +14,7 @@ import type {
   SystemPruneResponse,
   TagsRequest,
   TransferRequest,
+  UsageDetails,
   UsageRow,
 } from '../api/image-types.ts'
 import type { BuildPruneRequest, BuildPruneResponse, BuildRequest } from '../api/build-types.ts'
@@ -39,7 +40,10 @@ export interface ImageClient {
   remoteTags(request: TagsRequest): Promise<readonly string[]>
   tagImage(source: string, target: string): Promise<void>
   removeImages(request: RemoveImagesRequest): Promise<RemovedImagesResponse>
-  pruneImages(options: { readonly all: boolean }): Promise<RemovedImagesResponse>
+  pruneImages(options: {
+    readonly all: boolean
+    readonly filters?: readonly string[]
+  }): Promise<RemovedImagesResponse>
   /** A tar archive. */
   saveImages(names: readonly string[]): Promise<Readable>
   loadImages(archive: Readable): Promise<readonly LoadedImage[]>
@@ -48,6 +52,7 @@ export interface ImageClient {
     options: { readonly name?: string; readonly changes: readonly string[] },
   ): Promise<{ readonly id: string }>
   diskUsage(): Promise<readonly UsageRow[]>
+  diskUsageDetails(): Promise<UsageDetails>
   pruneSystem(request: SystemPruneRequest): Promise<SystemPruneResponse>
 }
 
@@ -88,8 +93,10 @@ function storeCalls({ get, post, transport }: Calls): Pick<ImageClient, StoreCal
     },
     removeImages: async (request) =>
       (await post('/v1/images/remove', request)) as RemovedImagesResponse,
-    pruneImages: async ({ all }) =>
-      (await post(`/v1/images/prune?all=${String(all)}`)) as RemovedImagesResponse,
+    pruneImages: async ({ all, filters = [] }) =>
+      (await post(
+        withNames('/v1/images/prune', { all: String(all), filters: JSON.stringify(filters) }),
+      )) as RemovedImagesResponse,
     saveImages: (names) =>
       transport.bytes({
         method: 'GET',
@@ -113,6 +120,7 @@ function storeCalls({ get, post, transport }: Calls): Pick<ImageClient, StoreCal
     pruneBuilds: async (request) =>
       (await post('/v1/builder/prune', request)) as BuildPruneResponse,
     diskUsage: async () => (await get('/v1/system/df')) as readonly UsageRow[],
+    diskUsageDetails: async () => (await get('/v1/system/df/details')) as UsageDetails,
     pruneSystem: async (request) =>
       (await post('/v1/system/prune', request)) as SystemPruneResponse,
   }

@@ -60,7 +60,6 @@ export const loginRequest: Typed<LoginRequest> = z.strictObject({
 const flag = z.union([z.stringbool(), z.boolean()])
 
 export const nameQuery = z.strictObject({ name })
-export const pruneQuery = z.strictObject({ all: flag.exactOptional() })
 export const tagRequest = z.strictObject({ source: name, target: name })
 export const removeImagesRequest: Typed<RemoveImagesRequest> = z.strictObject({
   images: names.min(1),
@@ -69,6 +68,7 @@ export const removeImagesRequest: Typed<RemoveImagesRequest> = z.strictObject({
 export const systemPruneRequest: Typed<SystemPruneRequest> = z.strictObject({
   all: z.boolean().exactOptional(),
   volumes: z.boolean().exactOptional(),
+  filters: names.exactOptional(),
 })
 
 /** A list in a query, as JSON: names have commas in them. */
@@ -86,6 +86,10 @@ const listInQuery = z
   .pipe(names)
 
 export const archiveQuery = z.strictObject({ names: listInQuery.pipe(names.min(1)) })
+export const imagePruneQuery = z.strictObject({
+  all: flag.exactOptional(),
+  filters: listInQuery.exactOptional(),
+})
 export const importQuery = z.strictObject({
   name: name.exactOptional(),
   changes: listInQuery.exactOptional(),

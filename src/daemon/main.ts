@@ -19,7 +19,7 @@ import { openWebhooks } from '../gitops/webhook-server.ts'
 import { adoptContainers } from '../reconciler/adopt.ts'
 import type { Context } from '../reconciler/context.ts'
 import { openEventLog } from '../reconciler/event-log.ts'
-import { imagesToKeep } from '../reconciler/images-in-use.ts'
+import { pruneImages as pruneUnnamedImages } from '../reconciler/image-admin.ts'
 import { openJobScheduler } from '../reconciler/jobs/scheduler.ts'
 import { openKeptDescriptors } from '../reconciler/kept-descriptors.ts'
 import type { InterventionRecord } from '../reconciler/loop/interventions.ts'
@@ -184,7 +184,7 @@ function prepareFirstStart(): void {
 
 /** Images that were replaced (programs of the host changed) and that no container uses any more. */
 function pruneImages(context: Context): void {
-  context.images.prune({ inUse: () => imagesToKeep(context) }).catch((error: unknown) => {
+  pruneUnnamedImages(context, {}).catch((error: unknown) => {
     log.warn('images could not be pruned', { error })
   })
 }

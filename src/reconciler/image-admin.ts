@@ -12,7 +12,8 @@ import type { HistoryStep, Image } from '../engine/images/image.ts'
 import { toTsstackError } from '../errors.ts'
 import type { Context } from './context.ts'
 import { originOf } from './image-origin.ts'
-import { imagesInUse } from './images-in-use.ts'
+import { imagesInUse, imagesToKeep } from './images-in-use.ts'
+import { pruneFilter } from './prune-filter.ts'
 
 const MAX_HISTORY = 2000
 
@@ -94,6 +95,20 @@ export function imageHistory(context: Context, name: string): HistoryEntry[] {
     return { created, createdBy, comment, sizeBytes }
   })
   return steps.toReversed()
+}
+
+/**
+ * Removes images that nothing needs: those without a name, or all.
+ * @param filters - as `pruneFilter` @throws {INVALID_ARGUMENT}
+ */
+export function pruneImages(
+  context: Context,
+  { all = false, filters = [] }: { readonly all?: boolean; readonly filters?: readonly string[] },
+): Promise<RemovedImagesResponse> {
+  const fits = pruneFilter(filters)
+  const matches = ({ created, config }: Image): boolean =>
+    fits({ createdAt: created, labels: config.labels })
+  return context.images.prune({ inUse: () => imagesToKeep(context), all, matches })
 }
 
 /** @throws {NOT_FOUND} {FAILED_PRECONDITION} the first that can't be removed, when all others are */

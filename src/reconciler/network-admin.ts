@@ -4,6 +4,7 @@ import type { NetworkDefinition } from '../spec/stack.ts'
 import { TsstackError } from '../errors.ts'
 import type { Context } from './context.ts'
 import type { ContainerRecord, NetworkDocument } from './records.ts'
+import type { PruneFilter } from './prune-filter.ts'
 
 /** By name; of one stack, when there is one. */
 export function listNetworks(context: Context, stack: string | undefined): NetworkSummary[] {
@@ -85,10 +86,14 @@ export async function removeNetwork(context: Context, name: string): Promise<voi
 }
 
 /** Removes every network that no container is on, running or not. */
-export async function pruneNetworks(context: Context): Promise<PruneResult> {
+export async function pruneNetworks(
+  context: Context,
+  matches: PruneFilter = () => true,
+): Promise<PruneResult> {
   const removed: string[] = []
-  for (const { name } of context.networks.documents()) {
-    if (usersOfNetwork(context, name).length > 0) continue
+  for (const network of context.networks.documents()) {
+    const { name } = network
+    if (usersOfNetwork(context, name).length > 0 || !matches(network)) continue
     await removeNetwork(context, name)
     removed.push(name)
   }

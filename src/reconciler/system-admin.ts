@@ -1,11 +1,19 @@
 /** The whole: what takes room on the disk, and making room. */
-import type { SystemPruneRequest, SystemPruneResponse, UsageRow } from '../api/image-types.ts'
+import type {
+  SystemPruneRequest,
+  SystemPruneResponse,
+  UsageDetails,
+  UsageRow,
+} from '../api/image-types.ts'
 import { directorySize } from '../volumes/directory-size.ts'
 import { TsstackError } from '../errors.ts'
 import { buildCacheRow, pruneBuildCache } from './build-cache-admin.ts'
 import type { Context } from './context.ts'
-import { imagesInUse, imagesToKeep } from './images-in-use.ts'
+import { listImages, pruneImages } from './image-admin.ts'
+import { imagesInUse } from './images-in-use.ts'
 import { pruneNetworks } from './network-admin.ts'
+import { pruneFilter, type PruneFilter } from './prune-filter.ts'
+import type { ContainerRecord } from './records.ts'
 import { removeContainer } from './remove-container.ts'
 import { pruneVolumes, usersOfVolume } from './volume-admin.ts'
 
@@ -13,37 +21,78 @@ function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0)
 }
 
-async function containerRow(context: Context): Promise<UsageRow> {
-  const records = context.containers.values()
-  const sizes = await Promise.all(
-    records.map(async ({ id }) => ({
-      isLive: context.live.has(id),
-      bytes: context.snapshotter.has(id) ? await context.snapshotter.usage(id) : 0,
+interface ContainerUsage {
+  readonly record: ContainerRecord
+  readonly bytes: number
+}
+
+function containerUsage(context: Context): Promise<ContainerUsage[]> {
+  return Promise.all(
+    context.containers.values().map(async (record) => ({
+      record,
+      bytes: context.snapshotter.has(record.id) ? await context.snapshotter.usage(record.id) : 0,
     })),
   )
+}
+
+async function containerRow(context: Context): Promise<UsageRow> {
+  const used = await containerUsage(context)
+  const isLive = ({ record }: ContainerUsage): boolean => context.live.has(record.id)
   return {
     type: 'Containers',
-    total: records.length,
-    active: sizes.filter(({ isLive }) => isLive).length,
-    sizeBytes: sum(sizes.map(({ bytes }) => bytes)),
-    reclaimableBytes: sum(sizes.filter(({ isLive }) => !isLive).map(({ bytes }) => bytes)),
+    total: used.length,
+    active: used.filter(isLive).length,
+    sizeBytes: sum(used.map(({ bytes }) => bytes)),
+    reclaimableBytes: sum(used.filter((one) => !isLive(one)).map(({ bytes }) => bytes)),
   }
 }
 
-async function volumeRow(context: Context): Promise<UsageRow> {
-  const volumes = await Promise.all(
+interface VolumeUsage {
+  readonly name: string
+  readonly links: number
+  readonly bytes: number
+}
+
+function volumeUsage(context: Context): Promise<VolumeUsage[]> {
+  return Promise.all(
     context.volumeRecords.values().map(async ({ name, options }) => ({
-      isUsed: usersOfVolume(context, name).length > 0,
+      name,
+      links: usersOfVolume(context, name).length,
       // What lies elsewhere (nfs, bind) takes nothing here.
       bytes: options === undefined ? await directorySize(context.volumes.dataPath(name)) : 0,
     })),
   )
+}
+
+async function volumeRow(context: Context): Promise<UsageRow> {
+  const volumes = await volumeUsage(context)
+  const unused = volumes.filter(({ links }) => links === 0)
   return {
     type: 'Local Volumes',
     total: volumes.length,
-    active: volumes.filter(({ isUsed }) => isUsed).length,
+    active: volumes.length - unused.length,
     sizeBytes: sum(volumes.map(({ bytes }) => bytes)),
-    reclaimableBytes: sum(volumes.filter(({ isUsed }) => !isUsed).map(({ bytes }) => bytes)),
+    reclaimableBytes: sum(unused.map(({ bytes }) => bytes)),
+  }
+}
+
+/** As `diskUsage`, of each thing. */
+export async function diskUsageDetails(context: Context): Promise<UsageDetails> {
+  const { uniqueBytes } = context.images.usage(imagesInUse(context))
+  const [containers, volumes] = await Promise.all([containerUsage(context), volumeUsage(context)])
+  return {
+    images: listImages(context).map((image) => ({
+      ...image,
+      uniqueBytes: uniqueBytes.get(image.id) ?? 0,
+    })),
+    containers: containers.map(({ record: { id, config, state }, bytes }) => ({
+      id,
+      name: config.name,
+      image: config.image.reference,
+      state,
+      sizeBytes: bytes,
+    })),
+    volumes: volumes.map(({ name, links, bytes }) => ({ name, links, sizeBytes: bytes })),
   }
 }
 
@@ -65,11 +114,13 @@ export async function diskUsage(context: Context): Promise<UsageRow[]> {
 /** Containers that have ended and that nobody wants to run. */
 async function pruneContainers(
   context: Context,
+  matches: PruneFilter,
 ): Promise<{ readonly removed: string[]; readonly reclaimedBytes: number }> {
   const removed: string[] = []
   let reclaimedBytes = 0
-  for (const { id, state, config } of context.containers.values()) {
+  for (const { id, state, config, createdAt } of context.containers.values()) {
     if (state !== 'exited' && state !== 'created' && state !== 'dead') continue
+    if (!matches({ createdAt, labels: config.labels })) continue
     const bytes = context.snapshotter.has(id) ? await context.snapshotter.usage(id) : 0
     try {
       await context.locks.run(id, () => removeContainer(context, id, { volumes: true }))
@@ -84,16 +135,21 @@ async function pruneContainers(
   return { removed, reclaimedBytes }
 }
 
-/** Removes what nothing uses: stopped containers, networks, images, what builds keep, and volumes when asked. */
+/**
+ * Removes what nothing uses: stopped containers, networks, images, what builds keep, and volumes when asked.
+ * @throws {INVALID_ARGUMENT} a filter that can't be used
+ */
 export async function pruneSystem(
   context: Context,
-  { all = false, volumes = false }: SystemPruneRequest,
+  { all = false, volumes = false, filters = [] }: SystemPruneRequest,
 ): Promise<SystemPruneResponse> {
-  const containers = await pruneContainers(context)
-  const networks = await pruneNetworks(context)
-  const lost = volumes ? await pruneVolumes(context, false) : { removed: [], reclaimedBytes: 0 }
-  const images = await context.images.prune({ inUse: () => imagesToKeep(context), all })
-  const cache = await pruneBuildCache(context, 0)
+  const matches = pruneFilter(filters)
+  const containers = await pruneContainers(context, matches)
+  const networks = await pruneNetworks(context, matches)
+  const nothing = { removed: [], reclaimedBytes: 0 }
+  const lost = volumes ? await pruneVolumes(context, false, matches) : nothing
+  const images = await pruneImages(context, { all, filters })
+  const cache = filters.length === 0 ? await pruneBuildCache(context, 0) : nothing
   return {
     containers: containers.removed,
     networks: networks.removed,

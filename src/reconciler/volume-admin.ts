@@ -7,6 +7,7 @@ import type { Context } from './context.ts'
 import { inUse } from './network-admin.ts'
 import type { ContainerRecord, VolumeRecord } from './records.ts'
 import { putVolume } from './create-volume.ts'
+import type { PruneFilter } from './prune-filter.ts'
 
 export const ANONYMOUS_LABEL = 'com.docker.volume.anonymous'
 
@@ -82,14 +83,21 @@ export async function dropVolume(context: Context, name: string): Promise<void> 
 }
 
 /** Removes volumes that no container mounts, running or not. @param all - those with a name too */
-export async function pruneVolumes(context: Context, all: boolean): Promise<PruneResult> {
+export async function pruneVolumes(
+  context: Context,
+  all: boolean,
+  matches: PruneFilter = () => true,
+): Promise<PruneResult> {
   const removed: string[] = []
   let reclaimedBytes = 0
-  for (const { name, labels, options } of context.volumeRecords.values()) {
+  for (const volume of context.volumeRecords.values()) {
+    const { name, labels, options } = volume
     if (!all && labels[ANONYMOUS_LABEL] === undefined) continue
-    if (usersOfVolume(context, name).length > 0) continue
-    if (options === undefined) reclaimedBytes += await directorySize(context.volumes.dataPath(name))
+    if (usersOfVolume(context, name).length > 0 || !matches(volume)) continue
+    const bytes = options === undefined ? await directorySize(context.volumes.dataPath(name)) : 0
+    if (usersOfVolume(context, name).length > 0) continue // since it was measured
     await removeVolume(context, name)
+    reclaimedBytes += bytes
     removed.push(name)
   }
   return { removed: removed.sort(), reclaimedBytes }

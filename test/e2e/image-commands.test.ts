@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { UsageDetails } from '../../src/api/image-types.ts'
 import { startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
 import { tarOf, type HandMadeEntry } from '../engine/images/tar-archive.ts'
 import { jsonOf, newProject, type CommandLine } from './command-line.ts'
@@ -121,3 +122,41 @@ scenario(
     )
   },
 )
+
+scenario('what takes room is told of each thing, and made of what a filter leaves', async () => {
+  const details = JSON.parse(await tsstack.ok('system df -v --format json')) as UsageDetails
+  const sizes = new Map(details.images.map((image) => [image.reference, image]))
+  // The second image has only what was written into the container of the first.
+  expect(sizes.get('local/deep:2')?.uniqueBytes).toBe('mine\n'.length)
+  expect(sizes.get('local/deep:1')?.uniqueBytes).toBe(0)
+  expect(details.containers).toMatchObject([{ name: 'deep-app-1', state: 'running' }])
+  const [images] = await daemon.client.diskUsage()
+  const real = bytesOf('*/tree/*') + bytesOf('*/blobs/*')
+  expect(images?.sizeBytes).toBe(real)
+  expect(await tsstack.ok('system df -v')).toMatch(/UNIQUE SIZE +CONTAINERS\n[\s\S]*deep-app-1/)
+
+  const before = await tsstack.ok('image ls -q')
+  await tsstack.ok('system prune -af --filter label=nobody')
+  await tsstack.ok('image prune -af --filter until=1000000h')
+  expect(await tsstack.ok('image ls -q')).toBe(before)
+  const wrong = await tsstack.run('system prune -f --filter colour=red')
+  expect(wrong.stderr).toContain('invalid filter "colour=red"')
+  await tsstack.ok('down')
+  const pruned = await tsstack.ok('image prune -af --filter until=1ms')
+  expect(pruned).toContain('Untagged: local/deep:2')
+  expect(pruned).toMatch(/Total reclaimed space: [\d.]+MB/)
+  expect(await tsstack.ok('image ls -q')).toBe('')
+})
+
+/** Of the files of the store at such paths, each once. */
+function bytesOf(pattern: string): number {
+  const store = path.join(daemon.stateDir, 'images')
+  const words = ['-path', pattern, '-type', 'f', '-printf', '%i %s\n']
+  const lines = new Set(
+    execFileSync('find', [store, ...words])
+      .toString()
+      .trim()
+      .split('\n'),
+  )
+  return [...lines].reduce((total, line) => total + Number(line.split(' ')[1]), 0)
+}

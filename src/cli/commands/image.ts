@@ -4,7 +4,7 @@ import type { Command, CommandContext } from '../command.ts'
 import { humanSize } from '../human.ts'
 import { imageHistory, inspectImages, listImages } from '../image-queries.ts'
 import { removedLines } from '../image-tables.ts'
-import { FORMAT_FLAG } from '../listing.ts'
+import { FORMAT_FLAG, PRUNE_FILTER_FLAG } from '../listing.ts'
 import { credentialsFor } from '../../sources/registry-credentials.ts'
 import { confirmed, describeSubcommands, runSubcommand, type Subcommand } from '../subcommands.ts'
 import { pullByName } from './pull.ts'
@@ -31,6 +31,10 @@ const FLAGS: readonly Flag[] = [
     value: 'KEY=VALUE',
     words: ['ls'],
     help: 'ls: dangling, label, reference, before, since, until',
+  },
+  {
+    ...PRUNE_FILTER_FLAG,
+    words: ['prune'],
   },
   { name: 'digests', kind: 'bool', help: 'ls: what the registries have under the names' },
   { name: 'human', short: 'H', kind: 'bool', help: 'history: sizes and ages in words (default)' },
@@ -83,7 +87,7 @@ async function prune(context: CommandContext): Promise<number> {
   const all = flags.bool('all')
   const which = all ? 'all images that no container uses' : 'images that nothing names'
   if (!(await confirmed(context, `Remove ${which}?`))) return 1
-  const removed = await (await client()).pruneImages({ all })
+  const removed = await (await client()).pruneImages({ all, filters: flags.list('filter') })
   for (const line of removedLines(removed)) output.line(line)
   output.line(`Total reclaimed space: ${humanSize(removed.reclaimedBytes)}`)
   return 0
@@ -198,7 +202,7 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
     usage: '',
     summary: 'remove images that nothing names, or with -a all that no container uses',
     arguments: { min: 0, max: 0 },
-    flags: ['all', 'force'],
+    flags: ['all', 'force', 'filter'],
     run: prune,
   },
   save: {

@@ -8,16 +8,16 @@ import {
   importImage,
   inspectImage,
   listImages,
+  pruneImages,
   removeImages,
 } from '../../reconciler/image-admin.ts'
-import { imagesToKeep } from '../../reconciler/images-in-use.ts'
-import { diskUsage, pruneSystem } from '../../reconciler/system-admin.ts'
+import { diskUsage, diskUsageDetails, pruneSystem } from '../../reconciler/system-admin.ts'
 import { archiveOf, drained } from '../archive-body.ts'
 import {
   archiveQuery,
   importQuery,
+  imagePruneQuery,
   nameQuery,
-  pruneQuery,
   removeImagesRequest,
   systemPruneRequest,
   tagRequest,
@@ -67,11 +67,11 @@ export function imageRoutes(app: FastifyInstance, context: Context): void {
   app.post('/v1/images/remove', (request) =>
     removeImages(context, parseBody(removeImagesRequest, request.body)),
   )
-  app.post('/v1/images/prune', (request) => {
-    const { all } = parseBody(pruneQuery, request.query)
-    return context.images.prune({ inUse: () => imagesToKeep(context), all: all ?? false })
-  })
+  app.post('/v1/images/prune', (request) =>
+    pruneImages(context, parseBody(imagePruneQuery, request.query)),
+  )
   app.get('/v1/system/df', () => diskUsage(context))
+  app.get('/v1/system/df/details', () => diskUsageDetails(context))
   app.post('/v1/system/prune', (request) =>
     pruneSystem(context, parseBody(systemPruneRequest, request.body)),
   )

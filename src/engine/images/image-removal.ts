@@ -18,6 +18,7 @@ export interface Removal {
   readonly parts: StoreParts
   readonly inUse: () => ImagesInUse
   readonly isAll: boolean
+  readonly matches: (image: Image) => boolean
   readonly find: (reference: string) => Image
   readonly collectGarbage: () => Promise<void>
 }
@@ -77,7 +78,7 @@ export async function removeImage(removal: Removal, text: string): Promise<Remov
 
 /** See `ImageStore.prune`. */
 export async function pruneImages(removal: Removal): Promise<RemovedImages> {
-  const { parts, inUse, isAll } = removal
+  const { parts, inUse, isAll, matches } = removal
   const { records } = parts
   const usage = (): number => {
     const { totalBytes, partialBytes } = measureImages(parts, new Map())
@@ -87,7 +88,8 @@ export async function pruneImages(removal: Removal): Promise<RemovedImages> {
   const untagged: string[] = []
   if (isAll) {
     for (const [name, id] of [...records.references]) {
-      if (inUse().has(id)) continue
+      const image = records.images.get(id)
+      if (inUse().has(id) || (image !== undefined && !matches(image))) continue
       await records.removeReference(name)
       untagged.push(familiarReference(name))
     }
@@ -95,7 +97,9 @@ export async function pruneImages(removal: Removal): Promise<RemovedImages> {
   }
   const named = new Set(records.references.values())
   const used = inUse()
-  const deleted = [...records.images.keys()].filter((id) => !named.has(id) && !used.has(id))
+  const deleted = [...records.images.values()]
+    .filter((image) => !named.has(image.id) && !used.has(image.id) && matches(image))
+    .map(({ id }) => id)
   for (const id of deleted) records.removeImage(id)
   await removal.collectGarbage()
   return { untagged, deleted, reclaimedBytes: before - usage() }
