@@ -26,7 +26,12 @@ export interface RegistryOptions {
   /** Lets in who shows a token that a service has signed. */
   readonly tokens?: TokenService
   /** Speaks https: files with a certificate and its key. */
-  readonly tls?: { readonly certificate: string; readonly key: string }
+  readonly tls?: {
+    readonly certificate: string
+    readonly key: string
+    /** Authorities of the clients that are let in. */
+    readonly clientcas?: readonly string[]
+  }
   /** Is a mirror of this registry, a URL, and fetches what it lacks. */
   readonly mirrors?: string
 }

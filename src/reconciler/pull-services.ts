@@ -1,6 +1,7 @@
 /** The images of services that come from registries: which are to be pulled now, and pulling them. */
 import type { ProgressEvent, StackSource } from '../api/types.ts'
 import type { Digest } from '../engine/images/image.ts'
+import { inParallel } from '../engine/images/in-parallel.ts'
 import { parsePlatform, type Platform } from '../engine/images/platform.ts'
 import { formatReference, familiarReference, parseReference } from '../engine/images/reference.ts'
 import { checkSupport } from '../planner/compose-findings.ts'
@@ -12,6 +13,9 @@ import type { Service } from '../spec/stack.ts'
 import type { Context } from './context.ts'
 import { isPullDue, parsePullPolicy, pullPolicyOf, type PullPolicy } from './pull-policy.ts'
 import { createNumbering, transferProgress, type OperationEvent } from './transfer-progress.ts'
+
+/** More would only wait for each other, and for the registry's limits. */
+const IMAGES_AT_ONCE = 8
 
 export interface PullOptions {
   readonly services: readonly string[]
@@ -165,7 +169,7 @@ function notPulled(error: unknown): ProgressEvent {
 }
 
 /**
- * Pulls what is due, all at once.
+ * Pulls what is due, several at once.
  * @returns how many
  * @throws the first failure, when all have ended; unless failures are ignored
  */
@@ -193,7 +197,7 @@ export async function pullServices(
       else failures.push(error)
     })
   }
-  await Promise.all(due.map(pull))
+  await inParallel(due, IMAGES_AT_ONCE, pull)
   const [first] = failures
   if (first === undefined) return due.length
   if (ignoreFailures !== true || toTsstackError(first).code === 'CANCELLED')

@@ -73,7 +73,12 @@ function codeOf(error: unknown): string {
 }
 
 function certificateFailure(host: string, certsDir: string, cause: unknown): TsstackError {
-  const { code = '' } = cause as NodeJS.ErrnoException
+  const code = codeOf(cause)
+  if (code.includes('_ALERT_')) {
+    const hint = `Put a certificate that it knows into ${certsDir}/${host}/client.cert, its key into client.key`
+    const message = `Cannot reach registry "${host}": it wants a certificate of ours (${code})`
+    return new TsstackError('FAILED_PRECONDITION', message, { cause, hint })
+  }
   const isOtherName = code === 'ERR_TLS_CERT_ALTNAME_INVALID'
   const state = isOtherName ? 'is for another name' : `is not trusted (${code})`
   const hint = isOtherName

@@ -8,6 +8,7 @@ import type { Registry, RemoteBlob, RemoteManifest } from './registry.ts'
 import { withRetries } from './transient-error.ts'
 
 const MAX_MANIFEST_BYTES = 4 << 20
+const DIGEST = /^sha256:[0-9a-f]{64}$/
 const MAX_TAGS = 10_000
 const MAX_PAGES = 100
 const MANIFEST_TYPES = [
@@ -147,8 +148,11 @@ export function createReader(caller: Caller): Reader {
     digestOf: (repository, tag) =>
       withRetries(async () => {
         const { status, headers } = await manifestHead(caller, repository, tag)
-        const digest = headers['docker-content-digest']
-        return status !== 404 && typeof digest === 'string' ? digest : undefined
+        if (status === 404) return undefined
+        const digest = headers['docker-content-digest']?.toString() ?? ''
+        // Not every registry says it.
+        if (!DIGEST.test(digest)) return (await getManifest(caller, repository, tag)).digest
+        return digest
       }, retries),
     hasManifest: (repository, digest) =>
       withRetries(

@@ -39,7 +39,7 @@ export interface Registry {
   logIn(): Promise<string | undefined>
   /** @param reference - tag or digest. @throws {INVALID_ARGUMENT} larger than 4 MiB, or not of that digest */
   manifest(repository: string, reference: string): Promise<RemoteManifest>
-  /** The digest of a tag without its manifest, where the registry says it. */
+  /** The digest that a tag has; its manifest is fetched only where the registry does not say it. Undefined: no such tag. */
   digestOf(repository: string, tag: string): Promise<string | undefined>
   /** One attempt: whoever reads knows what it has already. */
   blob(repository: string, digest: string, from?: number): Promise<RemoteBlob>

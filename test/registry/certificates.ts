@@ -30,8 +30,9 @@ export function makeCertificate(
   directory: string,
   authority: Certificate,
   names: readonly string[],
+  name = 'server',
 ): Certificate {
-  const file = (suffix: string): string => path.join(directory, `server.${suffix}`)
+  const file = (suffix: string): string => path.join(directory, `${name}.${suffix}`)
   openssl('req', ...NEW_KEY, '-subj', '/CN=server', '-keyout', file('key'), '-out', file('csr'))
   writeFileSync(file('ext'), `subjectAltName=${names.join(',')}\n`)
   const by = ['-CA', authority.certificate, '-CAkey', authority.key, '-CAcreateserial']

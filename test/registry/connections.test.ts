@@ -90,6 +90,26 @@ describe.skipIf(without !== '')(`https${without}`, () => {
     })
   })
 
+  test('shows who we are with the certificate that is filed for the host', async () => {
+    const server = makeCertificate(directory, authority, ['IP:0.0.0.0'], 'other-server')
+    const client = makeCertificate(directory, authority, ['DNS:client'], 'client')
+    const strict = await startRegistry({ tls: { ...server, clientcas: [authority.certificate] } })
+    const host = elsewhere(strict)
+    const certs = certsDir(host, authority.certificate)
+    const failure = await open(host, { TSSTACK_CERTS_DIR: certs })
+      .logIn()
+      .catch((error: unknown) => error)
+    expect(failure).toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      message: expect.stringContaining('it wants a certificate of ours') as string,
+      hint: expect.stringContaining(`${certs}/${host}/client.cert`) as string,
+    })
+    copyFileSync(client.certificate, path.join(certs, host, 'client.cert'))
+    copyFileSync(client.key, path.join(certs, host, 'client.key'))
+    await open(host, { TSSTACK_CERTS_DIR: certs }).logIn()
+    await strict.close()
+  })
+
   test('plain HTTP is for this machine, and for hosts that are named', async () => {
     await open(plain.host).logIn()
     const host = elsewhere(plain)

@@ -62,6 +62,7 @@ async function receive(draft: Draft, download: BlobDownload, onChunk: () => void
     draft.size = 0
   }
   for await (const chunk of chunks) {
+    if (download.signal?.aborted === true) throw new TsstackError('CANCELLED', 'Cancelled')
     if (draft.size + chunk.length > expected.size)
       throw wrong(download, `it is larger than the ${expected.size} bytes that its manifest says`)
     await writeAll(draft, chunk)

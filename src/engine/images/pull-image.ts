@@ -284,12 +284,19 @@ async function pullFrom(
   })
   for (const { digest, size } of manifest.layers)
     options.onLayer?.({ digest, state: 'waiting', total: size })
+  const stop = new AbortController()
+  const signal = AbortSignal.any([stop.signal, ...(options.signal ? [options.signal] : [])])
   try {
     const tasks = manifest.layers.map((descriptor, index): LayerTask => {
       const diffId = config.layers[index] ?? ''
-      return { registry, repository, descriptor, diffId, options }
+      return { registry, repository, descriptor, diffId, options: { ...options, signal } }
     })
-    const layers = await inParallel(tasks, LAYERS_AT_ONCE, (task) => bringLayerOnce(context, task))
+    const layers = await inParallel(tasks, LAYERS_AT_ONCE, (task) =>
+      bringLayerOnce(context, task).catch((error: unknown) => {
+        stop.abort() // what has arrived of the others stays
+        throw error
+      }),
+    )
     const pulled = await record(context, canonical, { remote, configBytes, config }, layers)
     lease.release(false)
     return pulled

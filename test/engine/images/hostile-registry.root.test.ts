@@ -285,6 +285,33 @@ describe('what passes is waited for', () => {
     expect(fs.readFileSync(file).equals(CONTENT)).toBe(true)
   })
 
+  test('a layer that is wrong ends the others at once', async () => {
+    const { manifest } = publish(registry, CONTENT)
+    const other = publish(registry, randomBytes(1000))
+    const [slow] = manifest.layers
+    const [wrong] = other.manifest.layers
+    registry.blobs.set(wrong?.digest ?? '', randomBytes(wrong?.size ?? 0))
+    const { digest = '' } = slow ?? {}
+    registry.intercept = (request, response) => {
+      if (request.url?.includes(digest) !== true) return false
+      response.writeHead(200, { 'content-length': CONTENT.length })
+      const timer = setInterval(() => response.write('x'), 20)
+      response.on('close', () => {
+        clearInterval(timer)
+      })
+      return true
+    }
+    const config = JSON.parse(String(registry.blobs.get(manifest.config.digest))) as {
+      rootfs: { diff_ids: string[] }
+    }
+    config.rootfs.diff_ids.push(sha256(Buffer.from('another')))
+    const bytes = Buffer.from(JSON.stringify(config))
+    registry.blobs.set(sha256(bytes), bytes)
+    const both = { ...manifest.config, digest: sha256(bytes), size: bytes.length }
+    publishManifest(registry, { ...manifest, config: both, layers: [slow, wrong] })
+    await expect(store.remote.pull(name)).rejects.toThrow('have digest')
+  })
+
   test('two pulls at once bring a layer once', async () => {
     const { manifest } = publish(registry, CONTENT)
     const digest = manifest.layers[0]?.digest ?? ''
