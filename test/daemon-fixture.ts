@@ -176,8 +176,6 @@ class Fixture implements DaemonFixture {
       PATH: process.env['PATH'],
       NODE_COMPILE_CACHE: COMPILE_CACHE,
       HOME: '/root',
-      // Half of the time that a start takes.
-      NODE_COMPILE_CACHE: path.join(ROOT, '.cache', 'v8-test'),
       TSSTACK_STATE_DIR: this.stateDir,
       TSSTACK_RUN_DIR: this.runDir,
       TSSTACK_CGROUP_PARENT: this.cgroupParent,

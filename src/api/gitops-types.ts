@@ -57,6 +57,8 @@ export interface GitSource {
   readonly ref?: string
   /** Within the repository: a directory or a YAML file; empty: its root. */
   readonly path: string
+  /** Only `path`'s directory and these are fetched and written, with the files above them; absent: all. */
+  readonly sparse?: readonly string[]
   /** The name of the stack, whatever the file says. */
   readonly stack: string
   readonly intervalSeconds: number

@@ -33,6 +33,8 @@ export const ADD_FLAGS: readonly Flag[] = [
   text('repo', 'URL', 'https://….git, ssh://…, git@host:…, file:///…'),
   text('ref', 'REF', 'A branch, a tag or a whole commit; default HEAD'),
   text('path', 'PATH', 'Directory or YAML file in the repository'),
+  bool('sparse', 'Fetch only what --path and --sparse-path name'),
+  list('sparse-path', 'PATH', 'A further directory'),
   text('project', 'NAME', 'Name of the stack; default: of the source'),
   seconds('interval', 'Between looks at the repository; default 60s'),
   seconds('fetch-timeout', 'Of one git command; default 2m'),
@@ -94,6 +96,7 @@ export function readGitSource(context: CommandContext, name: string): GitSource 
     allowEmpty: flags.bool('allow-empty'),
     envFiles: global.envFiles.map(file),
     profiles: global.profiles,
+    ...sparseOf(context),
     dependsOn: flags.list('depends-on'),
     approve: flags.text('approve') === 'manual' ? 'manual' : 'auto',
     windows: flags.list('window'),
@@ -155,6 +158,12 @@ function readImageUpdates({ flags, cwd }: CommandContext): ImageUpdates {
       signKeyFile: fileOf('sign-key'),
     }),
   }
+}
+
+/** A list of paths is enough to mean it. */
+function sparseOf({ flags }: CommandContext): Pick<GitSource, 'sparse'> {
+  const paths = flags.list('sparse-path').map((path) => path.replace(/^\.\/|\/+$/g, ''))
+  return flags.bool('sparse') || paths.length > 0 ? { sparse: paths } : {}
 }
 
 function requiredRepo({ flags }: CommandContext): string {

@@ -64,6 +64,7 @@ export const gitSource: z.ZodType<GitSource> = z.strictObject({
   repo: text.min(1),
   ref: text.min(1).exactOptional(),
   path: innerPath,
+  sparse: z.array(innerPath).max(100).exactOptional(),
   stack: sourceName,
   intervalSeconds: seconds(1),
   fetchTimeoutSeconds: seconds(1),

@@ -22,7 +22,8 @@ import { rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { GitSource } from '../api/gitops-types.ts'
 import { canonicalJson, sha256 } from '../planner/config-hash.ts'
-import { checkOut, type Revision } from '../sources/git-checkout.ts'
+import type { Revision } from '../sources/bring-commit.ts'
+import { checkOut } from '../sources/git-checkout.ts'
 import { runGit } from '../sources/run-git.ts'
 import type { GitAccess } from './git-access.ts'
 import { removeAside } from './remove-aside.ts'
@@ -90,8 +91,17 @@ interface Making {
   readonly revision: Revision
 }
 
-function keyOf({ repo, ref, verifyKeys }: GitSource): string {
-  return sha256(canonicalJson({ repo, ref, verifyKeys })).slice(0, KEY_LENGTH)
+function keyOf(source: GitSource): string {
+  const { repo, ref, verifyKeys } = source
+  const sparse = directoriesOf(source)
+  return sha256(canonicalJson({ repo, ref, verifyKeys, sparse })).slice(0, KEY_LENGTH)
+}
+
+/** What of a commit is written: the directory that has the stack file, and what else was named. */
+function directoriesOf({ path, sparse }: GitSource): readonly string[] | undefined {
+  if (sparse === undefined) return undefined
+  const own = /\.ya?ml$/.test(path) ? dirname(path) : path
+  return [own === '.' ? '' : own.replace(/\/+$/, ''), ...sparse]
 }
 
 async function make(
@@ -112,7 +122,11 @@ async function make(
   }
   try {
     const directory = join(draft, reference.name)
-    await checkOut(revision, { reference, env, options, directory, inspect })
+    const sparse = directoriesOf(source)
+    await checkOut(revision, {
+      ...{ reference, env, options, directory, inspect },
+      ...(sparse === undefined ? {} : { sparse }),
+    })
     writeFileSync(join(draft, 'commit.json'), JSON.stringify(shown))
     mkdirSync(dirname(home), { recursive: true, mode: 0o700 })
     renameSync(draft, home)

@@ -6,6 +6,7 @@ import { readFileSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve, sep } from 'node:path'
 import { TsstackError } from '../errors.ts'
 import type { FileAccess } from '../spec/load-options.ts'
+import { refusePointer } from './missing-content.ts'
 
 /** The loader takes no larger ones. */
 const MAX_FILE_BYTES = 64 << 20
@@ -35,7 +36,9 @@ export function confinedFiles(root: string, allowed: readonly string[] = []): Fi
       const stat = statSync(real)
       if (!stat.isFile()) throw new Error('it is not a plain file')
       if (stat.size > MAX_FILE_BYTES) throw new Error('it is too large')
-      return readFileSync(real)
+      const bytes = readFileSync(real)
+      refusePointer(bytes, bytes.length, path)
+      return bytes
     },
     // Of a file outside it is said, when it is read, that it may not be read.
     exists: (path) => {

@@ -21,6 +21,7 @@ import {
 } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { TsstackError } from '../errors.ts'
+import { refusePointer, refuseSubmodule } from './missing-content.ts'
 
 const DIRECTORY_MODE = 0o755
 const PROGRAM_MODE = 0o755
@@ -47,7 +48,9 @@ async function* entriesOf(source: string, path = ''): AsyncGenerator<Entry> {
     throw new TsstackError('PERMISSION_DENIED', `Cannot take "${place}": it is no plain file`)
   else {
     yield { path, kind: 'directory', size }
-    for (const name of (await readdir(place)).sort()) yield* entriesOf(source, join(path, name))
+    const names = (await readdir(place)).sort()
+    refuseSubmodule(names, place)
+    for (const name of names) yield* entriesOf(source, join(path, name))
   }
 }
 
@@ -64,7 +67,10 @@ export async function digestOfTree(source: string): Promise<string> {
       continue
     }
     hash.update(`${String(size)}\0`)
-    for await (const chunk of createReadStream(place)) hash.update(chunk as Buffer)
+    for await (const chunk of createReadStream(place)) {
+      refusePointer(chunk as Buffer, size, place)
+      hash.update(chunk as Buffer)
+    }
   }
   return hash.digest('hex')
 }

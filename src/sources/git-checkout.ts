@@ -6,22 +6,14 @@ import { readdir, readlink, realpath, rm } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { TsstackError } from '../errors.ts'
 import type { GitReference } from './git-reference.ts'
+import { bringCommit, type Git, type Revision } from './bring-commit.ts'
+import { refuseHuge } from './refuse-huge.ts'
 import { runGit } from './run-git.ts'
+import { writeSparse } from './sparse-checkout.ts'
 import type { Environment, GitOptions } from './run-git.ts'
 
 /** A whole commit id, of SHA-1 or of SHA-256. */
 export const COMMIT = /^[0-9a-f]{40}(?:[0-9a-f]{24})?$/
-
-/** Of all files of a commit together; a small pack can hold much more. */
-const MAX_BYTES = 4 * 2 ** 30
-const MAX_FILES = 200_000
-
-/** What to fetch so as to get a commit. */
-export interface Revision {
-  readonly commit: string
-  /** A full name such as `refs/heads/main`, or the commit. */
-  readonly wanted: string
-}
 
 /**
  * Asks the server which commit a reference is.
@@ -60,57 +52,43 @@ export interface CheckOut {
   readonly directory: string
   /** Told the repository's directory when the commit has come and before its files are written; may refuse it. */
   readonly inspect?: (directory: string) => Promise<void>
+  /** Only these directories of the repository, and the files beside them and above; absent: all. */
+  readonly sparse?: readonly string[]
 }
 
 /**
- * Fetches a commit, and nothing before it, and writes its files, with links wherever they lead.
+ * Fetches a commit, and nothing before it where the server can do that, and writes its files, with links wherever they lead.
  * @returns when it was committed, in seconds since the epoch
- * @throws {UNAVAILABLE} what git said; {PERMISSION_DENIED} it is too much
+ * @throws {UNAVAILABLE} what git said; {PERMISSION_DENIED} it is too much; {NOT_FOUND} a directory that it does not have
  */
 export async function fetchCommit(
-  { wanted, commit }: Revision,
-  { reference, env, options = {}, directory, inspect }: CheckOut,
+  revision: Revision,
+  { reference, env, options = {}, directory, inspect, sparse }: CheckOut,
 ): Promise<{ readonly seconds: number }> {
-  const git = (...words: string[]): Promise<string> => runGit(words, reference, env, options)
-  const within = ['-C', directory]
-  await git('init', '--quiet', '--template=', '--', directory)
-  await git(
-    ...[...within, 'fetch', '--quiet', '--depth', '1', '--no-tags', '--no-recurse-submodules'],
-    ...['--', reference.url, wanted],
-  )
-  const fetched = (await git(...within, 'rev-parse', '--verify', 'FETCH_HEAD^{commit}')).trim()
-  if (fetched !== commit) {
-    throw new TsstackError('UNAVAILABLE', `it changed meanwhile: ${fetched} is not ${commit}`, {
-      hint: 'try again',
-    })
-  }
+  const { commit } = revision
+  await runGit(['init', '--quiet', '--template=', '--', directory], reference, env, options)
+  const git: Git = (words, input = '') =>
+    runGit(['-C', directory, ...words], reference, env, { ...options, input })
+  const repository = { git, directory, url: reference.url }
+  await bringCommit(repository, revision, sparse !== undefined)
   await inspect?.(directory)
-  refuseHuge(await git(...within, 'ls-tree', '-r', '--format=%(objectsize)', commit))
-  await git(...within, 'checkout', '--quiet', '--detach', commit)
-  const time = await git(...within, 'log', '-1', '--no-show-signature', '--format=%ct', commit)
+  if (sparse === undefined) {
+    refuseHuge(await git(['ls-tree', '-r', '--format=%(objectsize)', commit]))
+    await git(['checkout', '--quiet', '--detach', commit])
+  } else await writeSparse(repository, commit, sparse)
+  const time = await git(['log', '-1', '--no-show-signature', '--format=%ct', commit])
   return { seconds: Number(time) }
 }
 
 /**
  * The files of a commit, without `.git`.
- * @throws {UNAVAILABLE} what git said; {PERMISSION_DENIED} a link that leaves the repository
+ * @throws as `fetchCommit`; {PERMISSION_DENIED} a link that leaves the repository
  */
 export async function checkOut(revision: Revision, options: CheckOut): Promise<void> {
   const { directory } = options
   await fetchCommit(revision, options)
   await rm(join(directory, '.git'), { recursive: true, force: true })
   await refuseOutwardLinks(directory)
-}
-
-/** @param listed - the size of each file, a line each; `-` for submodules, which are not fetched */
-function refuseHuge(listed: string): void {
-  const sizes = listed.split('\n').flatMap((line) => (/^\d+$/.test(line) ? [Number(line)] : []))
-  const bytes = sizes.reduce((sum, size) => sum + size, 0)
-  if (sizes.length <= MAX_FILES && bytes <= MAX_BYTES) return
-  const what = `${String(sizes.length)} files of ${String(Math.ceil(bytes / 2 ** 20))} MiB together`
-  throw new TsstackError('PERMISSION_DENIED', `it has ${what}, which is too much`, {
-    hint: `at most ${String(MAX_FILES)} files and ${String(MAX_BYTES / 2 ** 20)} MiB`,
-  })
 }
 
 /** A link that leaves the repository would make files of this machine look like files of the repository. */

@@ -4,7 +4,7 @@
  * killed with its helpers (`git-remote-https`, `ssh`, `index-pack`) when its time is over.
  */
 import { spawn, type ChildProcessByStdio } from 'node:child_process'
-import type { Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import { TsstackError } from '../errors.ts'
 import type { GitReference } from './git-reference.ts'
 
@@ -41,6 +41,8 @@ export interface GitOptions {
   readonly timeoutMs?: number
   /** Absent: a gibibyte. */
   readonly maxFileBytes?: number
+  /** Its standard input. */
+  readonly input?: string
   /** Ends it. */
   readonly signal?: AbortSignal
 }
@@ -108,9 +110,11 @@ export async function runGit(
   const blocks = String(Math.ceil(maxFileBytes / BLOCK_BYTES))
   const child = spawn('/bin/sh', ['-c', LAUNCH, blocks, ...settingsFor(reference), ...words], {
     env: { ...environmentOf(env, reference), ...environmentOfSettings(settings) },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
   })
+  // It may end before it has read all.
+  child.stdin.on('error', () => undefined).end(options.input ?? '')
   const ended = await endOf(child, timeoutMs, options.signal)
   if (ended.code === 0) return ended.stdout
   if (ended.code === NO_PROGRAM)
@@ -120,7 +124,7 @@ export async function runGit(
   throw new TsstackError('UNAVAILABLE', ended.refusal ?? toldBy(ended.stderr, ended.code, options))
 }
 
-type Git = ChildProcessByStdio<null, Readable, Readable>
+type Git = ChildProcessByStdio<Writable, Readable, Readable>
 
 interface Ended {
   readonly code: number | string

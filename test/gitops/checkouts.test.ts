@@ -1,9 +1,10 @@
 /** Commits as directories, with real git, gpg and ssh-keygen: who has not signed is not let in. */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { GitSource } from '../../src/api/gitops-types.ts'
 import { openCheckouts, type Checkout } from '../../src/gitops/checkouts.ts'
 import { gitAccess } from '../../src/gitops/git-access.ts'
 import { findRevision } from '../../src/sources/git-checkout.ts'
@@ -30,8 +31,12 @@ describe.skipIf(!canRun)('openCheckouts()', { timeout: 60_000 }, () => {
     rmSync(directory, { recursive: true, force: true })
   })
 
-  const checkOut = async (verifyKeys: readonly string[], ref = 'main'): Promise<Checkout> => {
-    const source = gitSource(`file://${repository.path}`, { verifyKeys, ref })
+  const checkOut = async (
+    verifyKeys: readonly string[],
+    ref = 'main',
+    parts: Partial<GitSource> = {},
+  ): Promise<Checkout> => {
+    const source = gitSource(`file://${repository.path}`, { verifyKeys, ref, ...parts })
     const access = gitAccess(source)
     const revision = await findRevision(access.reference, access.env, access.options)
     return openCheckouts(join(directory, 'checkouts')).get(source, access, revision)
@@ -54,6 +59,28 @@ describe.skipIf(!canRun)('openCheckouts()', { timeout: 60_000 }, () => {
     expect(readFileSync(join(made.root, 'stack.yaml'), 'utf8')).toBe('services: {}\n')
     expect(existsSync(join(made.root, '.git'))).toBe(false)
   })
+
+  test.each(['true', 'false'])(
+    'a part of it: the directories that were named, and files above them (filter: %s)',
+    async (filter) => {
+      repository.git(`--git-dir=${repository.path}`, 'config', 'uploadpack.allowFilter', filter)
+      const names = ['deploy/shop/stack.yaml', 'deploy/shop/conf/x', 'deploy/common.yaml', 'README']
+      const others = ['deploy/blog/stack.yaml', 'src/main.c', 'lib [x]/a']
+      repository.commit(Object.fromEntries([...names, ...others].map((name) => [name, name])))
+      const filesOf = async (parts: Partial<GitSource>): Promise<string[]> => {
+        const { root } = await checkOut([], 'main', parts)
+        const all = readdirSync(root, { recursive: true, withFileTypes: true })
+        const files = all.filter((entry) => entry.isFile())
+        return files.map(({ parentPath, name }) => relative(root, join(parentPath, name))).sort()
+      }
+      const path = 'deploy/shop'
+      expect(await filesOf({ path, sparse: [] })).toEqual(names.toSorted())
+      const file = await filesOf({ path: `${path}/stack.yaml`, sparse: ['lib [x]'] })
+      expect(file).toEqual([...names, 'lib [x]/a'].sort())
+      expect(await filesOf({ path: '', sparse: [] })).toHaveLength(7)
+      await expect(filesOf({ path: 'none', sparse: [] })).rejects.toThrow('no directory "none"')
+    },
+  )
 
   test('a link that leaves the repository is refused', async () => {
     repository.commit({ secret: '-> /etc/shadow' })

@@ -93,6 +93,20 @@ describe('loadRevision()', () => {
     await expect(load()).rejects.toThrow(message)
   })
 
+  test('refuses what git has only the name of: submodules, and files of Git LFS', async () => {
+    const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'0'.repeat(64)}\nsize 1\n`
+    put('one/stack.yaml', web('volumes: ["./conf:/conf"]'))
+    put('one/conf/x', pointer)
+    await expect(load()).rejects.toThrow('Git LFS has its content')
+    put('one/conf/x', `${pointer}${'x'.repeat(2000)}`)
+    await expect(load()).resolves.toBeDefined()
+    mkdirSync(join(directory, 'one/conf/module'))
+    await expect(load()).rejects.toThrow('conf/module": it is a submodule')
+    put('one/a.env', pointer)
+    put('one/stack.yaml', web('env_file: a.env'))
+    await expect(load()).rejects.toThrow('Git LFS has its content')
+  })
+
   test('sees no variable of the daemon, and those of its env files', async () => {
     put('one/stack.yaml', web('command: ["${HOME-none}", "${TOKEN-none}"]'))
     expect((await load()).source.stack.services['web']?.command).toEqual(['none', 'none'])

@@ -33,6 +33,23 @@ describe.skipIf(!hasGit)('git that is fed by somebody else', { timeout: 60_000 }
     return directory
   }
 
+  test('a commit that the server gives only by the name of its branch comes with that', async () => {
+    const first = repository.commit({ a: '1' })
+    repository.commit({ a: '2' })
+    const reference = parseGitReference(`file://${repository.path}#${first}`)
+    const options = { settings: ['protocol.version=0'] }
+    for (const sparse of [undefined, ['']]) {
+      const directory = join(scratch, `out-${String(sparse?.length)}`)
+      const revision = await findRevision(reference, env, options)
+      const wish = { reference, env, options, directory }
+      await checkOut(revision, sparse === undefined ? wish : { ...wish, sparse })
+      expect(readFileSync(join(directory, 'a'), 'utf8')).toBe('1')
+    }
+    const missing = { commit: 'f'.repeat(40), wanted: 'f'.repeat(40) }
+    const directory = join(scratch, 'missing')
+    await expect(checkOut(missing, { reference, env, options, directory })).rejects.toThrow('git: ')
+  })
+
   test('a pack that is too large is refused while it comes', async () => {
     repository.commit({ large: randomBytes(3 << 20).toString('latin1') })
     await expect(fetched({ maxFileBytes: 1 << 20 })).rejects.toThrow('files of it may have 1 MiB')
