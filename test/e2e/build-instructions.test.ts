@@ -1,7 +1,7 @@
 /** Instructions with their rarer flags, in one build; and what a killed build leaves. */
 import { createHash } from 'node:crypto'
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -97,23 +97,54 @@ test('flags of ADD, COPY and RUN do what the reference says, and a second build 
   }
 })
 
-test('the same input has the same digest with SOURCE_DATE_EPOCH', async () => {
-  const tsstack = newProject(
-    daemon,
-    'epoch',
-    files('RUN date +%s%N > /dev/null; echo x > /x\nCOPY Dockerfile /\n', 'no_cache: true'),
-  )
+const REPRODUCED = `
+RUN echo x >/x; mkdir /made; touch -d 2040-01-01 /later; ln -s x /link; chmod 4711 /x
+WORKDIR /new/directory
+COPY --chown=3:4 . .
+COPY <<TEXT /text
+here
+TEXT
+ADD pack.tar /unpacked/
+FROM built
+COPY --from=0 /later /x /all/
+RUN test "$(stat -c %Y /all/later)" = 1700000000 || exit 9; rm /all/later; date >/when 2>/dev/null && touch -d @1500000000 /when && echo same >/when
+HEALTHCHECK CMD true
+`
+
+test('the same input has the same digest with SOURCE_DATE_EPOCH, in another store and at another time', async () => {
+  const build = 'no_cache: true'
+  const dockerfile = `FROM ${BASE} AS built${REPRODUCED}`
   const env = { SOURCE_DATE_EPOCH: '1700000000' }
-  const digest = async (): Promise<unknown> => {
+  const other = await startDaemonFixture()
+  const digestIn = async (fixture: DaemonFixture): Promise<unknown> => {
+    const tsstack = newProject(fixture, 'epoch', {
+      'stack.yaml': stackWith(build),
+      Dockerfile: dockerfile,
+      'sub/file': 'content',
+    })
+    const packed = ['--mtime=@1600000000', '--owner=0', '--group=0', '-cf', 'pack.tar', 'sub']
+    execFileSync('tar', packed, { cwd: tsstack.directory })
+    const made = Date.now() / 1000
+    for (const name of ['Dockerfile', 'stack.yaml', 'pack.tar', 'sub/file'])
+      utimesSync(path.join(tsstack.directory, name), made, made) // later than SOURCE_DATE_EPOCH
     await tsstack.ok('build', { env })
-    return jsonOf(await tsstack.ok('image ls --format json')).find(({ Repository, Name }) =>
-      String(Repository ?? Name).startsWith('epoch-app'),
-    )
+    const [image] = JSON.parse(await tsstack.ok('image inspect epoch-app')) as Inspected[]
+    return { ...image?.RootFS, id: image?.Id, created: image?.Created }
   }
-  const first = await digest()
-  expect(first).toBeDefined()
-  expect(JSON.stringify(await digest())).toBe(JSON.stringify(first))
+  try {
+    const first = await digestIn(daemon)
+    expect(first).toMatchObject({ created: '2023-11-14T22:13:20Z' })
+    expect(await digestIn(other)).toEqual(first)
+  } finally {
+    await other.close()
+  }
 })
+
+interface Inspected {
+  readonly Id: string
+  readonly Created: string
+  readonly RootFS: object
+}
 
 test('a daemon that is killed in the middle of a build leaves neither step nor network', async () => {
   const tsstack = newProject(
