@@ -6,7 +6,15 @@
  * content or the new, never a part. Needs no program in the image.
  */
 import { randomBytes } from 'node:crypto'
-import { closeSync, constants, futimesSync, openSync, readSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  futimesSync,
+  openSync,
+  readSync,
+  writeSync,
+  type Stats,
+} from 'node:fs'
 import os from 'node:os'
 import { setImmediate } from 'node:timers/promises'
 import { Open } from '../../kernel/constants.ts'
@@ -92,9 +100,11 @@ function putSymlink(tree: ContainerTree, target: string, to: string): SyncOutcom
     }
     const { directory } = place
     const name = temporaryName()
-    withFileOwner(tree.owner.root, () => syscall('symlinkat', to, directory, name))
-    syscall('fchownat', directory, name, tree.owner.uid, tree.owner.gid, AT_SYMLINK_NOFOLLOW)
-    moveInto(tree.owner, place, name)
+    withFileOwner(tree.owner.root, () => {
+      syscall('symlinkat', to, directory, name)
+      syscall('fchownat', directory, name, tree.owner.uid, tree.owner.gid, AT_SYMLINK_NOFOLLOW)
+      moveInto(place, name)
+    })
     return 'written'
   } finally {
     closeSync(place.directory)
@@ -111,44 +121,84 @@ async function putFile(
   const place = openPlace(tree, target)
   try {
     if (await isSame(place, source, tree.owner)) return 'unchanged'
-    const { directory } = place
-    const name = temporaryName()
-    const fd = withFileOwner(tree.owner.root, () =>
-      openConfined(directory, name, {
-        flags: Open.CREAT | Open.EXCL | Open.WRONLY,
-        mode: 0o600,
-        resolve: RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS,
-      }),
-    )
-    try {
-      await copyContent(source.fd, fd, source.stats.size)
-      give(fd, tree.owner, source.stats.mode & 0o7777)
-      futimesSync(fd, source.stats.atime, source.stats.mtime)
-    } catch (error) {
-      trySyscall('unlinkat', directory, name, 0)
-      throw error
-    } finally {
-      closeSync(fd)
-    }
-    moveInto(tree.owner, place, name)
+    if (source.stats.size <= CHUNK_BYTES) putAtOnce(tree.owner, place, source)
+    else await putInTurns(tree.owner, place, source)
     return 'written'
   } finally {
     closeSync(place.directory)
   }
 }
 
+/** To become another user, and oneself again, costs more than to write a small file: once is enough for all of it. */
+function putAtOnce(owner: TreeOwner, place: TreePlace, source: OpenedFile): void {
+  const name = temporaryName()
+  withFileOwner(owner.root, () => {
+    const fd = makeFile(place, name)
+    try {
+      const buffer = Buffer.allocUnsafe(source.stats.size + 1)
+      while (copyChunk(source.fd, fd, buffer) > 0);
+      complete(fd, owner, source.stats)
+    } catch (error) {
+      trySyscall('unlinkat', place.directory, name, 0)
+      throw error
+    } finally {
+      closeSync(fd)
+    }
+    moveInto(place, name)
+  })
+}
+
+async function putInTurns(owner: TreeOwner, place: TreePlace, source: OpenedFile): Promise<void> {
+  const name = temporaryName()
+  const fd = withFileOwner(owner.root, () => makeFile(place, name))
+  try {
+    const buffer = Buffer.allocUnsafe(CHUNK_BYTES)
+    for (let chunk = 1; copyChunk(source.fd, fd, buffer) > 0; chunk++)
+      if (chunk % CHUNKS_AT_ONCE === 0) await setImmediate()
+    complete(fd, owner, source.stats)
+  } catch (error) {
+    trySyscall('unlinkat', place.directory, name, 0)
+    throw error
+  } finally {
+    closeSync(fd)
+  }
+  withFileOwner(owner.root, () => {
+    moveInto(place, name)
+  })
+}
+
+function makeFile({ directory }: TreePlace, name: string): number {
+  return openConfined(directory, name, {
+    flags: Open.CREAT | Open.EXCL | Open.WRONLY,
+    mode: 0o600,
+    resolve: RESOLVE.BENEATH | RESOLVE.NO_SYMLINKS,
+  })
+}
+
+/** @returns how many bytes there were; 0 at the end */
+function copyChunk(from: number, to: number, buffer: Buffer): number {
+  const count = readSync(from, buffer)
+  for (let written = 0; written < count;) written += writeSync(to, buffer, written, count - written)
+  return count
+}
+
+function complete(fd: number, owner: TreeOwner, { mode, atime, mtime }: Stats): void {
+  give(fd, owner, mode & 0o7777)
+  futimesSync(fd, atime, mtime)
+}
+
+const unique = randomBytes(8).toString('hex')
+let made = 0
+
 /** Editors and the container's own watchers pass over files with a dot in front. */
 function temporaryName(): string {
-  return `.tsstack-${randomBytes(8).toString('hex')}`
+  return `.tsstack-${unique}-${String(++made)}`
 }
 
 /** Puts what has been made at its place, and a directory that is there out of its way. */
-function moveInto(owner: TreeOwner, place: TreePlace, name: string): void {
+function moveInto(place: TreePlace, name: string): void {
   const { directory } = place
-  const rename = (): number =>
-    withFileOwner(owner.root, () =>
-      trySyscall('renameat2', directory, name, directory, place.name, 0),
-    )
+  const rename = (): number => trySyscall('renameat2', directory, name, directory, place.name, 0)
   let result = rename()
   if (result === -EISDIR || result === -ENOTEMPTY || result === -EEXIST) {
     removeEntry(place)
@@ -157,17 +207,6 @@ function moveInto(owner: TreeOwner, place: TreePlace, name: string): void {
   if (result >= 0) return
   trySyscall('unlinkat', directory, name, 0)
   throw new SyscallError('renameat2', -result, place.name)
-}
-
-async function copyContent(from: number, to: number, expected: number): Promise<void> {
-  const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, expected + 1))
-  for (let chunk = 1; ; chunk++) {
-    const count = readSync(from, buffer)
-    for (let written = 0; written < count;)
-      written += writeSync(to, buffer, written, count - written)
-    if (count === 0) return
-    if (chunk % CHUNKS_AT_ONCE === 0) await setImmediate()
-  }
 }
 
 /** Whether the container has the file already: its watchers and its build tools shall not see a change. */
