@@ -58,10 +58,18 @@ function pivotOf(written: string): number {
   return at < 0 ? 0 : cleanSource(written.slice(0, at)).split('/').filter(Boolean).length
 }
 
+/** By tree: the path of its root, which is asked for with each file. */
+const roots = new WeakMap<SourceTree, string>()
+
+function rootOf(tree: SourceTree): string {
+  const root = roots.get(tree) ?? fs.readlinkSync(`/proc/self/fd/${tree.rootFd}`)
+  roots.set(tree, root)
+  return root
+}
+
 /** Where a path leads within the tree, symlinks followed. */
 function realPath(tree: SourceTree, fd: number): string {
-  const root = fs.readlinkSync(`/proc/self/fd/${tree.rootFd}`)
-  return path.posix.relative(root, fs.readlinkSync(`/proc/self/fd/${fd}`))
+  return path.posix.relative(rootOf(tree), fs.readlinkSync(`/proc/self/fd/${fd}`))
 }
 
 function findOne(tree: SourceTree, file: string, pivot: number): Source | undefined {

@@ -1,14 +1,21 @@
 /** Instructions with their rarer flags, in one build; and what a killed build leaves. */
 import { createHash } from 'node:crypto'
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
 import { eventually } from '../eventually.ts'
 import { startWebProxy, type WebProxy } from '../web-proxy.ts'
-import { jsonOf, newProject } from './command-line.ts'
+import { jsonOf, newProject, type CommandLine } from './command-line.ts'
 
 const BASE = 'host:sh,coreutils'
 const FILE = 'from a server\n'
@@ -146,35 +153,71 @@ interface Inspected {
   readonly RootFS: object
 }
 
-test('a daemon that is killed in the middle of a build leaves neither step nor network', async () => {
-  const tsstack = newProject(
-    daemon,
-    'killed',
-    files('RUN echo first > /first\nRUN sleep 3217\n', 'no_cache: false'),
-  )
-  const build = tsstack.start('build')
-  const commandOf = (pid: string): string => {
-    try {
-      return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
-    } catch {
-      return '' // it has ended
-    }
-  }
-  const sleeps = (): boolean =>
-    readdirSync('/proc').some((pid) => commandOf(pid).split('\0').join(' ') === 'sleep 3217 ')
-  await eventually('the step to sleep', sleeps)
-  expect((await daemon.client.networks()).map(({ name }) => name)).toContain('tsstack_build')
-  await daemon.kill()
-  await build.exitCode
-  await daemon.start()
-  await eventually('the end of the step', () => !sleeps())
-  expect(await daemon.client.networks()).toEqual([])
+const SLEEPS = files('RUN echo first > /first\nRUN sleep 3217\n', 'no_cache: false')
 
+function commandOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+  } catch {
+    return '' // it has ended
+  }
+}
+
+function sleeps(): boolean {
+  return readdirSync('/proc').some((pid) => commandOf(pid).split('\0').join(' ') === 'sleep 3217 ')
+}
+
+/** What a build has on the disk and in the kernel while it runs. */
+function leftovers(): string[] {
+  const images = path.join(daemon.stateDir, 'images')
+  const directories = [
+    path.join(images, 'drafts/overlay'),
+    path.join(images, 'drafts/overlay/.tmp'),
+  ]
+  const groups = readdirSync('/sys/fs/cgroup').map((name) =>
+    path.join('/sys/fs/cgroup', name, daemon.cgroupParent, 'build'),
+  )
+  const unified = path.join('/sys/fs/cgroup', daemon.cgroupParent, 'build')
+  const found = [...directories, path.join(images, 'tmp'), ...groups, unified].flatMap(
+    (directory) =>
+      existsSync(directory)
+        ? readdirSync(directory, { withFileTypes: true }).map(({ name }) => `${directory}/${name}`)
+        : [],
+  )
+  return found.filter((file) => /[0-9a-f]{8}/.test(path.basename(file)))
+}
+
+async function buildAgain(tsstack: CommandLine): Promise<void> {
   const dockerfile = path.join(tsstack.directory, 'Dockerfile')
   writeFileSync(dockerfile, readFileSync(dockerfile, 'utf8').replace('sleep 3217', 'true'))
   const { exitCode, stderr } = await tsstack.run('build')
   expect(exitCode).toBe(0)
   expect(stderr).toMatch(/echo first.*Cached|Cached.*echo first/)
+}
+
+test('a build that is interrupted ends its step at once, and leaves nothing half-made', async () => {
+  const tsstack = newProject(daemon, 'interrupted', SLEEPS)
+  const build = tsstack.start('build')
+  await eventually('the step to sleep', sleeps)
+  expect(leftovers()).not.toEqual([])
+  build.signal('SIGINT')
+  await build.exitCode
+  await eventually('the end of the step', () => !sleeps() && leftovers().length === 0, 2000)
+  expect(await tsstack.ok('image ls')).not.toContain('interrupted-app')
+  await buildAgain(tsstack)
+})
+
+test('a daemon that is killed in the middle of a build leaves neither step nor network', async () => {
+  const tsstack = newProject(daemon, 'killed', SLEEPS)
+  const build = tsstack.start('build')
+  await eventually('the step to sleep', sleeps)
+  expect((await daemon.client.networks()).map(({ name }) => name)).toContain('tsstack_build')
+  await daemon.kill()
+  await build.exitCode
+  await daemon.start()
+  await eventually('the end of the step', () => !sleeps() && leftovers().length === 0)
+  expect(await daemon.client.networks()).toEqual([])
+  await buildAgain(tsstack)
   await tsstack.ok('builder prune -f')
   const usage = jsonOf(await tsstack.ok('system df --format json'))
   expect(usage.find(({ Type }) => Type === 'Build Cache')?.['TotalCount']).toBe('0')
