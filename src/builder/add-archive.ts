@@ -9,7 +9,7 @@ import { O_PATH, openConfined, RESOLVE } from '../kernel/file-calls.ts'
 import { TsstackError } from '../errors.ts'
 import type { Target } from './copy-files.ts'
 import type { Source, SourceTree } from './source-tree.ts'
-import { packingProgram, unpackWith } from './unpack-program.ts'
+import { packingOf, unpackWith } from './unpack-program.ts'
 
 const BLOCK = 512
 const MAGIC_AT = 257
@@ -43,9 +43,9 @@ async function* chunksOf(tree: SourceTree, source: Source): AsyncGenerator<Buffe
 
 /** Told by its first bytes, not by its name. */
 async function* unpacked(tree: SourceTree, source: Source): AsyncGenerator<Buffer> {
-  const program = packingProgram(await firstBlock(chunksOf(tree, source)))
+  const packing = packingOf(await firstBlock(chunksOf(tree, source)))
   const packed = chunksOf(tree, source)
-  yield* program === undefined ? decompress(packed) : unpackWith(program, packed)
+  yield* packing === undefined ? decompress(packed) : unpackWith(packing, packed)
 }
 
 /** @throws {FAILED_PRECONDITION} there is no program that could tell */

@@ -17,32 +17,35 @@ interface Packing {
   readonly program: 'xz' | 'bzip2'
   /** Its first bytes, in hexadecimal. */
   readonly magic: string
+  readonly flags: readonly string[]
 }
 
 const PACKINGS: readonly Packing[] = [
-  { program: 'xz', magic: 'fd377a585a00' },
-  { program: 'bzip2', magic: '425a68' },
+  // More threads take more memory than there is.
+  { program: 'xz', magic: 'fd377a585a00', flags: ['-d', '-c', '-q', '-T1'] },
+  { program: 'bzip2', magic: '425a68', flags: ['-d', '-c', '-q'] },
 ]
 
-/** setpriv (util-linux) has the kernel kill it with the daemon. `$0` is the program. */
+/** setpriv (util-linux) has the kernel kill it with the daemon; without it it ends when nobody writes to it any more. */
 const LAUNCH = [
   `ulimit -v ${MEMORY_KIB}`,
   'command -v "$0" >/dev/null || exit 127',
-  'exec setpriv --pdeathsig KILL --no-new-privs "$0" -d -c -q',
+  'if command -v setpriv >/dev/null; then exec setpriv --pdeathsig KILL --no-new-privs "$0" "$@"; fi',
+  'exec "$0" "$@"',
 ].join('\n')
 
-/** The program that unpacks what begins so. */
-export function packingProgram(head: Buffer): Packing['program'] | undefined {
+/** How what begins so is packed; undefined: in no way that needs a program. */
+export function packingOf(head: Buffer): Packing | undefined {
   const hex = head.toString('hex')
-  return PACKINGS.find(({ magic }) => hex.startsWith(magic))?.program
+  return PACKINGS.find(({ magic }) => hex.startsWith(magic))
 }
 
 /** @throws {INVALID_ARGUMENT} damaged or truncated; {FAILED_PRECONDITION} there is no such program */
 export async function* unpackWith(
-  program: Packing['program'],
+  { program, flags }: Packing,
   packed: AsyncIterable<Buffer>,
 ): AsyncGenerator<Buffer> {
-  const child = spawn('/bin/sh', ['-c', LAUNCH, program], {
+  const child = spawn('/bin/sh', ['-c', LAUNCH, program, ...flags], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' },
     cwd: '/',

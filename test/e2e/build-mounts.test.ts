@@ -16,7 +16,7 @@ afterAll(() => daemon.close())
 
 function projectOf(name: string, dockerfile: string): CommandLine {
   return newProject(daemon, name, {
-    'stack.yaml': `services: { app: { build: { context: ., secrets: [token] } } }\nsecrets: { token: { file: token } }\n`,
+    'stack.yaml': `services: { app: { build: { context: ., secrets: [token], args: { BUILDKIT_SANDBOX_HOSTNAME: box } } } }\nsecrets: { token: { file: token } }\n`,
     Dockerfile: dockerfile,
     '.dockerignore': 'token\nsub/ignored\n',
     token: 'hidden-word',
@@ -47,11 +47,12 @@ const STEPS = [
 
 test('each type of mount shows what it shall, and leaves nothing in the image', async () => {
   const lines = STEPS.map((step) => `RUN --mount=type=${step}`).join('\n')
+  const host = 'RUN test "$(uname -n)" = box'
   const left =
     'RUN for f in /c /one /d /t /token /e /f /g /run/secrets; do test ! -e $f || exit 1; done'
   const tsstack = projectOf(
     'mounts',
-    `FROM ${BASE} AS other\nRUN mkdir /data && echo seed >/data/file && chown 7:8 /data/file\nFROM ${BASE}\n${lines}\n${left}\n`,
+    `FROM ${BASE} AS other\nRUN mkdir /data && echo seed >/data/file && chown 7:8 /data/file\nFROM ${BASE}\n${lines}\n${host}\n${left}\n`,
   )
   await tsstack.ok('build')
 })
