@@ -1,14 +1,14 @@
 /** The one image that every engine gets: busybox, the probes, and iperf3 with its libraries where the machine has it. */
 import { execa } from 'execa'
-import { createHash } from 'node:crypto'
-import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { Probes } from './compile-probes.ts'
+import { sha256Of, writeImageArchive } from './image-archive.ts'
 
 export const IMAGE_TAG = 'localhost/tsstack-bench:1'
 
 export interface BenchImage {
-  /** A docker-archive (as `docker save` writes). */
+  /** As image-archive.ts writes it. */
   readonly archive: string
   /** Its files, unpacked. */
   readonly tree: string
@@ -40,7 +40,7 @@ export async function buildImage(directory: string, probes: Probes): Promise<Ben
  * @returns the words that run the copy where it lies, whatever libraries the system around it has (man 8 ld.so); undefined
  * when the machine lacks the program
  */
-async function copyWithLibraries(
+export async function copyWithLibraries(
   program: string,
   tree: string,
 ): Promise<readonly string[] | undefined> {
@@ -62,44 +62,12 @@ async function copyWithLibraries(
   ]
 }
 
-/** Docker image specification v1.2: a tar of manifest.json, the config and the layer. */
 async function writeArchive(directory: string, tree: string): Promise<string> {
-  const parts = path.join(directory, 'image-parts')
-  mkdirSync(parts, { recursive: true })
-  const layer = path.join(parts, 'layer.tar')
-  await execa('tar', [
-    '--create',
-    '--numeric-owner',
-    '--owner=0',
-    '--group=0',
-    '--file',
-    layer,
-    '--directory',
-    tree,
-    '.',
-  ])
-  const digest = createHash('sha256').update(readFileSync(layer)).digest('hex')
-  const config = {
-    architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',
-    os: 'linux',
-    config: { Env: ['PATH=/bin:/usr/bin'], Cmd: ['sh'] },
-    rootfs: { type: 'layers', diff_ids: [`sha256:${digest}`] },
-  }
-  writeFileSync(path.join(parts, 'config.json'), JSON.stringify(config))
-  writeFileSync(
-    path.join(parts, 'manifest.json'),
-    JSON.stringify([{ Config: 'config.json', RepoTags: [IMAGE_TAG], Layers: ['layer.tar'] }]),
-  )
+  const layer = path.join(directory, 'layer.tar')
+  const owner = ['--numeric-owner', '--owner=0', '--group=0']
+  await execa('tar', ['--create', ...owner, '--file', layer, '--directory', tree, '.'])
   const archive = path.join(directory, 'image.tar')
-  await execa('tar', [
-    '--create',
-    '--file',
-    archive,
-    '--directory',
-    parts,
-    'manifest.json',
-    'config.json',
-    'layer.tar',
-  ])
+  const layers = [{ file: layer, diffId: sha256Of(layer), packing: 'none' as const }]
+  await writeImageArchive(archive, { tag: IMAGE_TAG, layers })
   return archive
 }

@@ -11,7 +11,7 @@ import { debianMirror } from '../scripts/debian-mirror.ts'
 const COMMON =
   'ca-certificates,docker.io,docker-compose,containerd,runc,iptables,iproute2,procps,wrk'
 const RELEASES = {
-  trixie: `${COMMON},docker-cli,podman,podman-compose,crun,netavark,aardvark-dns,nftables`,
+  trixie: `${COMMON},docker-cli,docker-buildx,podman,podman-compose,crun,skopeo,netavark,aardvark-dns,nftables`,
   bookworm: COMMON,
 }
 

@@ -6,11 +6,10 @@
  *
  * Prints a Markdown table; with --write its rows go into that of docs/benchmarks.md. Needs root, cc, busybox-static and iperf3.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { waitForCalm } from './calm.ts'
 import { compileProbes } from './compile-probes.ts'
 import { openDocker } from './engines/docker.ts'
 import type { Engine, EngineSetup } from './engines/engine.ts'
@@ -29,7 +28,8 @@ import { network } from './measurements/network.ts'
 import { repair } from './measurements/repair.ts'
 import { update } from './measurements/update.ts'
 import { upDown } from './measurements/up-down.ts'
-import { mergeTables, table, type Column } from './report.ts'
+import { machine, measure, ResultTable, roundsOf, writeTable } from './rounds.ts'
+import { table, type Column } from './report.ts'
 
 const MEASUREMENTS: readonly Measurement[] = [
   boot,
@@ -43,8 +43,6 @@ const MEASUREMENTS: readonly Measurement[] = [
   repair,
   config,
 ]
-const DOCUMENT = path.join(import.meta.dirname, '../docs/benchmarks.md')
-const CALM_WAIT_MS = 10_000
 
 const { values: flags } = parseArgs({
   options: {
@@ -54,10 +52,6 @@ const { values: flags } = parseArgs({
     write: { type: 'boolean', default: false },
   },
 })
-
-function say(text: string): void {
-  process.stderr.write(`${text}\n`)
-}
 
 async function openEngines(setup: (id: string) => EngineSetup): Promise<Engine[]> {
   const peers =
@@ -77,32 +71,6 @@ async function openEngines(setup: (id: string) => EngineSetup): Promise<Engine[]
   return opened.filter((engine) => engine !== undefined)
 }
 
-type Recorder = (row: string, column: string, value: number) => void
-
-async function measure(
-  measurement: Measurement,
-  engines: readonly Engine[],
-  record: Recorder,
-): Promise<void> {
-  const rounds = Number(flags.rounds ?? measurement.rounds)
-  for (let round = 1; round <= rounds; round++) {
-    for (const engine of engines) {
-      if (!(await waitForCalm(CALM_WAIT_MS))) say('  others use the machine')
-      say(`  ${measurement.id} ${String(round)}/${String(rounds)} ${engine.title}`)
-      const values = await measurement.measure(engine).catch((error: unknown) => {
-        say(`    failed: ${String(error)}`)
-      })
-      for (const [row, value] of Object.entries(values ?? {})) record(row, engine.id, value)
-    }
-  }
-}
-
-function machine(): string {
-  const cpu = os.cpus()[0]?.model.trim() ?? 'unknown processor'
-  const gib = Math.round(os.totalmem() / 2 ** 30)
-  return `${String(os.availableParallelism())} × ${cpu}, ${String(gib)} GiB, Linux ${os.release()}, Node ${process.versions.node}`
-}
-
 async function main(): Promise<void> {
   const top = mkdtempSync(path.join(os.tmpdir(), 'tsstack-bench-'))
   const probes = await compileProbes(top)
@@ -113,22 +81,17 @@ async function main(): Promise<void> {
     return { probes, image, top, work }
   }
   const engines = await openEngines(setup)
-  const results = new Map<string, Map<string, number[]>>()
-  const record: Recorder = (row, column, value) => {
-    const columns = results.get(row) ?? new Map<string, number[]>()
-    results.set(row, columns)
-    columns.set(column, [...(columns.get(column) ?? []), value])
-  }
+  const results = new ResultTable()
   const wanted = flags.only?.split(',')
   const measurements = MEASUREMENTS.filter(
     ({ id }) => wanted?.some((name) => id.startsWith(name)) ?? true,
   )
   try {
     for (const measurement of measurements) {
-      await measure(measurement, engines, record)
+      await measure(measurement, engines, { results, ...roundsOf(flags.rounds) })
       if (measurement !== boot) continue
       for (let round = 0; round < Number(flags.rounds ?? boot.rounds); round++)
-        record('boot', 'floor', await measureFloor(setup('floor-work')))
+        results.record('boot', 'floor', await measureFloor(setup('floor-work')))
     }
   } finally {
     for (const engine of engines) await engine.close()
@@ -136,18 +99,9 @@ async function main(): Promise<void> {
   }
   const columns: Column[] = [...engines, { id: 'floor', title: 'floor (C)' }]
   const rows = measurements.flatMap(({ rows: own }) => own)
-  const measured = table(rows, columns, results)
+  const measured = table(rows, columns, results.rows)
   process.stdout.write(`${machine()}\n\n${measured}\n`)
-  if (flags.write) writeDocument(measured)
-}
-
-function writeDocument(measured: string): void {
-  const [begin, end] = ['<!-- measured -->', '<!-- /measured -->']
-  const document = readFileSync(DOCUMENT, 'utf8')
-  const start = document.indexOf(begin) + begin.length
-  const stop = document.indexOf(end)
-  const text = `${machine()}\n\n${mergeTables(document.slice(start, stop), measured)}`
-  writeFileSync(DOCUMENT, `${document.slice(0, start)}\n\n${text}\n\n${document.slice(stop)}`)
+  if (flags.write) writeTable('measured', measured)
 }
 
 await main()

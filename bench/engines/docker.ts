@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers'
 import { eventually } from '../eventually.ts'
 import { IMAGE_TAG } from '../image.ts'
 import { Sandbox } from '../sandbox.ts'
+import type { ImageCommands } from './image-engine.ts'
 import type { Engine, EngineSetup, ServicePlace, StackPlace } from './engine.ts'
 
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
@@ -109,8 +110,21 @@ export async function openDocker({
     async start(place) {
       await post(socket, `/containers/${container(place)}/start`)
     },
+    images: IMAGES,
     close: () => sandbox.close(),
   }
+}
+
+/** By BuildKit, which older command lines have to be told. */
+const IMAGES: ImageCommands = {
+  clear: ['docker', 'system', 'prune', '--all', '--force'],
+  load: (archive) => ['docker', 'load', '--quiet', '--input', archive],
+  pull: (reference) => ['docker', 'pull', '--quiet', reference],
+  build: (context) => [
+    ...['env', 'DOCKER_BUILDKIT=1', 'docker', 'build', '--quiet', '--tag', 'bench-build'],
+    context,
+  ],
+  run: (tag) => ['docker', 'run', '--rm', tag, 'true'],
 }
 
 async function titleOf(sandbox: Sandbox, isPlugin: boolean): Promise<string> {

@@ -1,6 +1,6 @@
 import type { Probes } from '../compile-probes.ts'
 import type { BenchImage } from '../image.ts'
-import type { Sandbox } from '../sandbox.ts'
+import type { ImageEngine } from './image-engine.ts'
 
 /** A container of a stack file: the first replica of a service. */
 export interface ServicePlace {
@@ -15,12 +15,7 @@ export type StackPlace = Omit<ServicePlace, 'service'>
  * One engine that is measured: its command line for a stack, and what of its API the rows need. Every function gives the
  * words of a command that the caller runs in the sandbox, or does its work at once.
  */
-export interface Engine {
-  /** Short, for the command line: `docker26`. */
-  readonly id: string
-  /** With versions, for the table. */
-  readonly title: string
-  readonly sandbox: Sandbox
+export interface Engine extends ImageEngine {
   /** For its stack files. */
   readonly work: string
   /** The words that run iperf3 in the sandbox. */
@@ -43,7 +38,6 @@ export interface Engine {
   readonly kill?: (place: ServicePlace) => Promise<void>
   /** Starts a container that has exited, through the API. */
   readonly start?: (place: ServicePlace) => Promise<void>
-  close(): Promise<void>
 }
 
 /** What every engine is made of. */

@@ -3,9 +3,10 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { IMAGE_TAG } from '../image.ts'
 import { Sandbox } from '../sandbox.ts'
+import type { ImageCommands } from './image-engine.ts'
 import type { Engine, EngineSetup, ServicePlace, StackPlace } from './engine.ts'
 
-const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+export const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 export interface PodmanOptions extends EngineSetup {
   readonly id: string
@@ -60,15 +61,24 @@ export async function openPodman({
     async waitForExit(place) {
       await sandbox.run(['podman', 'wait', container(place)])
     },
+    images: IMAGES,
     close: () => sandbox.close(),
   }
+}
+
+const IMAGES: ImageCommands = {
+  clear: ['podman', 'rmi', '--all', '--force'],
+  load: (archive) => ['podman', 'load', '--quiet', '--input', archive],
+  pull: (reference) => ['podman', 'pull', '--quiet', '--tls-verify=false', reference],
+  build: (context) => ['podman', 'build', '--quiet', '--layers', '--tag', 'bench-build', context],
+  run: (tag) => ['podman', 'run', '--rm', tag, 'true'],
 }
 
 /**
  * What Podman needs on a machine without systemd and without CAP_SYS_RESOURCE: its defaults raise hard limits.
  * @returns the environment that names the files
  */
-function writeConfiguration(work: string): NodeJS.ProcessEnv {
+export function writeConfiguration(work: string): NodeJS.ProcessEnv {
   const [containers, storage, policy] = ['containers.conf', 'storage.conf', 'policy.json'].map(
     (name) => path.join(work, name),
   ) as [string, string, string]

@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { createClient } from '../../src/client/client.ts'
 import { Sandbox } from '../sandbox.ts'
+import { writeImageStack, type ImageCommands } from './image-engine.ts'
 import type { Engine, EngineSetup, ServicePlace, StackPlace } from './engine.ts'
 
 const ROOT = path.join(import.meta.dirname, '../..')
@@ -65,7 +66,26 @@ export async function openTsstack({ probes, image, top, work }: EngineSetup): Pr
     },
     kill: (place) => client.killContainer(container(place), 'SIGKILL'),
     start: (place) => client.startContainer(container(place)),
+    images: imageCommands(program, work),
     close: () => sandbox.close(),
+  }
+}
+
+/** A build and a run are of a stack file. */
+function imageCommands(program: string, work: string): ImageCommands {
+  const service = (tag: string): object => ({ image: tag, command: ['true'] })
+  return {
+    clear: [program, 'system', 'prune', '--all', '--force'],
+    load: (archive) => [program, 'image', 'load', '--quiet', '--input', archive],
+    pull: (reference) => [program, 'image', 'pull', '--quiet', reference],
+    build: (context) => [
+      ...[program, '--file', writeImageStack(work, 'build', { build: context })],
+      ...['build', '--quiet'],
+    ],
+    run: (tag) => [
+      ...[program, '--file', writeImageStack(work, 'run', service(tag))],
+      ...['run', '--rm', '-T', 'one', 'true'],
+    ],
   }
 }
 

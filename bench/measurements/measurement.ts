@@ -5,7 +5,7 @@ import { writeStackFile, type BenchService } from '../stack-files.ts'
 export interface Row {
   readonly id: string
   readonly title: string
-  readonly unit: 'ms' | 'µs' | 's' | 'MiB' | 'Gbit/s' | ''
+  readonly unit: 'ms' | 'µs' | 's' | 'MiB' | 'Gbit/s' | 'MB/s' | ''
   /** More is better (throughput); else less is. */
   readonly isRate?: boolean
   /** How many times better than the best peer (or than which one) it should be, for the last column. */
@@ -22,12 +22,12 @@ export interface Goal {
 export type Values = Readonly<Record<string, number>>
 
 /** Something that is done to each engine in turn, round after round, so that a drift of the machine meets them all. */
-export interface Measurement {
+export interface Measurement<E = Engine> {
   readonly id: string
   readonly rows: readonly Row[]
   readonly rounds: number
   /** @returns undefined when this engine can't do it */
-  readonly measure: (engine: Engine) => Promise<Values | undefined>
+  readonly measure: (engine: E) => Promise<Values | undefined>
 }
 
 /** So many times better than the best of the peers. */
