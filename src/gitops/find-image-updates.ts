@@ -1,14 +1,17 @@
 /** Asks registries what there is, and says which reference each image's policy chooses. */
 import type { FollowedImage } from '../api/gitops-types.ts'
 import { TsstackError, toTsstackError } from '../errors.ts'
+import type { RemoteOptions } from '../engine/images/remote-images.ts'
 import type { Context } from '../reconciler/context.ts'
-import type { Credentials, CredentialsByRegistry } from '../registry/credentials.ts'
+import type { CredentialsByRegistry } from '../registry/credentials.ts'
 import { parseName, splitRegistry, type NamedReference } from '../registry/image-name.ts'
 import { credentialsFor } from '../sources/registry-credentials.ts'
 import type { PolicedImage } from './image-policies.ts'
 import { isNewerTag, newestTag } from './tag-order.ts'
 import { matchTags } from './tag-pattern.ts'
 
+/** Of one look at all images. */
+const MAX_MS = 120_000
 /** A reference may be written with a scheme. */
 const SCHEME = /^docker:\/\//
 
@@ -81,6 +84,8 @@ function nameAsWritten(image: string, { tag, digest }: NamedReference): string {
 class Registries {
   readonly #context: Context
   readonly #credentials: CredentialsByRegistry
+  /** The file says how many registries there are, and they how long they take. */
+  readonly #late = AbortSignal.timeout(MAX_MS)
   readonly #tags = new Map<string, Promise<readonly string[]>>()
 
   constructor(context: Context, credentials: CredentialsByRegistry) {
@@ -100,7 +105,8 @@ class Registries {
     return this.#context.images.remote.digestOf(reference, this.#login(reference))
   }
 
-  #login(reference: string): { readonly credentials: Credentials | undefined } {
-    return { credentials: this.#credentials[splitRegistry(parseName(reference).name).registry] }
+  #login(reference: string): RemoteOptions {
+    const { registry } = splitRegistry(parseName(reference).name)
+    return { credentials: this.#credentials[registry], signal: this.#late }
   }
 }

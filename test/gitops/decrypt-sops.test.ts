@@ -114,6 +114,7 @@ describe.skipIf(!hasAge)('decryptSops()', () => {
     ]) {
       const file = { data: seal(plain, 'data:'), sops: notes(plain) }
       const text = Buffer.from(JSON.stringify(file, undefined, '\t'))
+      expect(isSopsFile(text) && isSopsFile(Buffer.from(JSON.stringify(file)))).toBe(true)
       expect(await decryptSops(text, 'server.key', identity)).toEqual(plain)
     }
   })

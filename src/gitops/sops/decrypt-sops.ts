@@ -12,10 +12,10 @@ import { readSopsTree, type SopsLeaf } from './sops-tree.ts'
 import { decryptValue, textOfValue } from './sops-value.ts'
 
 /** Of a file; it is parsed at once. */
-const MAX_BYTES = 4 << 20
+const MAX_BYTES = 1 << 20
 const KEY_BYTES = 32
 const VALUE = 'ENC[AES256_GCM,'
-const NOTES = /^\s*"?\[?sops(?:_mac|_version)?\b"?\]?\s*[:=]?/m
+const NOTES = /^[ \t]*\[?sops(?:_mac|_version)?\b|"sops"\s{0,100}:/m
 /** sha256 of "sops": what a code over encrypted values alone begins with (sops.go). */
 const ONLY_ENCRYPTED = '8a3fd2ad54ce66527b1034f3d147be0b0b975b3bf44f72c6fdadec8176f27d69'
 
