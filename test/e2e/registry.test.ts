@@ -89,7 +89,7 @@ scenario(`login, push, remove, up: the container runs what was pushed${without}`
     RepoDigests: string[]
   }[]
   expect(detail?.RepoDigests[0]).toMatch(/\/team\/app@sha256:/)
-  expect((await tsstack.run(`image rm ${image}`)).stderr).toContain('a container uses it')
+  expect((await tsstack.run(`image rm ${image}`)).stderr).toContain('it is used by')
 })
 
 scenario(`pull policies decide when the registry is asked${without}`, async () => {
