@@ -19,7 +19,7 @@ import { openWebhooks } from '../gitops/webhook-server.ts'
 import { adoptContainers } from '../reconciler/adopt.ts'
 import type { Context } from '../reconciler/context.ts'
 import { openEventLog } from '../reconciler/event-log.ts'
-import { pruneImages as pruneUnnamedImages } from '../reconciler/image-admin.ts'
+import { imagesToKeep } from '../reconciler/images-in-use.ts'
 import { openJobScheduler } from '../reconciler/jobs/scheduler.ts'
 import { openKeptDescriptors } from '../reconciler/kept-descriptors.ts'
 import type { InterventionRecord } from '../reconciler/loop/interventions.ts'
@@ -182,9 +182,13 @@ function prepareFirstStart(): void {
   routineAddress()
 }
 
-/** Images that were replaced (programs of the host changed) and that no container uses any more. */
+/**
+ * Images that were replaced (built again, or programs of the host changed) and that no container uses any more. What was
+ * made without a name on purpose, by `commit` or `import`, stays.
+ */
 function pruneImages(context: Context): void {
-  pruneUnnamedImages(context, {}).catch((error: unknown) => {
+  const options = { inUse: () => imagesToKeep(context), replacedOnly: true }
+  context.images.prune(options).catch((error: unknown) => {
     log.warn('images could not be pruned', { error })
   })
 }

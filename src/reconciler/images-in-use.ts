@@ -2,6 +2,7 @@ import type { ContainerConfig } from '../engine/container-config.ts'
 import { isDigest, type Digest } from '../engine/images/image.ts'
 import type { ImagesInUse } from '../engine/images/image-usage.ts'
 import { imageNameOf } from '../planner/image-name.ts'
+import type { Stack } from '../spec/stack.ts'
 import type { Context } from './context.ts'
 
 /** Its own, and those that it mounts. */
@@ -27,9 +28,23 @@ function imagesOfRevisions(context: Context): Digest[] {
   })
 }
 
-/** What the services of every stack name now: an `up` may be pulling or building the rest just then. */
+/** Stacks that are being brought up: what is pulled and built for them is in no record yet. */
+const comingUp = new Set<Stack>()
+
+/** What a stack names stays while it is brought up. */
+export async function whileComingUp<T>(stack: Stack, work: () => Promise<T>): Promise<T> {
+  comingUp.add(stack)
+  try {
+    return await work()
+  } finally {
+    comingUp.delete(stack)
+  }
+}
+
+/** What the services of every stack name now. */
 function imagesOfStacks(context: Context): Digest[] {
-  return context.stacks.values().flatMap(({ stack }) =>
+  const stacks = [...context.stacks.values().map(({ stack }) => stack), ...comingUp]
+  return stacks.flatMap((stack) =>
     Object.keys(stack.services).flatMap((service) => {
       const name = imageNameOf(stack, service)
       return name === undefined ? [] : idOf(context, name)

@@ -19,6 +19,7 @@ import type { Plan } from '../planner/plan.ts'
 import { TsstackError } from '../errors.ts'
 import { summarize } from './container-summary.ts'
 import type { Context } from './context.ts'
+import { whileComingUp } from './images-in-use.ts'
 import { resolveStack, type ImagePins } from './desired-state-of.ts'
 import type { ResolvedStack } from './resolved-stack.ts'
 import { operationDriver, type DriveOptions } from './drive-operation.ts'
@@ -104,11 +105,20 @@ export interface UpControl {
  * Brings a stack up and makes what is wanted its current revision.
  * @throws what the planner refuses, before anything is changed; the first failure of the plan
  */
-export async function upStack(
+export function upStack(
   context: Context,
   request: UpRequest,
   progress: Progress,
   control: UpControl = {},
+): Promise<void> {
+  return whileComingUp(request.stack, () => bringUp(context, request, progress, control))
+}
+
+async function bringUp(
+  context: Context,
+  request: UpRequest,
+  progress: Progress,
+  control: UpControl,
 ): Promise<void> {
   const { name } = request.stack
   const { signal, pins = {} } = control

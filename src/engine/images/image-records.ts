@@ -3,6 +3,7 @@
  *
  *   <root>/images/<hex of id>.json      Image
  *   <root>/references.json              canonical reference -> image id
+ *   <root>/replaced/<hex of id>         mark: the image has lost its last name to another image
  *   <root>/sources/<hex>.json           SourceRecord: what a host file or archive has given, while it is unchanged
  *   <root>/host/<key of layer>          the diffId of a host layer with that content
  *
@@ -44,7 +45,7 @@ function readImages(directory: string, isComplete: (image: Image) => boolean): M
 
 /** Opened once for each store. */
 export class ImageRecords {
-  readonly #directory: (name: 'images' | 'sources' | 'host') => string
+  readonly #directory: (name: 'images' | 'sources' | 'host' | 'replaced') => string
   readonly #referencesFile: string
   readonly #images: Map<Digest, Image>
   readonly #references: Map<string, Digest>
@@ -55,7 +56,7 @@ export class ImageRecords {
   constructor(root: string, isComplete: (image: Image) => boolean) {
     this.#directory = (name) => path.join(root, name)
     this.#referencesFile = path.join(root, 'references.json')
-    for (const name of ['images', 'sources', 'host'] as const) {
+    for (const name of ['images', 'sources', 'host', 'replaced'] as const) {
       fs.mkdirSync(this.#directory(name), { recursive: true, mode: 0o700 })
       sweepDrafts(this.#directory(name))
     }
@@ -83,12 +84,22 @@ export class ImageRecords {
   removeImage(id: Digest): void {
     this.#images.delete(id)
     fs.rmSync(this.#imageFile(id), { force: true })
+    fs.rmSync(this.#replacedMark(id), { force: true })
+  }
+
+  /** Whether nobody but a newer image took its last name: nobody has asked for it to be without one. */
+  isReplaced(id: Digest): boolean {
+    return fs.existsSync(this.#replacedMark(id))
   }
 
   /** Counts at once; resolves when it is on the disk. */
   setReference(reference: string, id: Digest): Promise<void> {
-    if (this.#references.get(reference) === id) return Promise.resolve()
+    const before = this.#references.get(reference)
+    if (before === id) return Promise.resolve()
     this.#references.set(reference, id)
+    if (before !== undefined && ![...this.#references.values()].includes(before))
+      fs.writeFileSync(this.#replacedMark(before), '')
+    fs.rmSync(this.#replacedMark(id), { force: true })
     return this.#saveReferences()
   }
 
@@ -139,6 +150,10 @@ export class ImageRecords {
       const record = readJsonIfThere(file) as SourceRecord | undefined
       if (record === undefined || !this.#images.has(record.imageId)) fs.rmSync(file)
     }
+  }
+
+  #replacedMark(id: Digest): string {
+    return path.join(this.#directory('replaced'), hexOf(id))
   }
 
   #imageFile(id: Digest): string {

@@ -18,6 +18,7 @@ export interface Removal {
   readonly parts: StoreParts
   readonly inUse: () => ImagesInUse
   readonly isAll: boolean
+  readonly replacedOnly: boolean
   readonly matches: (image: Image) => boolean
   readonly find: (reference: string) => Image
   readonly collectGarbage: () => Promise<void>
@@ -78,7 +79,7 @@ export async function removeImage(removal: Removal, text: string): Promise<Remov
 
 /** See `ImageStore.prune`. */
 export async function pruneImages(removal: Removal): Promise<RemovedImages> {
-  const { parts, inUse, isAll, matches } = removal
+  const { parts, inUse, isAll, replacedOnly, matches } = removal
   const { records } = parts
   const usage = (): number => {
     const { totalBytes, partialBytes } = measureImages(parts, new Map())
@@ -100,6 +101,7 @@ export async function pruneImages(removal: Removal): Promise<RemovedImages> {
   const deleted = [...records.images.values()]
     .filter((image) => !named.has(image.id) && !used.has(image.id) && matches(image))
     .map(({ id }) => id)
+    .filter((id) => !replacedOnly || records.isReplaced(id))
   for (const id of deleted) records.removeImage(id)
   await removal.collectGarbage()
   return { untagged, deleted, reclaimedBytes: before - usage() }

@@ -64,6 +64,8 @@ export interface RemoveOptions {
   readonly inUse?: () => ImagesInUse
   /** Remove: all names of an image that is given by its id. Prune: images with a name, too. Default: false. */
   readonly all?: boolean
+  /** Prune: of those without a name only such as lost it to a newer image. Default: false. */
+  readonly replacedOnly?: boolean
   /** Prune: only those go for which it says so. Default: all. */
   readonly matches?: (image: Image) => boolean
 }
@@ -314,10 +316,12 @@ class Store implements ImageStore {
     return matches.length === 1 ? matches[0] : undefined
   }
 
-  #removal({ inUse = () => new Map(), all = false, matches = () => true }: RemoveOptions): Removal {
+  #removal(options: RemoveOptions): Removal {
+    const { all: isAll = false, replacedOnly = false } = options
+    const { inUse = () => new Map(), matches = () => true } = options
     const find = (reference: string): Image => this.inspect(reference)
     const collectGarbage = (): Promise<void> => this.#collectGarbage()
-    return { parts: this.#parts, inUse, isAll: all, matches, find, collectGarbage }
+    return { parts: this.#parts, inUse, isAll, replacedOnly, matches, find, collectGarbage }
   }
 
   /** Layers and blobs that no image has. */

@@ -77,13 +77,33 @@ describe('save() and load()', () => {
     expect(fs.readdirSync(path.join(home, 'other/blobs/sha256'))).toEqual([])
   })
 
+  test('a name in an archive is taken if it is one, and nothing else', async () => {
+    await twoImages()
+    const [archive, layout] = [path.join(home, 'one.tar'), path.join(home, 'layout')]
+    fs.writeFileSync(archive, await bytesOf(store.archives.save(['one:1'])))
+    fs.mkdirSync(layout)
+    execFileSync('tar', ['-xf', archive, '-C', layout])
+    const index = fs.readFileSync(path.join(layout, 'index.json'), 'utf8')
+    for (const [name, taken] of [
+      ['host:sh', ['docker.io/library/host:sh']], // a repository, not what this host has
+      ['../../x', []],
+      ['short', ['docker.io/library/short:latest']],
+    ] as const) {
+      const text = index.replace('docker.io/library/one:1', name)
+      fs.writeFileSync(path.join(layout, 'index.json'), text)
+      execFileSync('tar', ['-cf', archive, '-C', layout, '.'])
+      const [loaded] = await other.archives.load(inChunks(fs.readFileSync(archive), 100_000))
+      expect(loaded?.names).toEqual(taken)
+    }
+  })
+
   const without = missingPrograms('skopeo', 'umoci')
   test.skipIf(without !== '')(`other programs read it${without}`, async () => {
     await twoImages()
     const file = path.join(home, 'one.tar')
     fs.writeFileSync(file, await bytesOf(store.archives.save(['one:1'])))
-    const digest = (transport: string): string =>
-      execFileSync('skopeo', ['inspect', '--format', '{{.Digest}}', `${transport}:${file}`], {
+    const digest = (transport: string, at = file): string =>
+      execFileSync('skopeo', ['inspect', '--format', '{{.Digest}}', `${transport}:${at}`], {
         encoding: 'utf8',
       }).trim()
     expect(digest('oci-archive')).toBe(store.inspect('one:1').digest)
@@ -91,6 +111,8 @@ describe('save() and load()', () => {
     const layout = path.join(home, 'layout')
     fs.mkdirSync(layout)
     execFileSync('tar', ['-xf', file, '-C', layout])
+    expect(execFileSync('umoci', ['ls', '--layout', layout]).toString().trim()).toBe('1')
+    expect(digest('oci', `${layout}:1`)).toBe(store.inspect('one:1').digest)
     execFileSync('umoci', ['unpack', '--image', `${layout}:1`, path.join(home, 'bundle')])
     expect(fs.existsSync(path.join(home, 'bundle/rootfs/bin/sh'))).toBe(true)
 

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Image } from '../../../src/engine/images/image.ts'
 import { openImageStore, type ImageStore } from '../../../src/engine/images/image-store.ts'
 import type { ImagesInUse } from '../../../src/engine/images/image-usage.ts'
-import { tarOf, type HandMadeEntry } from './tar-archive.ts'
+import { inChunks, tarOf, type HandMadeEntry } from './tar-archive.ts'
 
 const usedBy = (...ids: string[]): ImagesInUse => new Map(ids.map((id) => [id, ['a test']]))
 
@@ -429,6 +429,24 @@ describe('the store', () => {
     expect(fs.existsSync(treeOf(old))).toBe(false)
     expect(await store.resolve(`dir:${at('rootfs')}`)).toEqual(current)
     expect(fs.existsSync(path.join(treeOf(current), 'new'))).toBe(true)
+  })
+
+  test('prune() of what was replaced leaves what never had a name', async () => {
+    const nameless = await store.archives.importTree(inChunks(tarOf(FILES)))
+    fs.mkdirSync(at('rootfs'))
+    const old = await store.resolve(`dir:${at('rootfs')}`)
+    fs.writeFileSync(at('rootfs/new'), '')
+    const current = await store.resolve(`dir:${at('rootfs')}`)
+    const again = openImageStore(root) // the marks are on disk
+    expect((await again.prune({ replacedOnly: true })).deleted).toEqual([old.id])
+    expect(
+      again
+        .all()
+        .map(({ id }) => id)
+        .sort(),
+    ).toEqual([nameless.id, current.id].sort())
+    expect((await again.prune()).deleted).toEqual([nameless.id])
+    expect(fs.readdirSync(path.join(root, 'replaced'))).toEqual([])
   })
 
   test('opened again it knows what it knew, and forgets what was half-made', async () => {
