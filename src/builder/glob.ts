@@ -150,16 +150,23 @@ function matchTokens(tokens: readonly Token[], path: string): boolean {
   return current.has(tokens.length)
 }
 
-/** The characters at an end that stand for themselves: most paths are told by them alone. */
-function plainEnd(tokens: readonly Token[]): string {
+/** The characters that stand for themselves, in runs; the first and the last run may be empty. */
+function plainRuns(tokens: readonly Token[]): string[] {
   const plain = tokens.map((token) => (token.kind === 'literal' ? token.text : '\0'))
-  return plain.join('').split('\0').at(-1) ?? ''
+  return plain.join('').split('\0')
 }
 
 /** @throws {INVALID_ARGUMENT} a pattern that is none */
 export function compileGlob(pattern: string): Glob {
   const tokens = readTokens(pattern)
   if (!/[*?[\\]/.test(pattern)) return (path) => path === pattern
-  const end = plainEnd(tokens)
-  return (path) => path.endsWith(end) && matchTokens(tokens, path)
+  // Most paths are told by these alone.
+  const runs = plainRuns(tokens)
+  const [first = '', last = ''] = [runs.at(0), runs.at(-1)]
+  const longest = runs.reduce((a, b) => (b.length > a.length ? b : a), '')
+  return (path) =>
+    path.startsWith(first) &&
+    path.endsWith(last) &&
+    path.includes(longest) &&
+    matchTokens(tokens, path)
 }

@@ -32,10 +32,26 @@ function compile(line: string): Pattern | undefined {
   return { matches: compileGlob(cleaned), isException }
 }
 
-/** The path and the directories that hold it. */
-function withParents(file: string): string[] {
-  const parts = file.split('/')
-  return parts.map((_, index) => parts.slice(0, index + 1).join('/'))
+/** Directories whose matches are remembered: files come in the order of their directories. */
+const MAX_DIRECTORIES = 10_000
+
+/** By pattern: whether it matches a path or a directory that holds it. */
+function createMatcher(patterns: readonly Pattern[]): (file: string) => readonly boolean[] {
+  const directories = new Map<string, readonly boolean[]>()
+  const matchesOf = (file: string): readonly boolean[] => {
+    const slash = file.lastIndexOf('/')
+    const above = slash < 0 ? undefined : matchesOfDirectory(file.slice(0, slash))
+    return patterns.map(({ matches }, index) => above?.[index] === true || matches(file))
+  }
+  const matchesOfDirectory = (directory: string): readonly boolean[] => {
+    const known = directories.get(directory)
+    if (known !== undefined) return known
+    const found = matchesOf(directory)
+    if (directories.size >= MAX_DIRECTORIES) directories.clear()
+    directories.set(directory, found)
+    return found
+  }
+  return matchesOf
 }
 
 /** @throws {INVALID_ARGUMENT} */
@@ -46,14 +62,15 @@ export function readIgnorePatterns(lines: readonly string[]): IgnorePatterns {
       'INVALID_ARGUMENT',
       `Cannot read .dockerignore: it has more than ${MAX_PATTERNS} patterns`,
     )
+  const matchesOf = createMatcher(patterns)
   return {
     isEmpty: patterns.length === 0,
     hasExceptions: patterns.some(({ isException }) => isException),
     ignores(file) {
-      const paths = withParents(file)
+      const matched = matchesOf(file)
       let isIgnored = false
-      for (const { matches, isException } of patterns)
-        if (isException === isIgnored && paths.some(matches)) isIgnored = !isException
+      for (const [index, { isException }] of patterns.entries())
+        if (isException === isIgnored && matched[index] === true) isIgnored = !isException
       return isIgnored
     },
   }
