@@ -30,6 +30,7 @@ import { openRevisionStore } from '../reconciler/revisions/revision-store.ts'
 import { restartUnhealthyContainers } from '../reconciler/restart-unhealthy.ts'
 import { securityProfile } from '../reconciler/security-profile.ts'
 import type { Telemetry } from '../reconciler/telemetry.ts'
+import { isReady } from '../reconciler/observe.ts'
 import { openStackNetworks } from '../reconciler/stack-networks.ts'
 import { createSyncJournal } from '../reconciler/sync-journal.ts'
 import { createVolumeMounts } from '../reconciler/volume-mounts.ts'
@@ -137,7 +138,17 @@ function buildContext(
   const containers = state.collection<ContainerRecord>('container')
   const events = openEventLog(state)
   const kept = openKeptDescriptors(state)
-  const networks = openStackNetworks({ state, containers, events, kept })
+  const live: Context['live'] = new Map()
+  const networks = openStackNetworks({
+    state,
+    containers,
+    events,
+    kept,
+    isReady(id) {
+      const record = containers.get(id)
+      return record === undefined || isReady({ live }, record)
+    },
+  })
   const layers = takesDetachedLayers() ? undefined : openLayerDirectory(path.join(runDir, 'layers'))
   const context: Context = {
     directories: {
@@ -161,7 +172,7 @@ function buildContext(
     telemetry,
     kept,
     locks: createLocks(),
-    live: new Map(),
+    live,
     outputListeners: new Map(),
     userNamespaces: new Map(),
     syncJournal: createSyncJournal(),

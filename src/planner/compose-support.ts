@@ -163,7 +163,9 @@ const SERVICE: Readonly<Record<string, Support>> = {
     'Remove it, or write the platform of this host',
     (value, { platform }) => !isRunnable(String(value), platform),
   ),
-  ports: done('replicas share a single published port; of a range each has one of its own'),
+  ports: done(
+    'replicas that are healthy share a single published port; of a range each has one of its own',
+  ),
   'ports[].app_protocol': silent('documentation'),
   'ports[].mode': silent('there is one host: both modes are the same'),
   'ports[].name': silent('documentation'),

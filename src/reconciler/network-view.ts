@@ -7,4 +7,6 @@ export interface NetworkView {
   readonly documents: () => NetworkDocument[]
   readonly leases: () => Lease[]
   readonly leasesOf: (containerId: string) => Lease[]
+  /** It is healthy, or nobody asks. */
+  readonly isReady: (containerId: string) => boolean
 }

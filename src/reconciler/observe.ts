@@ -59,6 +59,11 @@ export function healthOf(context: Pick<Context, 'live'>, record: ContainerRecord
   return context.live.get(record.id)?.health?.state() ?? 'none'
 }
 
+/** Whether it is to be given work: it is healthy, or nobody asks. One that has just been started is not known to be. */
+export function isReady(context: Pick<Context, 'live'>, { id, config }: ContainerRecord): boolean {
+  return config.health === undefined || context.live.get(id)?.health?.state() === 'healthy'
+}
+
 function observeContainer(context: Context, record: ContainerRecord): ObservedContainer {
   const { config } = record
   return {

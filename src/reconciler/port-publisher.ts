@@ -1,7 +1,7 @@
 /**
  * Published ports: which port of the host leads where. Each is reserved on the host first, so that a conflict is an error
  * with a name and not a silence; then all of them go to the firewall in one transaction. Replicas of a service that publish
- * the same port share it: each new connection goes to one of them.
+ * the same port share it: each new connection goes to one of those that are healthy.
  */
 import type { PublishedPort } from '../api/types.ts'
 import type { PortMapping } from '../engine/container-config.ts'
@@ -11,6 +11,7 @@ import { enableForwarding, restoreForwarding, type SettingChange } from '../netw
 import type { PortReservation } from '../network/port-reservation.ts'
 import type { Collection, StateStore } from '../state/state-store.ts'
 import { log } from '../log.ts'
+import type { EventLog } from './event-log.ts'
 import type { NetworkView } from './network-view.ts'
 import { PortHolders } from './port-holders.ts'
 import { PortProxies, type ProxiedPort } from './port-proxies.ts'
@@ -58,8 +59,13 @@ interface Way {
   readonly ipv6: string | undefined
 }
 
-export function openPortPublisher(view: NetworkView, state: StateStore): PortPublisher {
-  return new Publisher(view, state)
+interface PublisherOptions {
+  readonly state: StateStore
+  readonly events: Pick<EventLog, 'subscribe'>
+}
+
+export function openPortPublisher(view: NetworkView, options: PublisherOptions): PortPublisher {
+  return new Publisher(view, options)
 }
 
 class Publisher implements PortPublisher {
@@ -71,12 +77,16 @@ class Publisher implements PortPublisher {
   readonly #proxies = new PortProxies()
   /** What leads to each container, by its id. */
   readonly #holdings = new Map<string, readonly HeldPort[]>()
+  readonly #unsubscribe: () => void
   #paused = false
   #guarded = false
 
-  constructor(view: NetworkView, state: StateStore) {
+  constructor(view: NetworkView, { state, events }: PublisherOptions) {
     this.#view = view
     this.#settings = state.collection('setting')
+    this.#unsubscribe = events.subscribe(({ action, id }) => {
+      if (action.startsWith('health_status') && this.#holdings.has(id)) this.#sync()
+    })
   }
 
   publish(record: ContainerRecord): readonly PublishedPort[] {
@@ -157,6 +167,7 @@ class Publisher implements PortPublisher {
   }
 
   close(): void {
+    this.#unsubscribe()
     for (const holding of this.#holdings.values()) releaseBut(holding, [])
     this.#proxies.sync([])
     this.#firewall.close()
@@ -232,14 +243,30 @@ class Publisher implements PortPublisher {
     }
   }
 
+  /**
+   * Of the containers that have a port together those that are ready lead it; while none is, all of them: a check may be
+   * wrong, and to serve no one is worse.
+   */
+  #serving(): { readonly id: string; readonly ports: readonly PublishedPort[] }[] {
+    const holders = [...this.#holdings].map(([id, held]) => ({
+      id,
+      ports: held.map(({ port }) => port),
+      isReady: this.#view.isReady(id),
+    }))
+    const led = new Set(
+      holders.flatMap(({ ports, isReady }) => (isReady ? ports.map(hostEndOf) : [])),
+    )
+    return holders.map(({ id, ports, isReady }) => ({
+      id,
+      ports: isReady ? ports : ports.filter((port) => !led.has(hostEndOf(port))),
+    }))
+  }
+
   #sync(): void {
     if (this.#paused) return
     const networks = this.#bridges()
     const open = new Set(networks.filter(({ internal }) => !internal).map(({ name }) => name))
-    const reached = [...this.#holdings].map(([id, ports]) => ({
-      ports: ports.map(({ port }) => port),
-      way: this.#wayTo(id, open),
-    }))
+    const reached = this.#serving().map(({ id, ports }) => ({ ports, way: this.#wayTo(id, open) }))
     const published = reached.flatMap(({ ports, way }) => elements(ports, way))
     const changed = this.#settings.get(FORWARDING) ?? []
     const guardForwarding = changed.some(({ path }) => path.endsWith('/ip_forward'))
@@ -255,6 +282,10 @@ class Publisher implements PortPublisher {
       log.warn('forwarded packets are dropped by chains of others', { chains: blockedBy })
     this.#proxies.sync(reached.flatMap(({ ports, way }) => proxied(ports, way)))
   }
+}
+
+function hostEndOf({ hostIp, protocol, published }: PublishedPort): string {
+  return `${hostIp} ${protocol} ${String(published)}`
 }
 
 function elements(ports: readonly PublishedPort[], { ipv4, ipv6 }: Way): PublishedAddress[] {

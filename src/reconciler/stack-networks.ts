@@ -26,6 +26,7 @@ import type { KeptDescriptors, RecoveredDescriptors } from './kept-descriptors.t
 import { openNameService, type NameService } from './name-service.ts'
 import { planNetwork, type NetworkOrigin } from './network-document.ts'
 import { NetworkLeases, subnetOf } from './network-leases.ts'
+import type { NetworkView } from './network-view.ts'
 import { openPortPublisher, type PortPublisher } from './port-publisher.ts'
 import type { ContainerRecord, Lease, NetworkDocument } from './records.ts'
 
@@ -80,6 +81,7 @@ export interface StackNetworksOptions {
   readonly containers: Collection<ContainerRecord>
   readonly events: EventLog
   readonly kept: KeptDescriptors
+  readonly isReady: NetworkView['isReady']
 }
 
 /** By then the kernel has removed most pairs with their namespaces, at no cost to us; each by name takes it 20 ms. */
@@ -113,9 +115,10 @@ class Networks implements StackNetworks {
       documents: () => this.#documents.values(),
       leases: () => this.#leases.all(),
       leasesOf: (id: string) => this.leasesOf(id),
+      isReady: options.isReady,
     }
     this.#names = openNameService(view, options)
-    this.#ports = openPortPublisher(view, options.state)
+    this.#ports = openPortPublisher(view, options)
   }
 
   async create(resolved: ResolvedStack, name: string): Promise<void> {

@@ -1,8 +1,10 @@
 /** One port of the host that all replicas of a service serve, through changes of their number. */
 import { execFileSync } from 'node:child_process'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { UpRequest } from '../../src/api/types.ts'
 import type { Service } from '../../src/spec/stack.ts'
 import { failureOf, startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
+import { eventually } from '../eventually.ts'
 
 const STACK = 'sharing'
 /** Answers each connection with the name of the host. */
@@ -26,7 +28,11 @@ afterAll(async () => {
   await daemon.close()
 })
 
-async function up(scale: number, more: Service = {}): Promise<void> {
+async function up(
+  scale: number,
+  more: Service = {},
+  options: UpRequest['options'] = { wait: true },
+): Promise<void> {
   const web: Service = {
     image: 'host:node',
     command: ['node', '-e', SERVER],
@@ -39,7 +45,7 @@ async function up(scale: number, more: Service = {}): Promise<void> {
     ...more,
   }
   const networks = { default: { name: `${STACK}_default` } }
-  await daemon.up(STACK, { services: { web }, networks }, { wait: true })
+  await daemon.up(STACK, { services: { web }, networks }, options)
 }
 
 /** Who answers on the port of the host, each once. */
@@ -72,6 +78,36 @@ test('all replicas serve a port together, by IPv4 and IPv6, whatever their numbe
   const web2 = (await daemon.client.containers({ stack: STACK })).find(({ number }) => number === 2)
   await daemon.client.removeContainer(web2?.id ?? '', { force: true })
   expect(answering('127.0.0.1', 10)).toEqual(['web-1'])
+})
+
+test('a replica takes part when it is healthy, and all do while none is', async () => {
+  await up(
+    2,
+    {
+      image: 'host:node,sh,coreutils',
+      healthcheck: { interval: '50ms', retries: 2 },
+      'x-tsstack': { probe: { file: '/ready' }, replica: { hostname: 'web-{{.Replica}}' } },
+    },
+    { wait: false },
+  )
+  const replicas = (await daemon.client.containers({ stack: STACK })).map(({ id }) => id)
+  const answerers = (names: readonly string[]): Promise<unknown> =>
+    eventually(`answers of ${names.join(' and ')} alone`, () => {
+      try {
+        return answering('127.0.0.1').join() === names.join()
+      } catch {
+        return false // one does not listen yet
+      }
+    })
+  await answerers(['web-1', 'web-2'])
+  const [first = '', second = ''] = replicas
+  await daemon.sh(first, 'touch /ready')
+  await answerers(['web-1'])
+  await daemon.sh(second, 'touch /ready')
+  await answerers(['web-1', 'web-2'])
+  await daemon.sh(first, 'rm /ready')
+  await answerers(['web-2'])
+  await daemon.down(STACK)
 })
 
 test('between services it is a conflict, as it is within one container', async () => {
