@@ -35,6 +35,8 @@ export interface BuildRequest extends StackSource {
 export interface BuildPruneRequest {
   /** What the cache may keep; absent: nothing. */
   readonly keepBytes?: number
+  /** Milliseconds since 1970: what was of use then or later is kept. */
+  readonly usedBefore?: number
 }
 
 export interface BuildPruneResponse {

@@ -24,4 +24,5 @@ export const buildRequest = z.strictObject({
 
 export const buildPruneRequest: z.ZodType<BuildPruneRequest> = z.strictObject({
   keepBytes: z.number().min(0).exactOptional(),
+  usedBefore: z.number().exactOptional(),
 })

@@ -1,5 +1,5 @@
 /** What builds keep for the next ones: the layers of their steps, and the directories of their cache mounts. */
-import type { BuildPruneResponse } from '../api/build-types.ts'
+import type { BuildPruneRequest, BuildPruneResponse } from '../api/build-types.ts'
 import type { UsageRow } from '../api/image-types.ts'
 import { buildMountSizes, removeBuildMounts } from './build-mounts.ts'
 import type { Context } from './context.ts'
@@ -30,14 +30,16 @@ export async function buildCacheRow(context: Context): Promise<UsageRow> {
 }
 
 /**
- * Forgets the steps that were of use least recently, until no more than `keepBytes` is left; with 0 all of them, and the
- * cache mounts, unless a build runs.
+ * Forgets the steps that were of use least recently, until no more than `keepBytes` is left, of those that were not of use
+ * since `usedBefore`; without either all of them, and the cache mounts, unless a build runs.
  */
 export async function pruneBuildCache(
   context: Context,
-  keepBytes: number,
+  { keepBytes = 0, usedBefore }: BuildPruneRequest,
 ): Promise<BuildPruneResponse> {
-  const { steps, reclaimedBytes } = await context.images.builds.prune(keepBytes)
-  const mounts = keepBytes === 0 && running === 0 ? await removeBuildMounts(context) : 0
+  const limits = { maxBytes: keepBytes, usedBefore }
+  const { steps, reclaimedBytes } = await context.images.builds.prune(limits)
+  const isAll = keepBytes === 0 && usedBefore === undefined && running === 0
+  const mounts = isAll ? await removeBuildMounts(context) : 0
   return { steps, reclaimedBytes: reclaimedBytes + mounts }
 }

@@ -258,7 +258,7 @@ export async function buildServices(
     const runner = { context, userns, network: network.use }
     const builder = { context, request, follower, runner, number }
     await whileBuilding(() => buildAll(builder, builds))
-    await context.images.builds.prune(MAX_CACHE_BYTES)
+    await context.images.builds.prune({ maxBytes: MAX_CACHE_BYTES })
   } finally {
     userns.close()
     await network.close()

@@ -149,7 +149,7 @@ export async function pruneSystem(
   const nothing = { removed: [], reclaimedBytes: 0 }
   const lost = volumes ? await pruneVolumes(context, false, matches) : nothing
   const images = await pruneImages(context, { all, filters })
-  const cache = filters.length === 0 ? await pruneBuildCache(context, 0) : nothing
+  const cache = filters.length === 0 ? await pruneBuildCache(context, {}) : nothing
   return {
     containers: containers.removed,
     networks: networks.removed,

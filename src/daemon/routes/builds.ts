@@ -12,8 +12,7 @@ export function buildRoutes(app: FastifyInstance, context: Context): void {
     const body = parseBody(buildRequest, request.body)
     await streamProgress(reply, (tell, signal) => buildStack(context, body, { tell, signal }))
   })
-  app.post('/v1/builder/prune', (request) => {
-    const { keepBytes } = parseBody(buildPruneRequest, request.body)
-    return pruneBuildCache(context, keepBytes ?? 0)
-  })
+  app.post('/v1/builder/prune', (request) =>
+    pruneBuildCache(context, parseBody(buildPruneRequest, request.body)),
+  )
 }

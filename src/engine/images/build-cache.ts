@@ -23,6 +23,8 @@ export interface CachedStep {
 export class BuildCache {
   readonly #directory: string
   readonly #steps = new Map<Digest, CachedStep & { readonly usedAtMs: number }>()
+  /** How many steps made a layer. */
+  readonly #layers = new Map<Digest, number>()
 
   constructor(root: string) {
     this.#directory = path.join(root, 'build-cache')
@@ -31,7 +33,7 @@ export class BuildCache {
       const file = path.join(this.#directory, name)
       const step = readJsonIfThere(file) as CachedStep | undefined
       if (step === undefined || this.#file(step.key) !== file) fs.rmSync(file, { force: true })
-      else this.#steps.set(step.key, { ...step, usedAtMs: fs.statSync(file).mtimeMs })
+      else this.#set({ ...step, usedAtMs: fs.statSync(file).mtimeMs })
     }
   }
 
@@ -51,10 +53,12 @@ export class BuildCache {
 
   put(step: CachedStep): void {
     writeFileAtomically(this.#file(step.key), JSON.stringify(step))
-    this.#steps.set(step.key, { ...step, usedAtMs: Date.now() })
+    this.#set({ ...step, usedAtMs: Date.now() })
   }
 
   remove(key: Digest): void {
+    const diffId = this.#steps.get(key)?.diffId
+    if (diffId !== undefined) this.#release(diffId)
     this.#steps.delete(key)
     fs.rmSync(this.#file(key), { force: true })
   }
@@ -64,8 +68,26 @@ export class BuildCache {
     return [...this.#steps.values()].sort((a, b) => a.usedAtMs - b.usedAtMs)
   }
 
-  layers(): Set<Digest> {
-    return new Set([...this.#steps.values()].map(({ diffId }) => diffId))
+  /** Those that steps have made. */
+  layers(): Iterable<Digest> {
+    return this.#layers.keys()
+  }
+
+  hasLayer(diffId: Digest): boolean {
+    return this.#layers.has(diffId)
+  }
+
+  #set(step: CachedStep & { readonly usedAtMs: number }): void {
+    const before = this.#steps.get(step.key)
+    this.#layers.set(step.diffId, (this.#layers.get(step.diffId) ?? 0) + 1)
+    if (before !== undefined) this.#release(before.diffId)
+    this.#steps.set(step.key, step)
+  }
+
+  #release(diffId: Digest): void {
+    const others = (this.#layers.get(diffId) ?? 1) - 1
+    if (others > 0) this.#layers.set(diffId, others)
+    else this.#layers.delete(diffId)
   }
 
   #file(key: Digest): string {

@@ -45,6 +45,13 @@ export interface BuiltImageOptions {
   readonly names?: readonly string[]
 }
 
+export interface PruneLimits {
+  /** Until the layers of the others take no more. */
+  readonly maxBytes: number
+  /** Milliseconds since the epoch: what was of use then or later stays. */
+  readonly usedBefore?: number | undefined
+}
+
 export interface ImageBuilds {
   /** Of layers that a build needs, and of images that it is made of. */
   lease(): Hold
@@ -79,8 +86,8 @@ export interface ImageBuilds {
   cachedSteps(): number
   /** Bytes of the layers that only the cache keeps. */
   cacheBytes(): number
-  /** Forgets steps, the least recently used first, until their layers take no more than `maxBytes`. */
-  prune(maxBytes: number): Promise<{ readonly steps: number; readonly reclaimedBytes: number }>
+  /** Forgets steps, the least recently used first. */
+  prune(limits: PruneLimits): Promise<{ readonly steps: number; readonly reclaimedBytes: number }>
   /** Whether a step that is remembered made a layer. */
   holdsLayer(diffId: Digest): boolean
 }
@@ -133,14 +140,14 @@ export function createImageBuilds(access: Access): ImageBuilds {
       exportSharedCache(parts, steps, { place, options: { ...options, settings } }),
     cachedSteps: () => cache.size,
     cacheBytes: () => cacheOnlyBytes(parts, cache),
-    prune: (maxBytes) =>
+    prune: (limits) =>
       exclusive(async () => {
         const before = cacheOnlyBytes(parts, cache)
-        const steps = forgetSteps(parts, cache, maxBytes)
+        const steps = forgetSteps(parts, cache, limits)
         if (steps > 0) await collectGarbage()
         return { steps, reclaimedBytes: before - cacheOnlyBytes(parts, cache) }
       }),
-    holdsLayer: (diffId) => cache.layers().has(diffId),
+    holdsLayer: (diffId) => cache.hasLayer(diffId),
   }
   return builds
 }
@@ -213,15 +220,20 @@ function cacheOnlyBytes(parts: StoreParts, cache: BuildCache): number {
 }
 
 /** @returns how many */
-function forgetSteps(parts: StoreParts, cache: BuildCache, maxBytes: number): number {
+function forgetSteps(
+  parts: StoreParts,
+  cache: BuildCache,
+  { maxBytes, usedBefore = Infinity }: PruneLimits,
+): number {
   const layers = cacheOnlyLayers(parts, cache)
   let bytes = [...layers.values()].reduce((total, size) => total + size, 0)
   let forgotten = 0
-  for (const { key, diffId } of cache.list()) {
+  for (const { key, diffId, usedAtMs } of cache.list()) {
+    if (usedAtMs >= usedBefore) break
     if (maxBytes > 0 && bytes <= maxBytes) break
     cache.remove(key)
     forgotten++
-    if (!cache.layers().has(diffId)) bytes -= layers.get(diffId) ?? 0
+    if (!cache.hasLayer(diffId)) bytes -= layers.get(diffId) ?? 0
   }
   return forgotten
 }
