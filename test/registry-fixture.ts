@@ -14,8 +14,8 @@ export interface RegistryFixture {
   /** Where it keeps its content. */
   readonly data: string
   /** What it has logged: a line for each request, too. */
-  log(): string
-  close(): Promise<void>
+  readonly log: () => string
+  readonly close: () => Promise<void>
 }
 
 export interface RegistryOptions {

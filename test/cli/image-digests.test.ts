@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { onlyImages, pinImages } from '../../src/cli/image-digests.ts'
 import { openRegistry } from '../../src/registry/open-registry.ts'
 import { readRegistrySettings } from '../../src/registry/registry-settings.ts'
@@ -21,6 +21,7 @@ describe('pinImages()', () => {
     `asks the registry for the digest of each tag${without}`,
     async () => {
       const server = await startRegistry()
+      onTestFinished(server.close)
       const registry = openRegistry(server.host, { settings: readRegistrySettings({}) })
       const mediaType = 'application/vnd.oci.image.index.v1+json'
       const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, manifests: [] }))
@@ -39,7 +40,6 @@ describe('pinImages()', () => {
       await expect(pinImages(stackOf({ one: `${image}:v2` }), {})).rejects.toThrow(
         `Cannot pin image "${image}:v2": its registry has no such tag`,
       )
-      await server.close()
     },
   )
 

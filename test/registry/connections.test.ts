@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { openRegistry } from '../../src/registry/open-registry.ts'
 import { readRegistrySettings } from '../../src/registry/registry-settings.ts'
 import type { Registry } from '../../src/registry/registry.ts'
@@ -94,6 +94,7 @@ describe.skipIf(without !== '')(`https${without}`, () => {
     const server = makeCertificate(directory, authority, ['IP:0.0.0.0'], 'other-server')
     const client = makeCertificate(directory, authority, ['DNS:client'], 'client')
     const strict = await startRegistry({ tls: { ...server, clientcas: [authority.certificate] } })
+    onTestFinished(strict.close)
     const host = elsewhere(strict)
     const certs = certsDir(host, authority.certificate)
     const failure = await open(host, { TSSTACK_CERTS_DIR: certs })
@@ -107,7 +108,6 @@ describe.skipIf(without !== '')(`https${without}`, () => {
     copyFileSync(client.certificate, path.join(certs, host, 'client.cert'))
     copyFileSync(client.key, path.join(certs, host, 'client.key'))
     await open(host, { TSSTACK_CERTS_DIR: certs }).logIn()
-    await strict.close()
   })
 
   test('plain HTTP is for this machine, and for hosts that are named', async () => {

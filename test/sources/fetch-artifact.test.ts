@@ -3,7 +3,16 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  onTestFinished,
+  test,
+} from 'vitest'
 import type { Credentials } from '../../src/registry/credentials.ts'
 import { openRegistry } from '../../src/registry/open-registry.ts'
 import { readRegistrySettings } from '../../src/registry/registry-settings.ts'
@@ -139,6 +148,7 @@ describe.skipIf(without !== '')(`remote stack files of OCI${without}`, { timeout
 
   test('need a password where the registry asks for one', async () => {
     const guarded = await startRegistry({ user: { name: 'reader', password: 'secret' } })
+    onTestFinished(guarded.close)
     const credentials = { username: 'reader', password: 'secret' }
     await push(guarded, { name: 'shop:v1', layers: STACK, credentials })
     const reference = `oci://${guarded.host}/shop:v1`
@@ -150,7 +160,6 @@ describe.skipIf(without !== '')(`remote stack files of OCI${without}`, { timeout
       JSON.stringify({ auths: { [guarded.host]: { auth } } }),
     )
     expect((await load(reference)).stack.name).toBe('shop')
-    await guarded.close()
   })
 
   test.each<[what: string, artifact: Omit<Push, 'name'>, message: string]>([

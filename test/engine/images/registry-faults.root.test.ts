@@ -4,7 +4,16 @@ import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  onTestFinished,
+  test,
+} from 'vitest'
 import { openImageStore, type ImageStore } from '../../../src/engine/images/image-store.ts'
 import type { LayerEvent } from '../../../src/engine/images/pull-image.ts'
 import { readRegistrySettings } from '../../../src/registry/registry-settings.ts'
@@ -135,6 +144,7 @@ describe.skipIf(without !== '')(`pull()${without}`, () => {
 
   test('asks mirrors first, passes over those that are down, and tells so', async () => {
     const mirror = await startRegistry({ mirrors: `http://${registry.host}` })
+    onTestFinished(mirror.close)
     const TSSTACK_REGISTRY_MIRRORS = `http://127.0.0.1:1,http://${mirror.host}`
     const settings = readRegistrySettings({ TSSTACK_REGISTRY_MIRRORS })
     const store = openImageStore(path.join(home, 'store'), { registries: settings })
@@ -146,14 +156,15 @@ describe.skipIf(without !== '')(`pull()${without}`, () => {
     expect(contentIn(store).equals(CONTENT)).toBe(true)
     expect(store.list().map(({ reference }) => reference)).toEqual(['app:1'])
     await store.flushed()
-    await mirror.close()
   })
 
   test('asks the registry itself when all mirrors are down: here by a proxy, with an authority of its own', async () => {
     const authority = makeAuthority(home, 'authority')
     const tls = makeCertificate(home, authority, ['DNS:registry-1.docker.io'])
     const origin = await startRegistry({ tls, mirrors: `http://${registry.host}` })
+    onTestFinished(origin.close)
     const tunnel = await startTunnel(origin.host)
+    onTestFinished(tunnel.close)
     fs.mkdirSync(path.join(home, 'registry-1.docker.io'))
     fs.copyFileSync(authority.certificate, path.join(home, 'registry-1.docker.io/ca.crt'))
     const settings = readRegistrySettings({
@@ -166,7 +177,5 @@ describe.skipIf(without !== '')(`pull()${without}`, () => {
     expect(tunnel.asked[0]).toBe('CONNECT registry-1.docker.io:443')
     expect(contentIn(store).equals(CONTENT)).toBe(true)
     await store.flushed()
-    tunnel.close()
-    await origin.close()
   })
 })
