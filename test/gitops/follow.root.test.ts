@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { GitSource, GitSourceStatus } from '../../src/api/gitops-types.ts'
 import { startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
+import { commandLine } from '../e2e/command-line.ts'
 import { eventually } from '../eventually.ts'
 import { createRepository, hasGit, type GitRepository } from '../sources/git-server.ts'
 import { gitSource, untilSource } from './git-source.ts'
@@ -253,6 +254,26 @@ describe.skipIf(!canRun)('a source is followed', { timeout: 60_000 }, () => {
     expect(await sync()).toMatchObject({ reason: 'RolledBack' })
     // `cat` is in the first image alone.
     expect(await daemon.sh(await idOf(), 'cat /dev/null && echo there')).toBe('there')
+  })
+
+  test('by the command line: exit codes say whether it is ready, and whether a change waits', async () => {
+    const tsstack = commandLine(daemon, repository.directory)
+    const add = `gitops add shop --repo ${repo} --health-timeout 20s --monitor 0s --approve manual`
+    expect((await tsstack.run(`${add} --push-branch updates`)).stderr).toContain(
+      '"--push-branch" needs --image-updates',
+    )
+    repository.commit({ 'stack.yaml': `services:\n${service('web')}` })
+    await tsstack.ok(`${add} --image-updates --push-branch updates`)
+    expect((await tsstack.run('gitops sync shop')).exitCode).toBe(1)
+    const change = await tsstack.run('gitops diff shop')
+    expect(change.exitCode).toBe(2)
+    expect(change.stdout).toMatch(/create +container shop-web-1/)
+    await tsstack.ok('gitops approve shop')
+    expect((await tsstack.run('gitops diff shop')).exitCode).toBe(0)
+    const status = await tsstack.ok('gitops status shop')
+    expect(status).toMatch(/^Ready +True \(Synced\)/m)
+    expect(status).toMatch(/^Images +/m)
+    expect(await tsstack.ok('gitops ls')).toMatch(/^shop +shop +True +Synced/m)
   })
 
   test('what a container mounts stays when its source is gone, and cannot be written to', async () => {
