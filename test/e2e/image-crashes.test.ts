@@ -131,6 +131,20 @@ async function checkStore({ daemon, container }: Scene): Promise<void> {
   expect(await daemon.sh(container, 'cat /w/0')).toBe('mine')
 }
 
+/** A container that is paused for a commit runs on when the daemon that held it is gone. */
+async function killWhileHeld({ daemon, container }: Scene): Promise<void> {
+  await daemon.sh(container, 'head -c 60000000 /dev/zero > /w/large')
+  const committing = daemon.client.commit(container, { changes: [], pause: true })
+  committing.catch(() => undefined)
+  await eventually('the pause', async () => {
+    const { state } = await daemon.container('crash', 'app')
+    return state === 'paused'
+  })
+  await daemon.kill()
+  await daemon.start()
+  expect(await daemon.sh(container, 'rm /w/large; cat /w/0')).toBe('mine')
+}
+
 /** Nothing of it may fail for want of what a clean-up has taken. */
 async function workWhilePruning(scene: Scene): Promise<void> {
   const { client } = scene.daemon
@@ -177,6 +191,7 @@ test.skipIf(without !== '')(
         await daemon.start()
         await checkStore(scene)
       }
+      await killWhileHeld(scene)
       await workWhilePruning(scene)
       await daemon.client.pruneImages({ all: true })
       expect(await daemon.client.imageList()).toHaveLength(1)
