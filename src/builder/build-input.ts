@@ -26,6 +26,8 @@ export interface BuildInput {
   readonly names?: readonly string[]
   readonly target?: string
   readonly args: Readonly<Record<string, string>>
+  /** Names of those that are not for all builds of the request: one that nothing takes is a mistake. */
+  readonly ownArguments: readonly string[]
   readonly labels: Readonly<Record<string, string>>
   readonly platform?: string
   readonly noCache: boolean

@@ -57,11 +57,11 @@ export async function tellFindings(
 
 /** Tells of arguments that were given for nothing. */
 export function tellUnused(
-  { args, dockerfile: { file } }: BuildInput,
+  { ownArguments, dockerfile: { file } }: BuildInput,
   { onFinding }: CheckHost,
   { dockerfile }: ReadBuild,
 ): void {
-  const unused = unusedArguments({ dockerfile, args })
+  const unused = unusedArguments(dockerfile, ownArguments)
   if (unused.length > 0) onFinding(`${file}: no ARG takes the build arguments ${unused.join(', ')}`)
 }
 

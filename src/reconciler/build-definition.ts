@@ -205,6 +205,7 @@ export function buildDefinition(reading: Reading, build: BuildDefinition): Servi
     additionalContexts: contextsOf(reading, build),
     ...(target === undefined || target === '' ? {} : { target }),
     args: { ...build.args, ...options.args },
+    ownArguments: Object.keys(build.args ?? {}),
     labels: labelsOf(request, service, build),
     noCache: options.noCache ?? build.no_cache ?? false,
     inlineCache: caches.isInline,

@@ -149,5 +149,5 @@ it('unusedArguments() are those that no ARG takes', () => {
   const contexts = new Set<string>()
   const text = 'ARG GLOBAL\nFROM base\nARG USED'
   const dockerfile = readDockerfile(text, 'Dockerfile', { given: args, platform, contexts })
-  expect(unusedArguments({ dockerfile, args })).toEqual(['UNUSED'])
+  expect(unusedArguments(dockerfile, Object.keys(args))).toEqual(['UNUSED'])
 })

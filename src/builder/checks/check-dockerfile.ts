@@ -55,17 +55,16 @@ async function checkStages(input: CheckInput): Promise<Finding[]> {
 
 const PREDEFINED = /^(?:BUILDKIT_\w+|SOURCE_DATE_EPOCH|(?:https?|ftp|no|all)_proxy)$/i
 
-/** Names of the build's arguments that nothing takes: no rule, a build is told of them all the same. */
-export function unusedArguments({
-  dockerfile,
-  args,
-}: Pick<CheckInput, 'dockerfile' | 'args'>): string[] {
-  const { globals, stages } = dockerfile
+/** Names of arguments that nothing takes: no rule, a build is told of them all the same. */
+export function unusedArguments(
+  { globals, stages }: Dockerfile,
+  given: readonly string[],
+): string[] {
   const instructions = [...globals, ...stages.flatMap((stage) => stage.instructions)]
   const declared = instructions.flatMap((each) =>
     each.kind === 'arg' ? each.names.map(([name]) => name) : [],
   )
-  return Object.keys(args).filter((name) => !declared.includes(name) && !PREDEFINED.test(name))
+  return given.filter((name) => !declared.includes(name) && !PREDEFINED.test(name))
 }
 
 /** @throws {INVALID_ARGUMENT} a `# check=` that is none */
