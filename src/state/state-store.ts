@@ -159,11 +159,26 @@ class SqliteStore implements StateStore {
   }
 
   atomically(work: () => void): void {
+    // A listener of an event may write as well, within the transaction that the event is part of.
+    if (this.#database.isTransaction) {
+      work()
+      return
+    }
     this.#database.exec('BEGIN')
     try {
       work()
     } finally {
-      this.#database.exec('COMMIT')
+      this.#commit()
+    }
+  }
+
+  /** Where it fails (a full disk), the transaction must not stay open: nothing could be written ever after. */
+  #commit(): void {
+    try {
+      if (this.#database.isTransaction) this.#database.exec('COMMIT')
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
+      throw error
     }
   }
 

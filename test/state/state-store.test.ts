@@ -95,4 +95,28 @@ describe('state store', () => {
       expect.objectContaining({ code: 'FAILED_PRECONDITION' }),
     )
   })
+
+  test('a transaction within one is part of it, and what fails leaves none open', () => {
+    const store = openStateStore(file)
+    const collection = store.collection<number>('thing')
+    const fail = (): void => {
+      store.atomically(() => {
+        store.atomically(() => {
+          collection.put('a', 1)
+        })
+        throw new Error('no')
+      })
+    }
+    expect(fail).toThrow('no')
+    store.atomically(() => {
+      collection.put('b', 2)
+    })
+    store.close()
+    const again = openStateStore(file)
+    expect(again.collection('thing').entries()).toEqual([
+      ['a', 1],
+      ['b', 2],
+    ])
+    again.close()
+  })
 })
