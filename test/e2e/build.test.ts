@@ -99,6 +99,11 @@ test('run --build, quietly; and down --rmi takes what was built', () =>
     writeFileSync(path.join(tsstack.directory, 'Dockerfile'), `FROM ${BASE}\nRUN echo 2 >/made`)
     expect((await tsstack.ok('run --rm app cat /made')).trim()).toBe('1')
     expect((await tsstack.ok('run --rm --build app cat /made')).trim()).toBe('2')
+    const missing = await tsstack.run('run --rm app nonexistent', { timeoutMs: 20_000 })
+    expect([missing.exitCode, missing.stderr]).toEqual([
+      127,
+      expect.stringContaining('nonexistent'),
+    ])
     await tsstack.ok('up -d')
     await tsstack.ok('down --rmi local')
     expect(await tsstack.ok('image ls')).not.toContain('quiet-app')

@@ -118,7 +118,12 @@ async function run(given: CommandContext): Promise<number> {
   }
   // Attached before it starts, so that nothing that it writes is missed.
   const session = await client.attach(id)
-  await client.startContainer(id)
+  try {
+    await client.startContainer(id)
+  } catch (error) {
+    session.close() // nothing ends it from the other side
+    throw error
+  }
   return runSession(session, streams)
 }
 
