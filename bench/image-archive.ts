@@ -14,6 +14,7 @@ export interface LayerFile {
 
 export const PACKINGS = ['none', 'gzip', 'zstd'] as const
 export type Packing = (typeof PACKINGS)[number]
+export const PACKING_TITLES = { none: 'plain', gzip: 'gzip', zstd: 'zstd' }
 
 const LAYER_TYPE = 'application/vnd.oci.image.layer.v1.tar'
 

@@ -1,6 +1,6 @@
 /**
  * Measures what tsstack does with images beside Docker, Podman and skopeo, in the same run: load, pull, build, start; and
- * beside tar.
+ * how it unpacks layers beside tar.
  *
  *   npm run bench:images -- [--trees DIRECTORY] [--only load,pull] [--rounds 1]
  *
@@ -23,9 +23,10 @@ import { buildImage, type BenchImage } from './image.ts'
 import { largeTag, makeSamples, type ImageSamples } from './image-samples.ts'
 import { buildOf } from './measurements/build.ts'
 import { deepRunOf } from './measurements/deep-run.ts'
-import { loadOf, measureTar } from './measurements/load.ts'
+import { loadOf } from './measurements/load.ts'
 import type { Measurement } from './measurements/measurement.ts'
 import { pullOf } from './measurements/pull.ts'
+import { UNPACKERS, unpackOf } from './measurements/unpack.ts'
 import { prepareRegistry, REGISTRY_TAG } from './registry.ts'
 import { table, type Column } from './report.ts'
 import { machine, measure, ResultTable, roundsOf, say, writeTable } from './rounds.ts'
@@ -79,27 +80,24 @@ async function measureAll(
   const samples = await makeSamples(top, path.join(top, 'layer.tar'))
   const hasRegistry = await fillRegistry(top, engines, samples)
   if (!hasRegistry) say('  no docker-registry here: pull is left out')
-  const load = loadOf(samples)
   const all: Measurement<ImageEngine>[] = [
-    load,
+    loadOf(samples),
     ...(hasRegistry ? [pullOf(samples)] : []),
     buildOf(top, image.archive),
     deepRunOf(samples),
   ]
   const wanted = flags.only?.split(',')
-  const measurements = all.filter(({ id }) => wanted?.includes(id) ?? true)
+  const isWanted = ({ id }: { readonly id: string }): boolean => wanted?.includes(id) ?? true
+  const measurements = all.filter(isWanted)
+  const unpack = unpackOf(samples, path.join(top, 'unpack'))
   const results = new ResultTable()
-  for (const measurement of measurements) {
-    await measure(measurement, engines, { results, ...roundsOf(flags.rounds) })
-    if (measurement !== load) continue
-    for (let round = 0; round < Number(flags.rounds ?? load.rounds); round++) {
-      const values = await measureTar(samples, path.join(top, 'tar'))
-      for (const [row, value] of Object.entries(values)) results.record(row, 'floor', value)
-    }
-  }
+  const rounds = roundsOf(flags.rounds)
+  if (isWanted(unpack)) await measure(unpack, UNPACKERS, { results, ...rounds })
+  for (const measurement of measurements)
+    await measure(measurement, engines, { results, ...rounds })
   const columns: Column[] = [...engines, { id: 'floor', title: 'floor (tar)' }]
   return table(
-    measurements.flatMap(({ rows }) => rows),
+    [...(isWanted(unpack) ? unpack.rows : []), ...measurements.flatMap(({ rows }) => rows)],
     columns,
     results.rows,
   )
