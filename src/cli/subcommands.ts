@@ -57,15 +57,3 @@ export function describeSubcommands(subcommands: Readonly<Record<string, Subcomm
     .map(([word, { usage, summary }]) => `${`${word} ${usage}`.trim()}: ${summary}.`)
     .join('\n')
 }
-
-/** Asks before something is lost, where there is somebody to ask. */
-export async function confirmed(context: CommandContext, question: string): Promise<boolean> {
-  if (context.flags.bool('force') || !process.stdin.isTTY) return true
-  const { createInterface } = await import('node:readline/promises')
-  const reader = createInterface({ input: process.stdin, output: process.stderr })
-  try {
-    return /^y(es)?$/i.test((await reader.question(`${question} [y/N] `)).trim())
-  } finally {
-    reader.close()
-  }
-}

@@ -120,7 +120,12 @@ test('the command line: create, ls, export, import, inspect, rm, prune; networks
   expect(fs.readFileSync(path.join(back.mountpoint, 'file'), 'utf8')).toBe('hello')
   expect((await tsstack.run('volume rm data no-such')).stderr).toContain('"no-such": there is none')
   expect(await tsstack.ok('volume prune -f')).toBe('')
-  expect(await tsstack.ok('volume prune -a -f')).toBe('back')
+  expect(await tsstack.run('volume prune -a')).toMatchObject({
+    exitCode: 1,
+    stderr: expect.stringContaining('give --force (-f) where nobody can answer') as string,
+  })
+  expect((await tsstack.run('volume prune -a', { input: 'n\n' })).exitCode).toBe(1)
+  expect(await tsstack.ok('volume prune -a', { input: 'y\n' })).toBe('back')
   expect((await tsstack.run('volume lss')).stderr).toContain('did you mean "ls"')
 
   await tsstack.ok('network create --subnet 10.235.0.0/24 --gateway 10.235.0.7 proxy')

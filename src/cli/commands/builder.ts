@@ -5,7 +5,8 @@ import type { Flag } from '../args.ts'
 import { needlessFlag } from '../common-flags.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { humanSize } from '../human.ts'
-import { confirmed, describeSubcommands, runSubcommand, type Subcommand } from '../subcommands.ts'
+import { confirmed } from '../confirmed.ts'
+import { describeSubcommands, runSubcommand, type Subcommand } from '../subcommands.ts'
 
 const FLAGS: readonly Flag[] = [
   { name: 'keep-storage', kind: 'text', value: 'SIZE', help: 'Keep this much: 500m, 10g' },

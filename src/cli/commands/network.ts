@@ -3,7 +3,8 @@ import { TsstackError } from '../../errors.ts'
 import type { Flag } from '../args.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { FORMAT_FLAG, renderListing } from '../listing.ts'
-import { confirmed, describeSubcommands, runSubcommand, type Subcommand } from '../subcommands.ts'
+import { confirmed } from '../confirmed.ts'
+import { describeSubcommands, runSubcommand, type Subcommand } from '../subcommands.ts'
 import { formatTable } from '../table.ts'
 
 const FLAGS: readonly Flag[] = [

@@ -1,9 +1,7 @@
-import { createInterface } from 'node:readline/promises'
 import type { ContainerSummary } from '../../api/types.ts'
-import { TsstackError } from '../../errors.ts'
 import { needlessFlag } from '../common-flags.ts'
 import type { Command, CommandContext } from '../command.ts'
-import { isTerminal } from '../output.ts'
+import { confirmed } from '../confirmed.ts'
 import { DRY_RUN_PREFIX } from '../progress-view.ts'
 import { showProgress } from '../progress.ts'
 import { isAlive, selectContainers } from '../select-containers.ts'
@@ -29,33 +27,13 @@ async function run(context: CommandContext): Promise<number> {
     output.note('No stopped containers')
     return 0
   }
-  if (!flags.bool('force') && !global.dryRun && !(await confirm(stopped))) return 1
+  const names = stopped.map(({ name }) => name).join(', ')
+  if (!global.dryRun && !(await confirmed(context, `Remove ${names}?`))) return 1
   for (const { id, name } of stopped) {
     await client.removeContainer(id, { volumes: flags.bool('volumes') })
     output.note(` ${global.dryRun ? DRY_RUN_PREFIX : ''}Container ${name}  Removed`)
   }
   return 0
-}
-
-async function confirm(containers: readonly ContainerSummary[]): Promise<boolean> {
-  const names = containers.map(({ name }) => name).join(', ')
-  if (!isTerminal(0)) {
-    throw new TsstackError(
-      'FAILED_PRECONDITION',
-      `Cannot ask whether to remove ${names}: there is no terminal`,
-      {
-        hint: 'Use --force',
-      },
-    )
-  }
-  const prompt = createInterface({ input: process.stdin, output: process.stderr })
-  try {
-    return /^y(es)?$/i.test(
-      (await prompt.question(`Going to remove ${names}\nAre you sure? [yN] `)).trim(),
-    )
-  } finally {
-    prompt.close()
-  }
 }
 
 export const command: Command = {

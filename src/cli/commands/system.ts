@@ -3,7 +3,8 @@ import type { Command, CommandContext } from '../command.ts'
 import { humanSize } from '../human.ts'
 import { formatUsage, formatUsageDetails, removedLines } from '../image-tables.ts'
 import { FORMAT_FLAG, PRUNE_FILTER_FLAG, renderListing } from '../listing.ts'
-import { confirmed, describeSubcommands, runSubcommand, type Subcommand } from '../subcommands.ts'
+import { confirmed } from '../confirmed.ts'
+import { describeSubcommands, runSubcommand, type Subcommand } from '../subcommands.ts'
 
 const FLAGS: readonly Flag[] = [
   { name: 'all', short: 'a', kind: 'bool', help: 'prune: images with a name, too' },
