@@ -15,7 +15,8 @@
  *   POST   /v1/images/remove            RemoveImagesRequest -> RemovedImagesResponse
  *   POST   /v1/images/prune?all=&filters= as a JSON list -> RemovedImagesResponse
  *   GET    /v1/images/archive?names=    a tar archive; names is a JSON list
- *   POST   /v1/images/archive           a tar archive -> { id, names }[]
+ *   POST   /v1/images/archive           a tar archive -> LoadedImage[]
+ *   POST   /v1/images/load              LoadFileRequest -> LoadFileAnswer
  *   POST   /v1/images/import?name=&changes= as a JSON list; a tar archive of a root file system -> { id }
  *   GET    /v1/system/df                UsageRow[]
  *   GET    /v1/system/df/details        UsageDetails
@@ -23,6 +24,25 @@
  */
 import type { Credentials, CredentialsByRegistry } from '../registry/credentials.ts'
 import type { StackSource } from './types.ts'
+
+export interface LoadedImage {
+  readonly id: string
+  /** As they are typed. */
+  readonly names: readonly string[]
+}
+
+/** An archive that the client can read. */
+export interface LoadFileRequest {
+  /** Absolute. */
+  readonly path: string
+  /** `device:inode:size:mtime`, in decimal digits, the time in nanoseconds. */
+  readonly version: string
+}
+
+export interface LoadFileAnswer {
+  /** Absent when the daemon sees another file there, or none: the archive must be sent. */
+  readonly loaded?: readonly LoadedImage[]
+}
 
 export interface PullRequest extends StackSource {
   readonly options: {

@@ -1,7 +1,17 @@
 /** Archives by standard input and output, or by files that are named. */
-import { createReadStream, createWriteStream, renameSync, rmSync } from 'node:fs'
+import {
+  accessSync,
+  constants,
+  createReadStream,
+  createWriteStream,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
+import path from 'node:path'
 import { Transform, type Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import type { LoadFileRequest } from '../api/image-types.ts'
 import { TsstackError } from '../errors.ts'
 
 /** A file, or standard input. @throws {INVALID_ARGUMENT} a terminal, with what to do instead */
@@ -16,6 +26,23 @@ export function openArchive(
     })
   }
   return process.stdin
+}
+
+/**
+ * A file of an archive, for a daemon that can open it by itself.
+ * @returns undefined for standard input, and for what is no regular file or may not be read: opening it says why
+ */
+export function readableFile(file: string | undefined): LoadFileRequest | undefined {
+  if (file === undefined || file === '-') return undefined
+  try {
+    accessSync(file, constants.R_OK)
+    const stats = statSync(file, { bigint: true })
+    if (!stats.isFile()) return undefined
+    const { dev, ino, size, mtimeNs } = stats
+    return { path: path.resolve(file), version: [dev, ino, size, mtimeNs].join(':') }
+  } catch {
+    return undefined
+  }
 }
 
 /** Into a file, that appears when it is whole, or to standard output. @throws {INVALID_ARGUMENT} a terminal */

@@ -4,6 +4,9 @@ import type {
   HistoryEntry,
   ImageDetail,
   ImageListEntry,
+  LoadedImage,
+  LoadFileAnswer,
+  LoadFileRequest,
   LoginAnswer,
   LoginRequest,
   PullRequest,
@@ -47,6 +50,8 @@ export interface ImageClient {
   /** A tar archive. */
   saveImages(names: readonly string[]): Promise<Readable>
   loadImages(archive: Readable): Promise<readonly LoadedImage[]>
+  /** From a file that the daemon opens by itself. @returns undefined if it doesn't see that file */
+  loadImageFile(file: LoadFileRequest): Promise<readonly LoadedImage[] | undefined>
   importImage(
     archive: Readable,
     options: { readonly name?: string; readonly changes: readonly string[] },
@@ -54,11 +59,6 @@ export interface ImageClient {
   diskUsage(): Promise<readonly UsageRow[]>
   diskUsageDetails(): Promise<UsageDetails>
   pruneSystem(request: SystemPruneRequest): Promise<SystemPruneResponse>
-}
-
-interface LoadedImage {
-  readonly id: string
-  readonly names: readonly string[]
 }
 
 interface Calls {
@@ -108,6 +108,7 @@ function storeCalls({ get, post, transport }: Calls): Pick<ImageClient, StoreCal
         path: '/v1/images/archive',
         source,
       })) as readonly LoadedImage[],
+    loadImageFile: async (file) => ((await post('/v1/images/load', file)) as LoadFileAnswer).loaded,
     importImage: async (source, { name, changes }) =>
       (await transport.json({
         method: 'POST',

@@ -1,6 +1,7 @@
 /** What clients may send about images. */
 import { z } from 'zod'
 import type {
+  LoadFileRequest,
   LoginRequest,
   PullRequest,
   PushRequest,
@@ -55,6 +56,11 @@ export const loginRequest: Typed<LoginRequest> = z.strictObject({
     z.strictObject({ username: name, password: name }),
     z.strictObject({ identityToken: name }),
   ]),
+})
+
+export const loadFileRequest: Typed<LoadFileRequest> = z.strictObject({
+  path: z.string().startsWith('/').max(4096),
+  version: z.string().max(100),
 })
 
 const flag = z.union([z.stringbool(), z.boolean()])

@@ -1,5 +1,8 @@
+import type { Readable } from 'node:stream'
+import type { LoadedImage } from '../../api/image-types.ts'
+import type { ImageClient } from '../../client/image-client.ts'
 import type { Flag } from '../args.ts'
-import { openArchive, refuseTerminal, writeArchive } from '../archive-streams.ts'
+import { openArchive, readableFile, refuseTerminal, writeArchive } from '../archive-streams.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { humanSize } from '../human.ts'
 import { imageHistory, inspectImages, listImages } from '../image-queries.ts'
@@ -101,16 +104,26 @@ async function save({ flags, client }: CommandContext, names: readonly string[])
   return 0
 }
 
-async function load({ flags, output, client }: CommandContext): Promise<number> {
-  const archive = openArchive(flags.text('input'))
+async function sendArchive(
+  images: ImageClient,
+  archive: Readable,
+): Promise<readonly LoadedImage[]> {
   try {
-    const loaded = await (await client()).loadImages(archive)
-    for (const { id, names } of loaded) {
-      if (names.length === 0) output.line(`Loaded image ID: ${id}`)
-      for (const name of names) output.line(`Loaded image: ${name}`)
-    }
+    return await images.loadImages(archive)
   } finally {
     archive.destroy()
+  }
+}
+
+async function load({ flags, output, client }: CommandContext): Promise<number> {
+  const file = flags.text('input')
+  const seen = readableFile(file)
+  const images = await client()
+  const loaded =
+    (seen && (await images.loadImageFile(seen))) ?? (await sendArchive(images, openArchive(file)))
+  for (const { id, names } of loaded) {
+    if (names.length === 0) output.line(`Loaded image ID: ${id}`)
+    for (const name of names) output.line(`Loaded image: ${name}`)
   }
   return 0
 }

@@ -1,6 +1,8 @@
 /** The images of this host, and the room that they take: what src/api/image-types.ts lists. */
 import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
+import type { LoadedImage, LoadFileAnswer } from '../../api/image-types.ts'
+import type { LoadedImage as Loaded } from '../../engine/images/load-archive.ts'
 import { familiarReference } from '../../engine/images/reference.ts'
 import type { Context } from '../../reconciler/context.ts'
 import {
@@ -16,6 +18,7 @@ import { archiveOf, drained } from '../archive-body.ts'
 import {
   archiveQuery,
   importQuery,
+  loadFileRequest,
   imagePruneQuery,
   nameQuery,
   removeImagesRequest,
@@ -25,6 +28,10 @@ import {
 import { parseBody } from '../validate.ts'
 
 const TAR = 'application/x-tar'
+
+function toLoadedImage({ image, names }: Loaded): LoadedImage {
+  return { id: image.id, names: names.map(familiarReference) }
+}
 
 function archiveRoutes(app: FastifyInstance, context: Context): void {
   const { archives } = context.images
@@ -39,10 +46,11 @@ function archiveRoutes(app: FastifyInstance, context: Context): void {
   })
   app.post('/v1/images/archive', async (request) => {
     const loaded = await drained(archiveOf(request.body), (chunks) => archives.load(chunks))
-    return loaded.map(({ image, names }) => ({
-      id: image.id,
-      names: names.map(familiarReference),
-    }))
+    return loaded.map(toLoadedImage)
+  })
+  app.post('/v1/images/load', async (request): Promise<LoadFileAnswer> => {
+    const loaded = await archives.loadFile(parseBody(loadFileRequest, request.body))
+    return loaded === undefined ? {} : { loaded: loaded.map(toLoadedImage) }
   })
   app.post('/v1/images/import', (request) => {
     const options = parseBody(importQuery, request.query)

@@ -156,8 +156,8 @@ async function writePlain(packed: FileHandle, plain: FileHandle): Promise<void> 
   }
 }
 
-/** A compressed archive is unpacked beside the store first: blobs must be found by their place. */
-async function openPlain(file: string, tmpDir: string): Promise<FileHandle> {
+/** @throws {NOT_FOUND} {INVALID_ARGUMENT} it is no regular file */
+async function openArchive(file: string): Promise<FileHandle> {
   let handle: FileHandle
   try {
     handle = await open(file, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK)
@@ -168,38 +168,47 @@ async function openPlain(file: string, tmpDir: string): Promise<FileHandle> {
       { cause },
     )
   }
+  if ((await handle.stat()).isFile()) return handle
+  await handle.close()
+  throw new TsstackError(
+    'INVALID_ARGUMENT',
+    `Cannot open image archive "${file}": not a regular file`,
+  )
+}
+
+/** A compressed archive is unpacked beside the store first: blobs must be found by their place. */
+async function toPlain(handle: FileHandle, tmpDir: string): Promise<FileHandle> {
   const head = Buffer.alloc(4)
-  const isFile = (await handle.stat()).isFile()
-  if (!isFile) {
-    await handle.close()
-    throw new TsstackError(
-      'INVALID_ARGUMENT',
-      `Cannot open image archive "${file}": not a regular file`,
-    )
-  }
   await handle.read(head, 0, 4, 0)
   if (detectCompression(head) === 'none') return handle
-  const draft = path.join(tmpDir, randomUUID())
-  const plain = await open(draft, 'wx+', 0o600)
   try {
-    fs.rmSync(draft) // goes with its descriptor
-    await writePlain(handle, plain)
-  } catch (error) {
-    await plain.close()
-    throw error
+    const draft = path.join(tmpDir, randomUUID())
+    const plain = await open(draft, 'wx+', 0o600)
+    try {
+      fs.rmSync(draft) // goes with its descriptor
+      await writePlain(handle, plain)
+      return plain
+    } catch (error) {
+      await plain.close()
+      throw error
+    }
   } finally {
     await handle.close()
   }
-  return plain
 }
 
 /**
+ * @param archive - its name; or open for reading, then it is closed with the files
  * @param tmpDir - room for the unpacked form of a compressed archive
  * @throws {NOT_FOUND} if the file does not exist
  * @throws {INVALID_ARGUMENT} if it is not a tar file
  */
-export async function openTarFiles(file: string, tmpDir: string): Promise<ArchiveFiles> {
-  const handle = await openPlain(file, tmpDir)
+export async function openTarFiles(
+  archive: string | FileHandle,
+  tmpDir: string,
+): Promise<ArchiveFiles> {
+  const opened = typeof archive === 'string' ? await openArchive(archive) : archive
+  const handle = await toPlain(opened, tmpDir)
   let places: Map<string, Place>
   try {
     places = await indexTar(handle)

@@ -10,6 +10,7 @@ import { describeManifest, type Descriptor } from './manifest.ts'
 import { loadArchive, type LoadedImage } from './load-archive.ts'
 import { formatReference, parseReference, parseTag } from './reference.ts'
 import { saveArchive } from './save-archive.ts'
+import { openSeenFile, type SeenFile } from './seen-file.ts'
 import { addImageNamed, type StoreParts } from './store-parts.ts'
 
 export interface ImportOptions {
@@ -26,6 +27,8 @@ export interface ImageArchives {
   save(references: readonly string[]): AsyncGenerator<Buffer>
   /** Every image of an archive, with the names that it has there. @throws {INVALID_ARGUMENT} {FAILED_PRECONDITION} */
   load(archive: AsyncIterable<Buffer>): Promise<LoadedImage[]>
+  /** As `load`, from a file in its place. @returns undefined if we don't see the same file there */
+  loadFile(seen: SeenFile): Promise<LoadedImage[] | undefined>
   /** An image out of a root file system. @throws {INVALID_ARGUMENT} */
   importTree(archive: AsyncIterable<Buffer>, options?: ImportOptions): Promise<Image>
   /** What archives and registries call the image by. */
@@ -69,6 +72,15 @@ function nameOf({ records }: StoreParts, reference: string, image: Image): strin
 }
 
 export function createImageArchives({ parts, exclusive, find }: Access): ImageArchives {
+  async function loadFrom(archive: string | FileHandle): Promise<LoadedImage[]> {
+    const files = await openTarFiles(archive, parts.tmpDir)
+    return exclusive(async () => {
+      const loaded = await loadArchive(parts, files)
+      for (const { image, names } of loaded) await addImageNamed(parts, image, names)
+      return loaded
+    }).finally(() => files.close())
+  }
+
   return {
     save(references) {
       const images = new Map<Digest, { image: Image; names: string[] }>()
@@ -83,15 +95,14 @@ export function createImageArchives({ parts, exclusive, find }: Access): ImageAr
     async load(archive) {
       const file = await spool(parts.tmpDir, archive)
       try {
-        const files = await openTarFiles(file, parts.tmpDir)
-        return await exclusive(async () => {
-          const loaded = await loadArchive(parts, files)
-          for (const { image, names } of loaded) await addImageNamed(parts, image, names)
-          return loaded
-        }).finally(() => files.close())
+        return await loadFrom(file)
       } finally {
         await rm(file, { force: true })
       }
+    },
+    async loadFile(seen) {
+      const handle = await openSeenFile(seen)
+      return handle === undefined ? undefined : loadFrom(handle)
     },
     async importTree(archive, { config, names = [] } = {}) {
       const tags = names.map(parseTag)

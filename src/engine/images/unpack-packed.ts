@@ -132,7 +132,9 @@ export async function unpackPacked({ packed, tree, blob }: UnpackRequest): Promi
   const isPlain = compressionOf(packed) === 'none'
   const copying = new CopyOf(packed, blob.copy, !isPlain)
   try {
-    const record = await unpackDigested(decompress(copying.chunks()), tree)
+    // Not told again by its bytes: whoever owns the file may write to it meanwhile.
+    const plain = isPlain ? copying.chunks() : decompress(copying.chunks())
+    const record = await unpackDigested(plain, tree)
     return { ...record, packed: await copying.finish(isPlain ? record.diffId : undefined) }
   } finally {
     copying.close()

@@ -60,6 +60,23 @@ describe('save() and load()', () => {
     await third.flushed()
   })
 
+  test('a file is read where it is, unless it is another than was seen', async () => {
+    await twoImages()
+    const file = path.join(home, 'one.tar')
+    fs.writeFileSync(file, await bytesOf(store.archives.save(['one:1'])))
+    const { dev, ino, size, mtimeNs } = fs.statSync(file, { bigint: true })
+    const version = [dev, ino, size, mtimeNs].join(':')
+    for (const other of [`${dev}:${ino}:${size}:1`, `${dev}:1:${size}:${mtimeNs}`])
+      expect(await store.archives.loadFile({ path: file, version: other })).toBeUndefined()
+    expect(await store.archives.loadFile({ path: `${file}x`, version })).toBeUndefined()
+    expect(await store.archives.loadFile({ path: home, version })).toBeUndefined()
+    const loaded = await other.archives.loadFile({ path: file, version })
+    expect(loaded?.flatMap((image) => image.names)).toEqual(['docker.io/library/one:1'])
+    expect(other.inspect('one:1')).toEqual(store.inspect('one:1'))
+    expect(fs.readdirSync(path.join(home, 'other/tmp'))).toEqual([])
+    expect(fs.existsSync(file)).toBe(true)
+  })
+
   test('an archive that breaks off, and one that is none, leave nothing', async () => {
     await twoImages()
     const archive = await bytesOf(store.archives.save(['one:1']))
