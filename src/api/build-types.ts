@@ -7,6 +7,7 @@
  * Contexts are directories of the daemon's host, by their absolute paths.
  */
 import type { CredentialsByRegistry } from '../registry/credentials.ts'
+import type { PushCompression } from './image-types.ts'
 import type { StackSource } from './types.ts'
 
 export interface BuildOptions {
@@ -20,6 +21,8 @@ export interface BuildOptions {
   /** Look for newer base images in their registries. */
   readonly pull?: boolean
   readonly push?: boolean
+  /** Of the push. Default: gzip. */
+  readonly compression?: PushCompression
   /** Over those of the stack file. */
   readonly args?: Readonly<Record<string, string>>
   /** By id: the socket of an ssh agent. */

@@ -55,17 +55,24 @@ export interface PullRequest extends StackSource {
   readonly credentials?: CredentialsByRegistry
 }
 
+/** Of layers that were made on this host; those that came from elsewhere go as they came. */
+export type PushCompression = 'gzip' | 'zstd' | 'none'
+
 export interface PushRequest extends StackSource {
   readonly options: {
     readonly services?: readonly string[]
     readonly includeDeps?: boolean
     readonly ignoreFailures?: boolean
+    /** Default: gzip. */
+    readonly compression?: PushCompression
   }
   readonly credentials?: CredentialsByRegistry
 }
 
 export interface TransferRequest {
   readonly references: readonly string[]
+  /** Of pushes. Default: gzip. */
+  readonly compression?: PushCompression
   /** Which of several is pulled: `linux/amd64/v3`. Default: the machine's own. */
   readonly platform?: string
   readonly credentials?: CredentialsByRegistry
@@ -97,7 +104,7 @@ export interface ImageDetail {
   readonly author: string
   /** Of the last step of its history. */
   readonly comment: string
-  /** What pulls and saved archives call it by. */
+  /** What saved archives call it by; registries do, unless layers were compressed for them: see `repoDigests`. */
   readonly manifest: { readonly mediaType: string; readonly digest: string; readonly size: number }
   readonly createdAt: string
   readonly architecture: string

@@ -1,7 +1,7 @@
 /** What clients may send of builds. */
 import { z } from 'zod'
 import type { BuildPruneRequest, BuildRequest } from '../api/build-types.ts'
-import { credentials, source } from './request-schemas.ts'
+import { compression, credentials, source } from './request-schemas.ts'
 
 const text = z.string().max(1 << 20)
 const dictionary = z.record(text, text)
@@ -16,6 +16,7 @@ export const buildRequest = z.strictObject({
     noCache: z.boolean().exactOptional(),
     pull: z.boolean().exactOptional(),
     push: z.boolean().exactOptional(),
+    compression: compression.exactOptional(),
     args: dictionary.exactOptional(),
     ssh: dictionary.exactOptional(),
   }),

@@ -10,7 +10,7 @@ import type {
   TagsRequest,
   TransferRequest,
 } from '../api/image-types.ts'
-import { credentials, source } from './request-schemas.ts'
+import { compression, credentials, source } from './request-schemas.ts'
 
 type Typed<T> = z.ZodType<T>
 
@@ -35,6 +35,7 @@ export const pushRequest = z.strictObject({
     services: services.exactOptional(),
     includeDeps: z.boolean().exactOptional(),
     ignoreFailures: z.boolean().exactOptional(),
+    compression: compression.exactOptional(),
   }),
   credentials: credentials.exactOptional(),
 }) as unknown as Typed<PushRequest>
@@ -42,6 +43,7 @@ export const pushRequest = z.strictObject({
 export const transferRequest: Typed<TransferRequest> = z.strictObject({
   references: names.min(1),
   platform: z.string().max(200).exactOptional(),
+  compression: compression.exactOptional(),
   credentials: credentials.exactOptional(),
 })
 

@@ -56,6 +56,9 @@ export const source = {
     .exactOptional(),
 }
 
+/** Of pushes. */
+export const compression = z.enum(['gzip', 'zstd', 'none'])
+
 /** By registry. */
 export const credentials = z.record(
   z.string().max(300),

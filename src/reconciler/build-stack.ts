@@ -303,16 +303,21 @@ export async function buildStack(
     return
   }
   await buildServices(context, request, services, follower)
-  const { credentials } = request
+  const { credentials, options } = request
   const named = services.flatMap((name) => [
     imageNameOf(request.stack, name) ?? [],
     request.stack.services[name]?.build?.tags ?? [],
   ])
   const references = [...new Set(named.flat())]
-  if (request.options.push === true && references.length > 0)
+  const { compression } = options
+  if (options.push === true && references.length > 0)
     await pushImages(
       context,
-      { references, ...(credentials === undefined ? {} : { credentials }) },
+      {
+        references,
+        ...(credentials === undefined ? {} : { credentials }),
+        ...(compression === undefined ? {} : { compression }),
+      },
       follower,
     )
   else follower.tell({ type: 'done', changed: services.length > 0, containers: [] })

@@ -1,5 +1,11 @@
 /** What a user asks of images and registries: pull and push, of a stack's services or by name. */
-import type { PullRequest, PushRequest, TagsRequest, TransferRequest } from '../api/image-types.ts'
+import type {
+  PullRequest,
+  PushCompression,
+  PushRequest,
+  TagsRequest,
+  TransferRequest,
+} from '../api/image-types.ts'
 import type { ProgressEvent, StackSource } from '../api/types.ts'
 import { parsePlatform } from '../engine/images/platform.ts'
 import { familiarReference } from '../engine/images/reference.ts'
@@ -70,16 +76,20 @@ export async function pullImages(
   tell({ type: 'done', changed: true, containers: [] })
 }
 
+interface ImagePush extends ImagePull {
+  readonly compression: PushCompression | undefined
+}
+
 async function pushOne(
   context: Context,
-  { reference, credentials, signal, number }: ImagePull,
+  { reference, compression, credentials, signal, number }: ImagePush,
   tell: (event: OperationEvent) => void,
 ): Promise<void> {
   const name = familiarReference(reference)
   const progress = transferProgress(tell, { name, number, words: ['Pushing', 'Pushed'] })
   try {
     const { onLayer, onNotice } = progress
-    const options = { credentials, signal, onLayer, onNotice }
+    const options = { compression, credentials, signal, onLayer, onNotice }
     const pushed = await context.images.remote.push(reference, options)
     progress.done(`digest: ${pushed.digest} size: ${pushed.size}`)
   } catch (error) {
@@ -100,13 +110,14 @@ export function listTags(
 /** One after the other, so that the second may find layers of the first. */
 export async function pushImages(
   context: Context,
-  { references, credentials = {} }: TransferRequest,
+  { references, compression, credentials = {} }: TransferRequest,
   { tell, signal }: Follower,
 ): Promise<void> {
   const number = createNumbering()
   for (const reference of references) {
     const wanted = wantedImage(reference)
-    const one = { ...wanted, credentials: credentials[wanted.registry], signal, number }
+    const own = credentials[wanted.registry]
+    const one = { ...wanted, compression, credentials: own, signal, number }
     await pushOne(context, one, tell)
   }
   tell({ type: 'done', changed: true, containers: [] })
@@ -119,11 +130,13 @@ export async function pushStack(
   { tell, signal }: Follower,
 ): Promise<void> {
   const { options, credentials = {} } = request
+  const { compression } = options
   const number = createNumbering()
   const images = serviceImages(request, scopeOf(request, options))
   const failures: TsstackError[] = []
   for (const { reference, registry } of images) {
-    const one = { reference, registry, credentials: credentials[registry], signal, number }
+    const own = credentials[registry]
+    const one = { reference, registry, compression, credentials: own, signal, number }
     await pushOne(context, one, tell).catch((error: unknown) => {
       failures.push(toTsstackError(error))
     })

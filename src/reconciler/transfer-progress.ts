@@ -27,6 +27,7 @@ const WORDS: Readonly<Record<LayerEvent['state'], string>> = {
   done: 'Pull complete',
   present: 'Already exists',
   failed: 'Failed',
+  compressing: 'Compressing',
   uploading: 'Pushing',
   pushed: 'Pushed',
   mounted: 'Mounted',

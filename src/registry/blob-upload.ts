@@ -15,7 +15,7 @@ import { TsstackError } from '../errors.ts'
 import { BlobReader } from './blob-reader.ts'
 import { discard, nextLocation, type HttpResponse } from './http-exchange.ts'
 import { pathAt, pullScope, pushScope, type Caller } from './registry-caller.ts'
-import type { BlobUpload, UploadOutcome } from './registry.ts'
+import type { BlobUpload, FoundBlob, UploadOutcome, WantedBlob } from './registry.ts'
 import { TransientError, withRetries } from './transient-error.ts'
 
 const OCTETS = 'application/octet-stream'
@@ -34,10 +34,10 @@ interface Upload {
   readonly chunkBytes: number
 }
 
-interface Target {
+interface Target<Blob extends WantedBlob = BlobUpload> {
   readonly caller: Caller
   readonly repository: string
-  readonly blob: BlobUpload
+  readonly blob: Blob
 }
 
 function again(target: Target, state: string): TransientError {
@@ -48,7 +48,7 @@ function what({ blob }: Target): string {
   return `upload blob "${blob.digest}"`
 }
 
-async function isThere({ caller, repository, blob }: Target): Promise<boolean> {
+async function isThere({ caller, repository, blob }: Target<WantedBlob>): Promise<boolean> {
   const response = await caller.call({
     method: 'HEAD',
     url: await pathAt(caller, `${repository}/blobs/${blob.digest}`),
@@ -60,13 +60,13 @@ async function isThere({ caller, repository, blob }: Target): Promise<boolean> {
   return response.status !== 404
 }
 
-function uploadOf({ caller }: Target, response: HttpResponse): Upload {
+function uploadOf({ caller }: Target<WantedBlob>, response: HttpResponse): Upload {
   const least = Number(response.headers['oci-chunk-min-length'] ?? 0)
   const chunkBytes = Math.max(caller.chunkBytes, Number.isSafeInteger(least) ? least : 0)
   return { url: nextLocation(response), offset: 0, chunkBytes }
 }
 
-async function post(target: Target, from?: string): Promise<HttpResponse> {
+async function post(target: Target<WantedBlob>, from?: string): Promise<HttpResponse> {
   const { caller, repository, blob } = target
   const query =
     from === undefined ? '' : `?${new URLSearchParams({ mount: blob.digest, from }).toString()}`
@@ -86,20 +86,20 @@ async function begin(target: Target): Promise<Upload> {
 }
 
 /** Nobody needs it; a registry that does not hear of it forgets it by itself. */
-async function cancel({ caller, repository }: Target, { url }: Upload): Promise<void> {
+async function cancel({ caller, repository }: Target<WantedBlob>, { url }: Upload): Promise<void> {
   const scopes = pushScope(repository)
   const request = { method: 'DELETE', url, scopes, what: 'cancel an upload' } as const
   await caller.call(request).then(discard, () => undefined)
 }
 
-/** @returns undefined: mounted from another repository */
-async function mountOrBegin(target: Target): Promise<Upload | undefined> {
+/** @returns the upload that the registry has begun instead, if it has */
+async function mount(target: Target<WantedBlob>): Promise<Upload | 'mounted' | undefined> {
   let upload: Upload | undefined
   for (const from of target.blob.mountFrom ?? []) {
     if (upload !== undefined) await cancel(target, upload)
     try {
       const response = await post(target, from)
-      if (response.status === 201) return undefined
+      if (response.status === 201) return 'mounted'
       upload = uploadOf(target, response)
     } catch (error) {
       upload = undefined
@@ -109,7 +109,26 @@ async function mountOrBegin(target: Target): Promise<Upload | undefined> {
       if (!isRefusal) throw error
     }
   }
-  return upload ?? begin(target)
+  return upload
+}
+
+/**
+ * Looks for a blob in a repository, and brings it there from another one.
+ * @throws as all of `Registry`
+ */
+export async function findBlob(
+  caller: Caller,
+  repository: string,
+  blob: WantedBlob,
+): Promise<FoundBlob | undefined> {
+  const target = { caller, repository, blob }
+  return withRetries(async () => {
+    if (await isThere(target)) return 'present'
+    const mounted = await mount(target)
+    if (mounted === 'mounted') return mounted
+    if (mounted !== undefined) await cancel(target, mounted)
+    return undefined
+  }, caller.retries)
 }
 
 /** `0-99` and `bytes=0-99`: 100 bytes. Registries say `0-0` of nothing at all, too. */
@@ -208,8 +227,9 @@ export async function uploadBlob(
     if (upload === undefined) {
       // The last answer may have been lost, not what it answered.
       if (await isThere(target)) return hasSent ? 'sent' : 'present'
-      upload = await mountOrBegin(target)
-      if (upload === undefined) return 'mounted'
+      const mounted = await mount(target)
+      if (mounted === 'mounted') return mounted
+      upload = mounted ?? (await begin(target))
     }
     hasSent = true
     while (!isWhole && upload.offset < blob.size) {

@@ -1,6 +1,6 @@
 /** What can be changed in a registry ("Push" of OCI Distribution). */
 import { TsstackError } from '../errors.ts'
-import { uploadBlob } from './blob-upload.ts'
+import { findBlob, uploadBlob } from './blob-upload.ts'
 import { discard } from './http-exchange.ts'
 import { pathAt, pushScope, type Caller } from './registry-caller.ts'
 import { sha256 } from './registry-reader.ts'
@@ -34,8 +34,9 @@ async function putManifest(
   )
 }
 
-export function createWriter(caller: Caller): Pick<Registry, 'upload' | 'putManifest'> {
+export function createWriter(caller: Caller): Pick<Registry, 'find' | 'upload' | 'putManifest'> {
   return {
+    find: (repository, blob) => findBlob(caller, repository, blob),
     upload: (repository, blob) => uploadBlob(caller, repository, blob),
     putManifest: (repository, reference, manifest) =>
       withRetries(() => putManifest(caller, { repository, reference }, manifest), caller.retries),

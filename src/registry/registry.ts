@@ -17,18 +17,22 @@ export interface RemoteBlob {
   readonly chunks: AsyncIterable<Buffer>
 }
 
-export interface BlobUpload {
+export interface WantedBlob {
   readonly digest: string
+  /** Other repositories of the registry that may have it. */
+  readonly mountFrom?: readonly string[]
+}
+
+export interface BlobUpload extends WantedBlob {
   /** Bytes. */
   readonly size: number
   /** From a byte on; once more for each attempt. */
   readonly open: (from: number) => AsyncIterable<Buffer>
-  /** Other repositories of the registry that may have it. */
-  readonly mountFrom?: readonly string[]
   readonly onProgress?: (sentBytes: number) => void
 }
 
-export type UploadOutcome = 'present' | 'mounted' | 'sent'
+export type FoundBlob = 'present' | 'mounted'
+export type UploadOutcome = FoundBlob | 'sent'
 
 /** All functions throw {PERMISSION_DENIED} {NOT_FOUND} {UNAVAILABLE} {FAILED_PRECONDITION} {CANCELLED}. */
 export interface Registry {
@@ -44,6 +48,8 @@ export interface Registry {
   /** One attempt: whoever reads knows what it has already. */
   blob(repository: string, digest: string, from?: number): Promise<RemoteBlob>
   hasManifest(repository: string, digest: string): Promise<boolean>
+  /** Makes a blob part of a repository without sending it. Undefined: the registry does not have it. */
+  find(repository: string, blob: WantedBlob): Promise<FoundBlob | undefined>
   /** Sends a blob, unless it is there or can be mounted from another repository. */
   upload(repository: string, blob: BlobUpload): Promise<UploadOutcome>
   putManifest(

@@ -157,6 +157,17 @@ services:
       expect(await tsstack.ok(`image tags ${registry.host}/base`)).toContain('1')
       expect(await tsstack.ok(`image tags ${registry.host}/app`)).toContain('2')
       expect((await inspect(tsstack, `${registry.host}/base:1`))['Env']).toContain('A=1')
+      const digests = async (): Promise<object> => {
+        const format = '{"own":"{{.Descriptor.digest}}","pushed":"{{index .RepoDigests 0}}"}'
+        const line = await tsstack.ok(['image', 'inspect', '-f', format, `${registry.host}/app:1`])
+        const { own, pushed } = JSON.parse(line) as Record<'own' | 'pushed', string>
+        return { isAsItWas: pushed.endsWith(own) }
+      }
+      expect(await digests()).toEqual({ isAsItWas: false })
+      await tsstack.ok('build --quiet --push --compression none app')
+      expect(await digests()).toEqual({ isAsItWas: true })
+      const wrong = await tsstack.run('build --push --compression lzma app')
+      expect(wrong.stderr).toContain('expected one of gzip, zstd, none')
       expect((await tsstack.run('build --builder other')).stderr).toContain('the engine itself')
     } finally {
       await registry.close()

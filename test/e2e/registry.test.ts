@@ -69,7 +69,16 @@ scenario(`login, push, remove, up: the container runs what was pushed${without}`
   })
   expect(login).toBe('Login Succeeded')
   const pushed = await tsstack.run(`image push ${image}`, { env })
-  expect(pushed.stderr).toMatch(/Pushed digest: sha256:[0-9a-f]{64} size: \d+/)
+  const digestIn = ({ stderr }: { readonly stderr: string }): string | undefined =>
+    /Pushed digest: (sha256:[0-9a-f]{64}) size: \d+/.exec(stderr)?.[1]
+  const digest = digestIn(pushed)
+  expect(digest).toBeDefined()
+  const plain = await tsstack.run(`push --compression none`, { env })
+  expect(digestIn(plain)).toMatch(/^sha256/)
+  expect(digestIn(plain)).not.toBe(digest)
+  expect(digestIn(await tsstack.run(`image push --compression gzip ${image}`, { env }))).toBe(
+    digest,
+  )
   const repository = image.replace(/:1$/, '')
   expect(await tsstack.ok(`image tags ${repository}`, { env })).toBe('1')
   expect((await tsstack.run(`image tags ${repository}`)).stderr).toContain('it wants a login')
@@ -88,7 +97,7 @@ scenario(`login, push, remove, up: the container runs what was pushed${without}`
   const [detail] = jsonOf(await tsstack.ok(`image inspect ${image}`)) as unknown as {
     RepoDigests: string[]
   }[]
-  expect(detail?.RepoDigests[0]).toMatch(/\/team\/app@sha256:/)
+  expect(detail?.RepoDigests).toEqual([`${repository}@${digest ?? ''}`])
   expect((await tsstack.run(`image rm ${image}`)).stderr).toContain('it is used by')
 })
 

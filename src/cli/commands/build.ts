@@ -1,6 +1,7 @@
 import type { BuildOptions } from '../../api/build-types.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { needlessFlag, refusedFlag } from '../common-flags.ts'
+import { COMPRESSION_FLAG, compressionOf } from '../compression-flag.ts'
 import { sshAgentOf } from '../build-options.ts'
 import { parseEnvironment } from '../environment-flags.ts'
 import { showProgress, withQuiet } from '../progress.ts'
@@ -19,6 +20,7 @@ function optionsOf({ flags, positional, env }: CommandContext): BuildOptions {
     ...(flags.has('no-cache') ? { noCache: flags.bool('no-cache') } : {}),
     ...(flags.has('pull') ? { pull: flags.bool('pull') } : {}),
     push: flags.bool('push'),
+    ...compressionOf(flags),
     args: { ...(epoch === undefined ? {} : { SOURCE_DATE_EPOCH: epoch }), ...given },
     ...sshAgentOf(env, flags.list('ssh')),
   }
@@ -79,6 +81,7 @@ export const command: Command = {
     { name: 'no-cache', kind: 'bool', help: 'Run every step again' },
     { name: 'pull', kind: 'bool', help: 'Look for newer base images in their registries' },
     { name: 'push', kind: 'bool', help: 'Push the images when they are built' },
+    { ...COMPRESSION_FLAG, help: `With --push: ${COMPRESSION_FLAG.help}` },
     {
       name: 'ssh',
       kind: 'list',

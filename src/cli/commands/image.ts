@@ -4,6 +4,7 @@ import type { ImageClient } from '../../client/image-client.ts'
 import type { Flag } from '../args.ts'
 import { openArchive, readableFile, refuseTerminal, writeArchive } from '../archive-streams.ts'
 import type { Command, CommandContext } from '../command.ts'
+import { COMPRESSION_FLAG } from '../compression-flag.ts'
 import { humanSize } from '../human.ts'
 import { imageHistory, inspectImages, listImages } from '../image-queries.ts'
 import { removedLines } from '../image-tables.ts'
@@ -21,6 +22,7 @@ const FLAGS: readonly Flag[] = [
     kind: 'bool',
     help: 'ls, history: only IDs; pull, push, load: less',
   },
+  { ...COMPRESSION_FLAG, help: `push: ${COMPRESSION_FLAG.help}` },
   {
     ...FORMAT_FLAG,
     short: 'f',
@@ -185,7 +187,7 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
     usage: 'IMAGE...',
     summary: 'push images to their registries; only what is missing there is sent',
     arguments: { min: 1 },
-    flags: ['quiet'],
+    flags: ['quiet', 'compression'],
     run: pushByName,
   },
   tag: {

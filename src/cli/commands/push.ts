@@ -1,4 +1,5 @@
 import type { Command, CommandContext } from '../command.ts'
+import { COMPRESSION_FLAG, compressionOf } from '../compression-flag.ts'
 import { showProgress, withQuiet } from '../progress.ts'
 import { serviceTransfer, transferByName } from '../transfer.ts'
 
@@ -7,7 +8,10 @@ export async function pushByName(
   context: CommandContext,
   references: readonly string[],
 ): Promise<number> {
-  return transferByName(context, references, (client, request) => client.pushImages(request))
+  const compression = compressionOf(context.flags)
+  return transferByName(context, references, (client, request) =>
+    client.pushImages({ ...request, ...compression }),
+  )
 }
 
 export const command: Command = {
@@ -15,6 +19,7 @@ export const command: Command = {
   summary: 'Push the images of services to their registries',
   details: 'Only what a registry lacks is sent. "tsstack image push" pushes an image by its name.',
   flags: [
+    COMPRESSION_FLAG,
     {
       name: 'ignore-push-failures',
       kind: 'bool',
@@ -27,7 +32,8 @@ export const command: Command = {
     ['tsstack push web', 'The image of service "web", to the registry that its name says'],
   ],
   async run(context) {
-    const request = await serviceTransfer(context, 'ignore-push-failures')
+    const { options, ...source } = await serviceTransfer(context, 'ignore-push-failures')
+    const request = { ...source, options: { ...options, ...compressionOf(context.flags) } }
     const client = await context.client()
     await showProgress(client.push(request.stack.name, request), withQuiet(context))
     return 0

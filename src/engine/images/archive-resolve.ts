@@ -93,6 +93,7 @@ export async function addArchived(parts: StoreParts, archived: ArchivedImage): P
     id,
     digest: parts.content.put(manifestOf(parts, archived, layers)),
     sizeBytes: layers.reduce((total, { fileBytes }) => total + fileBytes, 0),
+    ...(archived.manifestBytes === undefined ? { madeHere: true } : {}),
   }
   parts.records.addImage(image)
   return image

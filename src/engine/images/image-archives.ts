@@ -31,7 +31,7 @@ export interface ImageArchives {
   loadFile(seen: SeenFile): Promise<LoadedImage[] | undefined>
   /** An image out of a root file system. @throws {INVALID_ARGUMENT} */
   importTree(archive: AsyncIterable<Buffer>, options?: ImportOptions): Promise<Image>
-  /** What archives and registries call the image by. */
+  /** What archives call the image by; registries do, unless layers were compressed for them. */
   manifest(id: Digest): Descriptor
   /** The image's configuration as it was written. */
   config(id: Digest): unknown

@@ -6,6 +6,7 @@
  *   <root>/images/ …     what is known by name                    image-records.ts
  *   <root>/pulls/ …      pulls that are not finished              pull-leases.ts
  *   <root>/pulled/       when what was pulled                     pull-records.ts
+ *   <root>/compressed/   what layers are when compressed          compressed-layers.ts
  *   <root>/build-cache/ … drafts/ …  what the builder has made  image-builds.ts
  *   <root>/unsynced/     what a power failure may damage          durability.ts
  *   <root>/tmp/          being made; swept when the store opens
@@ -19,6 +20,7 @@ import { TsstackError } from '../../errors.ts'
 import { readRegistrySettings, type RegistrySettings } from '../../registry/registry-settings.ts'
 import { resolveArchive } from './archive-resolve.ts'
 import { changesOf, importChanges, type ContainerTree } from './container-layer.ts'
+import { CompressedLayers } from './compressed-layers.ts'
 import { ContentStore } from './content-store.ts'
 import { openDurability, type Durability } from './durability.ts'
 import { createHostAssembler, type HostAssembler } from './host-image.ts'
@@ -166,6 +168,7 @@ function openParts(root: string): OpenedParts {
     leases: new PullLeases(root),
     holds: new Holds(),
     pulled: new PullRecords(root),
+    compressed: new CompressedLayers(root),
   }
 }
 
@@ -305,7 +308,12 @@ class Store implements ImageStore {
     const named = images.get(references.get(formatReference(parsed)) ?? '')
     if (named !== undefined || parsed.transport !== 'docker' || parsed.digest === undefined)
       return named
-    return [...images.values()].find(({ digest }) => digest === parsed.digest)
+    const { digest: wanted } = parsed
+    const pulled = this.#parts.pulled.list().find(({ manifestDigest }) => manifestDigest === wanted)
+    return (
+      [...images.values()].find(({ digest }) => digest === wanted) ??
+      images.get(pulled?.imageId ?? '')
+    )
   }
 
   #findByPrefix(text: string): Image | undefined {
@@ -326,7 +334,7 @@ class Store implements ImageStore {
 
   /** Layers and blobs that no image has. */
   async #collectGarbage(): Promise<void> {
-    const { content, layers, records, leases, holds, pulled } = this.#parts
+    const { content, layers, records, leases, holds, pulled, compressed } = this.#parts
     leases.sweep(false)
     const images = [...records.images.values()]
     const keptLayers = new Set(images.flatMap((image) => image.layers))
@@ -340,6 +348,7 @@ class Store implements ImageStore {
         content.remove(digest)
     records.prune((diffId) => keptLayers.has(diffId))
     pulled.prune((id) => records.images.has(id))
+    compressed.prune((diffId) => layers.find(diffId) !== undefined)
   }
 }
 

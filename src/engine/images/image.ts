@@ -65,6 +65,8 @@ export interface Image {
   readonly layers: readonly Digest[]
   /** Bytes of the files of all layers. */
   readonly sizeBytes: number
+  /** Its manifest was written here, so that nobody else has to know the image by the digest of it. */
+  readonly madeHere?: boolean
 }
 
 /** This machine's architecture by Go's name. */

@@ -18,6 +18,7 @@ import { digestOf, parseImageConfig, type Digest, type Image, type ParsedConfig 
 import { inParallel } from './in-parallel.ts'
 import { importLayer } from './layer-import.ts'
 import type { Descriptor } from './manifest.ts'
+import { compressAgain } from './packed-layer.ts'
 import { formatPlatform, HOST_PLATFORM, type Platform } from './platform.ts'
 import { familiarReference, formatReference } from './reference.ts'
 import { findRemoteImage, readRemoteConfig, type RemoteImage } from './remote-image.ts'
@@ -35,6 +36,7 @@ export interface LayerEvent {
     | 'done'
     | 'present'
     | 'failed'
+    | 'compressing'
     | 'uploading'
     | 'pushed'
     | 'mounted'
@@ -146,7 +148,10 @@ async function bringLayer(context: PullContext, task: LayerTask): Promise<Unpack
   const { descriptor, diffId, options } = task
   const { digest } = descriptor
   const isHere = parts.layers.find(diffId) !== undefined && parts.content.has(digest)
-  if (!isHere && !parts.content.has(digest)) await download(context, task)
+  const onStart = (): void => options.onLayer?.({ digest, state: 'compressing' })
+  const again = { digest, diffId, signal: options.signal, onStart }
+  if (!isHere && !parts.content.has(digest) && !(await compressAgain(parts, again)))
+    await download(context, task)
   if (!isHere) options.onLayer?.({ digest, state: 'extracting' })
   const imported = await importLayer(parts, {
     open: () => parts.content.openFile(digest),
@@ -233,18 +238,20 @@ async function record(
     const sizeBytes = layers.reduce((total, layer) => total + layer.fileBytes, 0)
     const image = { ...config, id, digest, sizeBytes }
     parts.records.addImage(image)
-    return name(parts, canonical, { image, remoteDigest: remote.remoteDigest })
+    return name(parts, canonical, image, remote)
   })
 }
 
 async function name(
   { records, pulled }: StoreParts,
   canonical: string,
-  { image, remoteDigest }: { readonly image: Image; readonly remoteDigest: Digest },
+  image: Image,
+  { remoteDigest, manifestDigest }: RemoteImage,
 ): Promise<PulledImage> {
   const isNew = records.references.get(canonical) !== image.id
   await records.setReference(canonical, image.id)
-  pulled.set({ reference: canonical, remoteDigest, imageId: image.id, checkedAtMs: Date.now() })
+  const found = { remoteDigest, manifestDigest, imageId: image.id }
+  pulled.set({ reference: canonical, ...found, checkedAtMs: Date.now() })
   return { image, remoteDigest, isNew }
 }
 
@@ -263,13 +270,13 @@ async function pullFrom(
   const canonical = formatReference(reference)
   const wanted = reference.digest ?? reference.tag ?? 'latest'
   const remote = await findRemoteImage(registry, repository, wanted, options.platform)
-  const { manifest, manifestDigest, remoteDigest } = remote
+  const { manifest, manifestDigest } = remote
   // Asked again when it is our turn: it may be removed until then. One for another platform is told below.
   const { architecture } = options.platform ?? HOST_PLATFORM
   if (parts.records.images.get(manifest.config.digest)?.architecture === architecture) {
     const known = await exclusive(async () => {
       const image = parts.records.images.get(manifest.config.digest)
-      return image === undefined ? undefined : name(parts, canonical, { image, remoteDigest })
+      return image === undefined ? undefined : name(parts, canonical, image, remote)
     })
     if (known !== undefined) return known
   }

@@ -15,6 +15,8 @@ export interface PullRecord {
   readonly reference: string
   /** Of the manifest or index that the tag named. */
   readonly remoteDigest: Digest
+  /** Of the image's own manifest there: that of the store has layers uncompressed which were made here. */
+  readonly manifestDigest?: Digest
   readonly imageId: Digest
   /** Milliseconds since the epoch. */
   readonly checkedAtMs: number

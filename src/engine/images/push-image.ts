@@ -1,10 +1,22 @@
-/** An image from the store to a registry: only what is missing there, the manifest last, so that it is whole or not there. */
+/**
+ * An image from the store to a registry: only what is missing there, the manifest last, so that it is whole or not there.
+ * Plain layers of images that were made here are compressed on their way; images from elsewhere go as they came.
+ */
+import fs from 'node:fs'
 import { parseName, splitRegistry, type NamedReference } from '../../registry/image-name.ts'
 import type { BlobUpload, Registry } from '../../registry/registry.ts'
-import type { Digest, Image } from './image.ts'
+import { compressLayer, type LayerCompression } from './compress-layer.ts'
+import type { Compression } from './decompress.ts'
+import { digestOf, type Digest, type Image } from './image.ts'
 import { inParallel } from './in-parallel.ts'
-import { describeManifest, parseManifest, type Descriptor } from './manifest.ts'
-import { openBlob } from './packed-layer.ts'
+import {
+  describeManifest,
+  formatManifest,
+  MEDIA_TYPES,
+  parseManifest,
+  type Descriptor,
+} from './manifest.ts'
+import { isUnpackedOnly, openBlob } from './packed-layer.ts'
 import { pullFailure, withRegistry, type TransferOptions } from './pull-image.ts'
 import { formatReference } from './reference.ts'
 import { contentOf, referencedBlobs, type StoreParts } from './store-parts.ts'
@@ -14,7 +26,13 @@ const LAYERS_AT_ONCE = 4
 /** Repositories that a blob is looked for in. */
 const MAX_SOURCES = 4
 
+export interface PushOptions extends TransferOptions {
+  /** Of plain layers, if the image was made here. Default: gzip, which everybody reads. */
+  readonly compression?: Compression | undefined
+}
+
 export interface PushedImage {
+  /** Of the manifest in the registry. */
   readonly digest: Digest
   /** Bytes of the manifest. */
   readonly size: number
@@ -33,7 +51,9 @@ function mountSources(parts: StoreParts, target: NamedReference): ReadonlyMap<Di
     const image = parts.records.images.get(imageId)
     if (other.registry !== registry || other.repository === repository || image === undefined)
       continue
-    for (const digest of referencedBlobs(parts, image)) {
+    const compressed = image.layers.flatMap((diffId) => parts.compressed.list(diffId))
+    const digests = compressed.map(({ digest }) => digest)
+    for (const digest of [...referencedBlobs(parts, image), ...digests]) {
       const known = sources.get(digest) ?? []
       if (known.length < MAX_SOURCES && !known.includes(other.repository))
         sources.set(digest, [...known, other.repository])
@@ -46,46 +66,107 @@ interface Push {
   readonly registry: Registry
   readonly repository: string
   readonly sources: ReadonlyMap<Digest, readonly string[]>
-  readonly options: TransferOptions
+  readonly options: PushOptions
 }
 
+interface PushedLayer {
+  readonly image: Image
+  /** As the store's manifest has it. */
+  readonly descriptor: Descriptor
+  readonly diffId: Digest
+}
+
+/** Sends what `open` gives. @param layer - what progress is told of */
+async function send(
+  { registry, repository, sources, options: { onLayer } }: Push,
+  layer: Digest,
+  { digest, size, open }: Pick<Descriptor, 'digest' | 'size'> & Pick<BlobUpload, 'open'>,
+): Promise<void> {
+  const outcome = await registry.upload(repository, {
+    ...{ digest, size, open },
+    mountFrom: sources.get(digest) ?? [],
+    onProgress: (current) => onLayer?.({ digest: layer, state: 'uploading', current, total: size }),
+  })
+  onLayer?.({ digest: layer, state: outcome === 'sent' ? 'pushed' : outcome })
+}
+
+/** @returns what the registry has of the layer now */
+async function pushCompressed(
+  parts: StoreParts,
+  push: Push,
+  { diffId, compression }: { readonly diffId: Digest; readonly compression: LayerCompression },
+): Promise<Descriptor> {
+  const { registry, repository, sources, options } = push
+  const { onLayer, signal } = options
+  const mediaType = `${MEDIA_TYPES.layer}+${compression}`
+  const known = parts.compressed.find(diffId, compression)
+  if (known !== undefined) {
+    const mountFrom = sources.get(known.digest) ?? []
+    const found = await registry.find(repository, { digest: known.digest, mountFrom })
+    if (found !== undefined) {
+      onLayer?.({ digest: diffId, state: found })
+      return { mediaType, ...known }
+    }
+  }
+  onLayer?.({ digest: diffId, state: 'compressing' })
+  const file = parts.content.draft()
+  const plain = openBlob(parts, diffId, diffId)
+  const compressed = await compressLayer(plain, file, { compression, signal })
+  parts.compressed.set(diffId, compression, compressed)
+  try {
+    await send(push, diffId, {
+      ...compressed,
+      open: (start) => fs.createReadStream(file, { start }),
+    })
+  } finally {
+    fs.rmSync(file, { force: true })
+  }
+  return { mediaType, ...compressed }
+}
+
+/** @returns as `pushCompressed` */
 async function pushLayer(
   parts: StoreParts,
-  { registry, repository, sources, options }: Push,
-  layer: { readonly descriptor: Descriptor; readonly diffId: Digest },
-): Promise<void> {
-  const { digest, size } = layer.descriptor
-  const { onLayer } = options
-  const upload: BlobUpload = {
-    digest,
-    size,
-    mountFrom: sources.get(digest) ?? [],
-    open: (from) => openBlob(parts, digest, layer.diffId, from),
-    onProgress: (current) => onLayer?.({ digest, state: 'uploading', current, total: size }),
-  }
-  const outcome = await registry.upload(repository, upload)
-  const states = { present: 'present', mounted: 'mounted', sent: 'pushed' } as const
-  onLayer?.({ digest, state: states[outcome] })
+  push: Push,
+  { image, descriptor, diffId }: PushedLayer,
+): Promise<Descriptor> {
+  const { digest } = descriptor
+  const { compression = 'gzip' } = push.options
+  const isMadeHere = image.madeHere === true || isUnpackedOnly(parts, digest, diffId)
+  if (compression !== 'none' && isMadeHere && digest === diffId)
+    return pushCompressed(parts, push, { diffId, compression })
+  const open = (from: number): AsyncIterable<Buffer> => openBlob(parts, digest, diffId, from)
+  await send(push, digest, { ...descriptor, open })
+  return descriptor
 }
 
-async function pushLayers(parts: StoreParts, push: Push, image: Image): Promise<void> {
-  const manifest = parseManifest(parts.content.read(image.digest), image.digest)
+/** Pushes all that a manifest names. @returns the manifest for the registry: the store's own if nothing was compressed */
+async function pushContent(parts: StoreParts, push: Push, image: Image): Promise<Buffer> {
+  const bytes = parts.content.read(image.digest)
+  const manifest = parseManifest(bytes, image.digest)
   if (manifest.kind !== 'image') throw new TsstackError('INTERNAL', 'Cannot push an index')
-  const layers = manifest.layers.map((descriptor, index) => ({
-    descriptor,
-    diffId: image.layers[index] ?? '',
-  }))
-  const pending = layers.filter(
-    ({ descriptor }, index) =>
-      layers.findIndex((other) => other.descriptor.digest === descriptor.digest) === index,
-  )
-  for (const { descriptor } of pending)
+  const layers = new Map<Digest, PushedLayer>()
+  for (const [index, descriptor] of manifest.layers.entries())
+    layers.set(descriptor.digest, { image, descriptor, diffId: image.layers[index] ?? '' })
+  for (const { descriptor } of layers.values())
     push.options.onLayer?.({ digest: descriptor.digest, state: 'waiting', total: descriptor.size })
-  await inParallel(pending, LAYERS_AT_ONCE, (layer) => pushLayer(parts, push, layer))
+  const pushed = new Map<Digest, Descriptor>()
+  await inParallel([...layers.values()], LAYERS_AT_ONCE, async (layer) => {
+    pushed.set(layer.descriptor.digest, await pushLayer(parts, push, layer))
+  })
   const { config } = manifest
   const mountFrom = push.sources.get(config.digest) ?? []
   const open = (from: number): AsyncIterable<Buffer> => parts.content.open(config.digest, from)
   await push.registry.upload(push.repository, { ...config, mountFrom, open })
+  const isAsItWas = [...pushed].every(([digest, descriptor]) => digest === descriptor.digest)
+  if (isAsItWas) return bytes
+  // It was written here too, so nothing of it is lost.
+  return Buffer.from(
+    formatManifest(
+      config,
+      manifest.layers.map((layer) => pushed.get(layer.digest) ?? layer),
+    ),
+  )
 }
 
 /**
@@ -95,29 +176,28 @@ async function pushLayers(parts: StoreParts, push: Push, image: Image): Promise<
 export async function pushImage(
   parts: StoreParts,
   { image, reference }: { readonly image: Image; readonly reference: NamedReference },
-  options: TransferOptions,
+  options: PushOptions,
 ): Promise<PushedImage> {
   const { registry: registryName, repository } = splitRegistry(reference.name)
-  const bytes = parts.content.read(image.digest)
-  const work = async (registry: Registry): Promise<void> => {
+  const work = async (registry: Registry): Promise<PushedImage> => {
     const sources = mountSources(parts, reference)
-    await pushLayers(parts, { registry, repository, sources, options }, image)
-    const { mediaType } = describeManifest(bytes, image.digest)
-    const manifest = { bytes, mediaType }
-    await registry.putManifest(repository, reference.tag ?? 'latest', manifest)
+    const bytes = await pushContent(parts, { registry, repository, sources, options }, image)
+    const digest = digestOf(bytes)
+    const { mediaType } = describeManifest(bytes, digest)
+    await registry.putManifest(repository, reference.tag ?? 'latest', { bytes, mediaType })
     const canonical = formatReference(reference)
-    const pushed = { remoteDigest: image.digest, imageId: image.id, checkedAtMs: Date.now() }
-    parts.pulled.set({ reference: canonical, ...pushed })
+    const pushed = { remoteDigest: digest, manifestDigest: digest, imageId: image.id }
+    parts.pulled.set({ reference: canonical, ...pushed, checkedAtMs: Date.now() })
+    return { digest, size: bytes.length }
   }
   const hold = parts.holds.open()
   hold.add(contentOf(parts, image))
   try {
     const settings = { ...options.settings, mirrors: [] } // they are read only
-    await withRegistry(registryName, { ...options, settings }, work)
+    return await withRegistry(registryName, { ...options, settings }, work)
   } catch (error) {
     throw pullFailure(reference, error, 'push')
   } finally {
     hold.release()
   }
-  return { digest: image.digest, size: bytes.length }
 }

@@ -12,7 +12,7 @@ import {
   type TransferOptions,
 } from './pull-image.ts'
 import type { PullRecord } from './pull-records.ts'
-import { pushImage, type PushedImage } from './push-image.ts'
+import { pushImage, type PushedImage, type PushOptions } from './push-image.ts'
 import { formatReference, parseReference } from './reference.ts'
 import { findRemoteImage, type RemoteImage } from './remote-image.ts'
 
@@ -22,7 +22,7 @@ export interface RemoteImages {
   /** See `pullImage`. Pulls at the same time bring a layer that they share once. */
   pull(reference: string, options?: RemoteOptions): Promise<PulledImage>
   /** See `pushImage`. @throws {NOT_FOUND} not in the store */
-  push(reference: string, options?: RemoteOptions): Promise<PushedImage>
+  push(reference: string, options?: Omit<PushOptions, 'settings'>): Promise<PushedImage>
   /** The id of what would be pulled; fetches no layer. */
   lookUp(reference: string, options?: RemoteOptions): Promise<Digest>
   /** The digest of what a name stands for now. @throws {FAILED_PRECONDITION} nothing of it is for this machine */

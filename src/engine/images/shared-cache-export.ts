@@ -46,7 +46,8 @@ function imageOf({ content, layers }: StoreParts, steps: readonly CachedStep[]):
       return { mediaType: MEDIA_TYPES.layer, digest: diffId, size: tarBytes }
     }),
   )
-  return { ...config, id, digest: content.put(manifest), layers: diffIds, sizeBytes: 0 }
+  const digest = content.put(manifest)
+  return { ...config, id, digest, layers: diffIds, sizeBytes: 0, madeHere: true }
 }
 
 /** A directory that is somebody's own is left alone. @throws {FAILED_PRECONDITION} */

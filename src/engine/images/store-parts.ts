@@ -1,4 +1,5 @@
 /** The parts of an image store that each way of making an image works with. */
+import type { CompressedLayers } from './compressed-layers.ts'
 import type { ContentStore } from './content-store.ts'
 import type { Holds } from './holds.ts'
 import type { ImageRecords } from './image-records.ts'
@@ -23,6 +24,7 @@ export interface StoreParts {
   readonly leases: PullLeases
   readonly holds: Holds
   readonly pulled: PullRecords
+  readonly compressed: CompressedLayers
   /** Drafts; swept when the store opens. */
   readonly tmpDir: string
 }
@@ -56,6 +58,7 @@ export function addBuiltImage(
     digest: content.put(manifest),
     layers: diffIds,
     sizeBytes: layers.reduce((total, { fileBytes }) => total + fileBytes, 0),
+    madeHere: true,
   }
   records.addImage(image)
   return image

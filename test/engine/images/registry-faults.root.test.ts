@@ -45,7 +45,7 @@ beforeAll(async () => {
   const { id, layers } = await maker.archives.importTree(archive())
   layer = layers[0] ?? ''
   await maker.tag(id, `${registry.host}/library/app:1`)
-  await maker.remote.push(`${registry.host}/library/app:1`)
+  await maker.remote.push(`${registry.host}/library/app:1`, { compression: 'none' })
   await maker.flushed()
   fs.rmSync(directory, { recursive: true })
 })

@@ -40,8 +40,29 @@ afterEach(async () => {
 const sha256 = (bytes: Buffer): string =>
   `sha256:${createHash('sha256').update(bytes).digest('hex')}`
 
-/** An OCI layout of layers with a file each, packed as told. */
-function writeLayout(packings: readonly ('none' | 'gzip' | 'zstd')[]): string {
+const PACK = {
+  none: (tar: Buffer) => tar,
+  gzip: (tar: Buffer) => zlib.gzipSync(tar),
+  zstd: (tar: Buffer) => zlib.zstdCompressSync(tar),
+}
+
+interface PackedTar {
+  readonly tar: Buffer
+  readonly packed: Buffer
+  readonly packing: keyof typeof PACK
+}
+
+/** Layers with a file each, packed as told. */
+function layersOf(packings: readonly (keyof typeof PACK)[]): PackedTar[] {
+  return packings.map((packing, index) => {
+    const content = Buffer.from(`layer ${String(index)}`)
+    const tar = tarOf([{ path: `file-${String(index)}`, content }])
+    return { tar, packed: PACK[packing](tar), packing }
+  })
+}
+
+/** An OCI layout. */
+function writeLayout(tars: readonly PackedTar[]): string {
   const directory = fs.mkdtempSync(path.join(home, 'layout-'))
   fs.mkdirSync(path.join(directory, 'blobs/sha256'), { recursive: true })
   const put = (
@@ -51,26 +72,16 @@ function writeLayout(packings: readonly ('none' | 'gzip' | 'zstd')[]): string {
     fs.writeFileSync(path.join(directory, 'blobs/sha256', sha256(bytes).slice(7)), bytes)
     return { mediaType, digest: sha256(bytes), size: bytes.length }
   }
-  const pack = {
-    none: (tar: Buffer) => tar,
-    gzip: (tar: Buffer) => zlib.gzipSync(tar),
-    zstd: (tar: Buffer) => zlib.zstdCompressSync(tar),
-  }
-  const tars = packings.map((_, index) =>
-    tarOf([{ path: `file-${String(index)}`, content: Buffer.from(`layer ${String(index)}`) }]),
+  const layers = tars.map(({ packed, packing }) =>
+    put(packed, `application/vnd.oci.image.layer.v1.tar${packing === 'none' ? '' : `+${packing}`}`),
   )
-  const layers = packings.map((packing, index) => {
-    const suffix = packing === 'none' ? '' : `+${packing}`
-    const tar = tars[index] ?? Buffer.alloc(0)
-    return put(pack[packing](tar), `application/vnd.oci.image.layer.v1.tar${suffix}`)
-  })
   const config = put(
     Buffer.from(
       JSON.stringify({
         architecture: process.arch === 'x64' ? 'amd64' : process.arch,
         os: 'linux',
         config: { Cmd: ['/run'] },
-        rootfs: { type: 'layers', diff_ids: tars.map(sha256) },
+        rootfs: { type: 'layers', diff_ids: tars.map(({ tar }) => sha256(tar)) },
       }),
     ),
     'application/vnd.oci.image.config.v1+json',
@@ -92,17 +103,16 @@ function writeLayout(packings: readonly ('none' | 'gzip' | 'zstd')[]): string {
 }
 
 describe.skipIf(without !== '')(`push and pull${without}`, () => {
-  test('a host image comes back with the digest that it had', async () => {
+  test('a host image comes back as it was, by the digest that it has there', async () => {
     const image = await store.resolve('host:sh,coreutils')
     const name = `${registry.host}/made/host:1`
     await store.tag(image.id, name)
     const pushed = await store.remote.push(name)
-    expect(pushed.digest).toBe(image.digest)
 
     const other = openImageStore(path.join(home, 'other'))
     const { image: pulled, isNew } = await other.remote.pull(name)
     expect(isNew).toBe(true)
-    expect(pulled).toEqual(image)
+    expect(pulled).toEqual({ ...image, digest: pushed.digest, madeHere: undefined })
     const lower = (of: ImageStore): string => of.layerPath(image.layers[0] ?? '')
     const list = (tree: string): string =>
       execFileSync(
@@ -118,7 +128,7 @@ describe.skipIf(without !== '')(`push and pull${without}`, () => {
   })
 
   test('layers of every packing are pulled, and what is there already is not sent again', async () => {
-    const layout = writeLayout(['gzip', 'zstd', 'none'])
+    const layout = writeLayout(layersOf(['gzip', 'zstd', 'none']))
     const image = await store.resolve(`oci:${layout}:v1`)
     const name = `${registry.host}/packed:1`
     await store.tag(image.id, name)
@@ -134,7 +144,7 @@ describe.skipIf(without !== '')(`push and pull${without}`, () => {
     await store.tag(image.id, elsewhere)
     expect(await statesOf(elsewhere)).toEqual(['mounted', 'mounted', 'mounted'])
     const derived = `${registry.host}/derived:1`
-    const more = writeLayout(['gzip', 'zstd', 'none', 'gzip'])
+    const more = writeLayout(layersOf(['gzip', 'zstd', 'none', 'gzip']))
     await store.tag((await store.resolve(`oci:${more}:v1`)).id, derived)
     expect(await statesOf(derived)).toEqual(['mounted', 'mounted', 'mounted', 'pushed'])
     const mounts = (): string[] =>
@@ -169,6 +179,103 @@ describe.skipIf(without !== '')(`push and pull${without}`, () => {
   })
 })
 
+interface RemoteManifest {
+  readonly config: { readonly digest: string }
+  readonly layers: readonly { readonly mediaType: string; readonly digest: string }[]
+}
+
+describe.skipIf(without !== '')(`layers that were made here${without}`, () => {
+  async function* rootFs(): AsyncGenerator<Buffer> {
+    yield await Promise.resolve(tarOf([{ path: 'zeros', content: Buffer.alloc(100_000) }]))
+  }
+
+  /** @returns the digest that was pushed, and what became of the layer */
+  async function push(
+    from: ImageStore,
+    name: string,
+    compression?: keyof typeof PACK,
+  ): Promise<{ digest: string; states: string[] }> {
+    const events: LayerEvent[] = []
+    const onLayer = (event: LayerEvent): unknown => events.push(event)
+    const { digest } = await from.remote.push(name, { onLayer, compression })
+    return { digest, states: [...new Set(events.map(({ state }) => state))] }
+  }
+
+  async function fetched(name: string, place: string): Promise<Buffer> {
+    const accept = 'application/vnd.oci.image.manifest.v1+json'
+    const url = `http://${registry.host}/v2/${name}/${place}`
+    return Buffer.from(await (await fetch(url, { headers: { accept } })).arrayBuffer())
+  }
+
+  test('are compressed for a push, once, and the same everywhere', async () => {
+    const nameOf = (repository: string): string => `${registry.host}/${repository}:1`
+    const image = await store.archives.importTree(rootFs(), {
+      names: ['own/gzip', 'own/other', 'own/zstd', 'own/none'].map(nameOf),
+    })
+    const first = await push(store, nameOf('own/gzip'))
+    expect(first.states).toEqual(['waiting', 'compressing', 'uploading', 'pushed'])
+    expect(fs.readdirSync(path.join(home, 'store/tmp'))).toEqual([])
+    const bytes = await fetched('own/gzip', 'manifests/1')
+    expect(sha256(bytes)).toBe(first.digest)
+    const manifest = JSON.parse(bytes.toString()) as RemoteManifest
+    expect(manifest.config.digest).toBe(image.id)
+    const [layer] = manifest.layers
+    expect(layer?.mediaType).toBe('application/vnd.oci.image.layer.v1.tar+gzip')
+    const blob = await fetched('own/gzip', `blobs/${layer?.digest ?? ''}`)
+    expect(blob.length).toBeLessThan(2000)
+    expect(blob.readUInt32LE(4)).toBe(0) // no time
+    expect(sha256(zlib.gunzipSync(blob))).toBe(image.layers[0])
+    expect(store.remote.lastPull(nameOf('own/gzip'))?.remoteDigest).toBe(first.digest)
+    expect(store.inspect(`${registry.host}/own/gzip@${first.digest}`)).toEqual(image)
+
+    const again = { digest: first.digest, states: ['waiting', 'present'] }
+    expect(await push(store, nameOf('own/gzip'))).toEqual(again)
+    const mounted = { digest: first.digest, states: ['waiting', 'mounted'] }
+    expect(await push(store, nameOf('own/other'))).toEqual(mounted)
+    expect((await push(store, nameOf('own/none'), 'none')).digest).toBe(image.digest)
+    await push(store, nameOf('own/zstd'), 'zstd')
+    expect((await fetched('own/zstd', 'manifests/1')).toString()).toContain('tar+zstd"')
+
+    const other = openImageStore(path.join(home, 'other'))
+    await other.archives.importTree(rootFs(), { names: [nameOf('own/gzip')] })
+    const states = ['waiting', 'compressing', 'present']
+    expect((await push(other, nameOf('own/gzip'))).states).toEqual(states)
+    await other.flushed()
+    await store.remove(image.id, { all: true })
+    expect(fs.readdirSync(path.join(home, 'store/compressed'))).toEqual([])
+  })
+
+  test('are not fetched when they come back in the images of others', async () => {
+    const name = `${registry.host}/back/base:1`
+    const { layers } = await store.archives.importTree(rootFs(), { names: [name] })
+    await push(store, name)
+    const manifest = JSON.parse(
+      (await fetched('back/base', 'manifests/1')).toString(),
+    ) as RemoteManifest
+    const digest = manifest.layers[0]?.digest ?? ''
+    const packed = await fetched('back/base', `blobs/${digest}`)
+    const base: PackedTar = { tar: zlib.gunzipSync(packed), packed, packing: 'gzip' }
+
+    const other = openImageStore(path.join(home, 'other'))
+    const layout = writeLayout([base, ...layersOf(['gzip'])])
+    const derived = await other.resolve(`oci:${layout}:v1`)
+    const derivedName = `${registry.host}/back/derived:1`
+    await other.tag(derived.id, derivedName)
+    await other.remote.push(derivedName)
+    await other.flushed()
+
+    const events: LayerEvent[] = []
+    const pulled = await store.remote.pull(derivedName, { onLayer: (event) => events.push(event) })
+    expect(pulled.image).toEqual(derived)
+    expect(pulled.image.layers[0]).toBe(layers[0])
+    const states = events.filter((event) => event.digest === digest).map(({ state }) => state)
+    expect(states).toEqual(['waiting', 'compressing', 'extracting', 'done'])
+    // It goes on as it came.
+    await store.tag(derived.id, `${registry.host}/back/copied:1`)
+    expect((await push(store, `${registry.host}/back/copied:1`)).digest).toBe(derived.digest)
+  })
+})
+
 describe.skipIf(withoutSkopeo !== '')(`beside skopeo${withoutSkopeo}`, () => {
   const skopeo = (...args: readonly string[]): string =>
     execFileSync('skopeo', args, { encoding: 'utf8' })
@@ -177,19 +284,23 @@ describe.skipIf(withoutSkopeo !== '')(`beside skopeo${withoutSkopeo}`, () => {
     const image = await store.resolve('host:sh')
     const ours = `${registry.host}/ours:1`
     await store.tag(image.id, ours)
-    await store.remote.push(ours)
+    const { digest } = await store.remote.push(ours)
     const seen = JSON.parse(skopeo('inspect', '--tls-verify=false', `docker://${ours}`)) as {
       Digest: string
     }
-    expect(seen.Digest).toBe(image.digest)
+    expect(seen.Digest).toBe(digest)
     const raw = skopeo('inspect', '--raw', '--tls-verify=false', `docker://${ours}`)
-    expect(sha256(Buffer.from(raw))).toBe(image.digest)
+    expect(sha256(Buffer.from(raw))).toBe(digest)
     const asIs = ['copy', '--preserve-digests', '--src-tls-verify=false', '--dest-tls-verify=false']
     skopeo(...asIs, `docker://${ours}`, `oci:${home}/copied:v1`)
     const theirs = `${registry.host}/theirs:1`
     skopeo(...asIs, `oci:${home}/copied:v1`, `docker://${theirs}`)
     const other = openImageStore(path.join(home, 'other'))
-    expect((await other.remote.pull(theirs)).image).toEqual(image)
+    expect((await other.remote.pull(theirs)).image).toEqual({
+      ...image,
+      digest,
+      madeHere: undefined,
+    })
     // As skopeo likes it best: packed, so with a manifest of its own.
     const packed = `${registry.host}/packed-by-skopeo:1`
     const repack = ['copy', '--dest-compress-format=zstd', '--dest-tls-verify=false']
