@@ -51,7 +51,7 @@ export function sourceFromChunks(chunks: AsyncIterable<Buffer>): ByteSource {
       for (let missing = length; missing > 0;) {
         const part = await take(missing)
         if (part === undefined) break
-        parts.push(part)
+        parts.push(Buffer.from(part)) // it may be gone with the next
         missing -= part.length
       }
       return Buffer.concat(parts)

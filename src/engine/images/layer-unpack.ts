@@ -8,6 +8,7 @@ import { TsstackError } from '../../errors.ts'
 import { makeNode, setXattr } from '../../kernel/file-calls.ts'
 import type { ByteSource } from './byte-source.ts'
 import { cleanPath, ConfinedTree, isWhiteout, setOpaque, type Place } from './confined-tree.ts'
+import { FreshAttributes } from './fresh-attributes.ts'
 import { isLayerXattr } from './layer-entry.ts'
 import { createPacer } from './pacer.ts'
 import { DEFAULT_TAR_LIMITS, readTar, type TarEntry, type TarLimits } from './tar-reader.ts'
@@ -64,6 +65,11 @@ function exists(error: unknown): boolean {
   return ['EEXIST', 'EISDIR'].includes((error as NodeJS.ErrnoException).code ?? '')
 }
 
+interface Target {
+  readonly tree: ConfinedTree
+  readonly fresh: FreshAttributes
+}
+
 /** Runs `make`; if something is in its place, that goes first: a later entry replaces an earlier one. */
 function replacing<T>(tree: ConfinedTree, place: Place, make: () => T): T {
   try {
@@ -79,6 +85,17 @@ function replacing<T>(tree: ConfinedTree, place: Place, make: () => T): T {
 function applyAttributes(entry: TarEntry, path: string): void {
   fs.lchownSync(path, entry.uid, entry.gid)
   if (entry.type !== 'symlink') fs.chmodSync(path, entry.mode)
+  finishAttributes(entry, path)
+}
+
+/** Of something that was just made, with the entry's mode. */
+function applyToFresh(fresh: FreshAttributes, entry: TarEntry, path: string): void {
+  if (!fresh.hasOwner(entry)) fs.lchownSync(path, entry.uid, entry.gid)
+  if (entry.type !== 'symlink' && !fresh.hasMode(entry)) fs.chmodSync(path, entry.mode)
+  finishAttributes(entry, path)
+}
+
+function finishAttributes(entry: TarEntry, path: string): void {
   for (const [name, value] of entry.xattrs) {
     if (isLayerXattr(name)) setXattr(path, name, value)
   }
@@ -89,33 +106,58 @@ function writeAll(fd: number, bytes: Buffer): void {
   for (let at = 0; at < bytes.length;) at += fs.writeSync(fd, bytes, at)
 }
 
-async function writeFile(tree: ConfinedTree, entry: TarEntry, place: Place): Promise<void> {
+/** A file that is neither setuid nor setgid as long as it is ours. */
+function createFile({ tree, fresh }: Target, entry: TarEntry, place: Place): number {
   const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW
-  const fd = replacing(tree, place, () => fs.openSync(place.path, flags, 0o600))
+  const mode = fresh.hasMode(entry) ? entry.mode : 0o600
+  return replacing(tree, place, () => fs.openSync(place.path, flags, mode))
+}
+
+function finishFile(fresh: FreshAttributes, fd: number, entry: TarEntry, place: Place): void {
+  if (!fresh.hasOwner(entry)) fs.fchownSync(fd, entry.uid, entry.gid)
+  if (!fresh.hasMode(entry)) fs.fchmodSync(fd, entry.mode)
+  for (const [name, value] of entry.xattrs) {
+    if (isLayerXattr(name)) setXattr(place.path, name, value)
+  }
+  fs.futimesSync(fd, entry.mtime, entry.mtime)
+}
+
+/** @returns undefined when it is written, which it is at once if its content is at hand */
+function writeFile(target: Target, entry: TarEntry, place: Place): Promise<void> | undefined {
+  const whole = entry.contentAtHand()
+  if (whole === undefined) return writeLongFile(target, entry, place)
+  const fd = createFile(target, entry, place)
   try {
-    const whole = entry.contentAtHand()
-    if (whole !== undefined) writeAll(fd, whole)
-    else for await (const chunk of entry.content()) writeAll(fd, chunk)
-    fs.fchownSync(fd, entry.uid, entry.gid)
-    fs.fchmodSync(fd, entry.mode)
-    for (const [name, value] of entry.xattrs) {
-      if (isLayerXattr(name)) setXattr(place.path, name, value)
-    }
-    fs.futimesSync(fd, entry.mtime, entry.mtime)
+    writeAll(fd, whole)
+    finishFile(target.fresh, fd, entry, place)
+  } finally {
+    fs.closeSync(fd)
+  }
+  return undefined
+}
+
+async function writeLongFile(target: Target, entry: TarEntry, place: Place): Promise<void> {
+  const fd = createFile(target, entry, place)
+  try {
+    for await (const chunk of entry.content()) writeAll(fd, chunk)
+    finishFile(target.fresh, fd, entry, place)
   } finally {
     fs.closeSync(fd)
   }
 }
 
-function makeDirectory(tree: ConfinedTree, entry: TarEntry, place: Place): void {
+function makeDirectory({ tree, fresh }: Target, entry: TarEntry, place: Place): void {
   const stats = fs.lstatSync(place.path, { throwIfNoEntry: false })
-  if (stats?.isDirectory() !== true) {
-    if (stats !== undefined) tree.clear(place)
-    fs.mkdirSync(place.path, 0o700)
-    // Deleted and made anew in one layer: nothing of the old one shows.
-    if (stats !== undefined && isWhiteout(stats)) setOpaque(place.path)
+  fresh.sawDirectory(entry)
+  if (stats?.isDirectory() === true) {
+    applyAttributes(entry, place.path)
+    return
   }
-  applyAttributes(entry, place.path)
+  if (stats !== undefined) tree.clear(place)
+  fs.mkdirSync(place.path, fresh.hasMode(entry) ? entry.mode : 0o700)
+  // Deleted and made anew in one layer: nothing of the old one shows.
+  if (stats !== undefined && isWhiteout(stats)) setOpaque(place.path)
+  applyToFresh(fresh, entry, place.path)
 }
 
 function makeHardLink(tree: ConfinedTree, entry: TarEntry, place: Place): void {
@@ -176,32 +218,33 @@ function checkDevice(entry: TarEntry, options: UnpackOptions): void {
   }
 }
 
-async function unpackEntry(
-  tree: ConfinedTree,
+/** @returns undefined when it is done */
+function unpackEntry(
+  target: Target,
   entry: TarEntry,
   options: UnpackOptions,
-): Promise<void> {
+): Promise<void> | undefined {
+  const { tree, fresh } = target
   checkDevice(entry, options)
   const components = cleanPath(entry.path)
   if (components.length === 0) throw refuse(entry, 'it is the root, but not a directory')
   if (options.whiteouts !== false && components.at(-1)?.startsWith(WHITEOUT) === true) {
     applyWhiteout(tree, entry, components)
-    return
+    return undefined
   }
   const place = tree.place(components)
   switch (entry.type) {
     case 'file':
-      await writeFile(tree, entry, place)
-      break
+      return writeFile(target, entry, place)
     case 'directory':
-      makeDirectory(tree, entry, place)
+      makeDirectory(target, entry, place)
       break
     case 'symlink':
       if (entry.link === '') throw refuse(entry, 'it is a symlink to nothing')
       replacing(tree, place, () => {
         fs.symlinkSync(entry.link, place.path)
       })
-      applyAttributes(entry, place.path)
+      applyToFresh(fresh, entry, place.path)
       break
     case 'hardlink':
       makeHardLink(tree, entry, place)
@@ -212,6 +255,7 @@ async function unpackEntry(
       makeSpecial(tree, entry, place)
       break
   }
+  return undefined
 }
 
 /** Making what is in a directory changes its time: so they are set at the end. */
@@ -246,6 +290,7 @@ export async function unpackLayer(
   options: UnpackOptions = {},
 ): Promise<UnpackResult> {
   const tree = new ConfinedTree(root)
+  const target = { tree, fresh: new FreshAttributes(root) }
   const pacer = createPacer()
   const times = new Map<string, number>()
   let rootTime = 0
@@ -254,10 +299,12 @@ export async function unpackLayer(
   async function take(entry: TarEntry): Promise<void> {
     if (isRootEntry(entry)) {
       applyAttributes(entry, root)
+      target.fresh.sawDirectory(entry)
       rootTime = entry.mtime
       return
     }
-    await unpackEntry(tree, entry, options)
+    const unfinished = unpackEntry(target, entry, options)
+    if (unfinished !== undefined) await unfinished
     if (entry.type === 'directory') times.set(entry.path, entry.mtime)
   }
 

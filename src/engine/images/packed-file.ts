@@ -36,18 +36,22 @@ export class PackedReader {
     this.#file = file
   }
 
-  /** Ending this early leaves the rest for the next call. */
-  async *chunks(): AsyncGenerator<Buffer> {
-    for (let chunk = this.#next(); chunk.length > 0; chunk = this.#next())
+  /**
+   * Ending this early leaves the rest for the next call.
+   * @param buffer - that each chunk is in, until the next one; default: each has one of its own
+   */
+  async *chunks(buffer?: Buffer): AsyncGenerator<Buffer> {
+    for (let chunk = this.#next(buffer); chunk.length > 0; chunk = this.#next(buffer))
       yield Promise.resolve(chunk)
   }
 
-  #next(): Buffer {
+  #next(into?: Buffer): Buffer {
     const { fd, start, size } = this.#file
-    const buffer = Buffer.allocUnsafe(Math.min(CHUNK, size - this.#at))
-    const length = fs.readSync(fd, buffer, 0, buffer.length, start + this.#at)
-    this.#at += length
-    return buffer.subarray(0, length)
+    const length = Math.min(into?.length ?? CHUNK, size - this.#at)
+    const buffer = into ?? Buffer.allocUnsafe(length)
+    const bytesRead = fs.readSync(fd, buffer, 0, length, start + this.#at)
+    this.#at += bytesRead
+    return buffer.subarray(0, bytesRead)
   }
 }
 

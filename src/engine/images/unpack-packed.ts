@@ -26,6 +26,8 @@ export interface UnpackedLayer extends LayerRecord {
   readonly packed: ExpectedContent
 }
 
+const CHUNK = 256 << 10
+
 /** Beyond this many bytes after the end of the tar file a layer is not one. */
 const MAX_TRAILER = 64 << 20
 
@@ -89,8 +91,8 @@ class CopyOf {
   }
 
   /** Ending this early leaves the rest for the next call. */
-  async *chunks(): AsyncGenerator<Buffer> {
-    for await (const chunk of this.#reader.chunks()) {
+  async *chunks(buffer?: Buffer): AsyncGenerator<Buffer> {
+    for await (const chunk of this.#reader.chunks(buffer)) {
       if (this.#isDigested) this.#hash.update(chunk)
       for (let at = 0; at < chunk.length;) at += fs.writeSync(this.#fd, chunk, at)
       this.#size += chunk.length
@@ -125,15 +127,16 @@ export async function copyPacked(packed: PackedFile, file: string): Promise<Expe
  * @throws {FAILED_PRECONDITION} no space is left
  */
 export async function unpackPacked({ packed, tree, blob }: UnpackRequest): Promise<UnpackedLayer> {
-  if ('known' in blob) {
-    const record = await unpackDigested(decompress(new PackedReader(packed).chunks()), tree)
-    return { ...record, packed: blob.known }
-  }
+  // Not told again by its bytes: whoever owns the file may write to it meanwhile.
   const isPlain = compressionOf(packed) === 'none'
+  if ('known' in blob) {
+    const reader = new PackedReader(packed)
+    const plain = isPlain ? reader.chunks(Buffer.allocUnsafe(CHUNK)) : decompress(reader.chunks())
+    return { ...(await unpackDigested(plain, tree)), packed: blob.known }
+  }
   const copying = new CopyOf(packed, blob.copy, !isPlain)
   try {
-    // Not told again by its bytes: whoever owns the file may write to it meanwhile.
-    const plain = isPlain ? copying.chunks() : decompress(copying.chunks())
+    const plain = isPlain ? copying.chunks(Buffer.allocUnsafe(CHUNK)) : decompress(copying.chunks())
     const record = await unpackDigested(plain, tree)
     return { ...record, packed: await copying.finish(isPlain ? record.diffId : undefined) }
   } finally {

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { sourceFromChunks } from '../../../src/engine/images/byte-source.ts'
 import { isOpaque, isWhiteout } from '../../../src/engine/images/confined-tree.ts'
 import { unpackLayer, type UnpackOptions } from '../../../src/engine/images/layer-unpack.ts'
-import { getXattr, listXattrs } from '../../../src/kernel/file-calls.ts'
+import { getXattr, listXattrs, setXattr } from '../../../src/kernel/file-calls.ts'
 import { inChunks, tarOf, type HandMadeEntry } from './tar-archive.ts'
 
 let home: string
@@ -66,6 +66,55 @@ test('unpackLayer() gives what tar(1) packed', async () => {
     expect(stateOf('d')).toMatchObject({ mode: 0o1777, mtime: 2000 })
     expect(fs.lstatSync(at('twin')).ino).toBe(fs.lstatSync(at('d/e/file')).ino)
   }
+})
+
+/** Default ACL (include/uapi/linux/posix_acl_xattr.h): the owner and group all, user 1000 all, others nothing. */
+const DEFAULT_ACL = Buffer.from(
+  '02000000' +
+    ['01000700ffffffff', '02000700e8030000', '04000700ffffffff'].join('') +
+    ['10000700ffffffff', '20000000ffffffff'].join(''),
+  'hex',
+)
+
+test.each([
+  {
+    title: 'that is set-group-id',
+    prepare: () => {
+      fs.chownSync(root, 0, 55)
+    },
+    rootMode: 0o2755,
+  },
+  {
+    title: 'of a group',
+    prepare: () => {
+      fs.chownSync(root, 0, 55)
+    },
+    rootMode: 0o755,
+  },
+  {
+    title: 'with a default ACL',
+    prepare: () => {
+      setXattr(root, 'system.posix_acl_default', DEFAULT_ACL)
+    },
+    rootMode: 0o755,
+  },
+  { title: 'of root', prepare: () => undefined, rootMode: 0o755 },
+])("owner and mode are the entry's in a directory $title", async ({ prepare, rootMode }) => {
+  prepare()
+  fs.chmodSync(root, rootMode)
+  const modes = [0o644, 0o666, 0o4755, 0o600]
+  await unpack([
+    ...modes.map((mode) => ({ path: `f${mode}`, mode, content: 'x' })),
+    { path: 'd', type: '5', mode: 0o2777, gid: 77 },
+    { path: 'd/f', mode: 0o640, content: 'x' },
+    { path: 'd/e', type: '5', mode: 0o755 },
+    { path: 'd/l', type: '2', link: 'f' },
+  ])
+  for (const mode of modes) expect(stateOf(`f${mode}`)).toMatchObject({ mode, uid: 0, gid: 0 })
+  expect(stateOf('d')).toMatchObject({ mode: 0o2777, gid: 77 })
+  expect(stateOf('d/f')).toMatchObject({ mode: 0o640, gid: 0 })
+  expect(stateOf('d/e')).toMatchObject({ mode: 0o755, gid: 0 })
+  expect(stateOf('d/l')).toMatchObject({ gid: 0 })
 })
 
 test("unpackLayer() keeps capabilities and users' attributes, and no others", async () => {

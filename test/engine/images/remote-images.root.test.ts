@@ -152,7 +152,8 @@ describe.skipIf(without !== '')(`push and pull${without}`, () => {
         .log()
         .split('\n')
         .filter((line) => /"POST .*derived.*from=.* 201 /.test(line))
-    await expect.poll(() => mounts().length).toBe(3) // it writes its log when it has answered
+    // It writes its log when it has answered, and on a busy machine long after.
+    await expect.poll(() => mounts().length, { timeout: 15_000 }).toBe(3)
 
     const other = openImageStore(path.join(home, 'other'))
     const { image: pulled } = await other.remote.pull(elsewhere)
