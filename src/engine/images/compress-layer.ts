@@ -3,7 +3,7 @@
  * stay the same: a header of theirs has neither a name nor a time.
  */
 import { createHash } from 'node:crypto'
-import fs from 'node:fs'
+import { open, rm } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import zlib from 'node:zlib'
@@ -15,14 +15,29 @@ export type LayerCompression = Exclude<Compression, 'none'>
 
 const CHUNK = 256 << 10
 
-async function* unlessAborted(
+/**
+ * In pieces of one size: a small file is no errand to another thread, and what comes out does not depend on how the bytes
+ * came in.
+ */
+async function* inPieces(
   chunks: AsyncIterable<Buffer>,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Buffer> {
+  let piece = Buffer.allocUnsafe(CHUNK)
+  let filled = 0
   for await (const chunk of chunks) {
     if (signal?.aborted === true) throw new TsstackError('CANCELLED', 'Cancelled')
-    yield chunk
+    for (let at = 0; at < chunk.length;) {
+      const copied = chunk.copy(piece, filled, at)
+      at += copied
+      filled += copied
+      if (filled < CHUNK) continue
+      yield piece
+      piece = Buffer.allocUnsafe(CHUNK)
+      filled = 0
+    }
   }
+  yield piece.subarray(0, filled)
 }
 
 /**
@@ -41,23 +56,21 @@ export async function compressLayer(
       : zlib.createZstdCompress({ chunkSize: CHUNK })
   const hash = createHash('sha256')
   let size = 0
-  async function* digested(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-    for await (const chunk of chunks) {
-      hash.update(chunk)
-      size += chunk.length
-      yield chunk
-    }
-  }
+  const handle = await open(file, 'wx', 0o600)
   try {
-    await pipeline(
-      Readable.from(unlessAborted(plain, signal), { objectMode: true, highWaterMark: 4 }),
-      compressor,
-      digested,
-      fs.createWriteStream(file, { flags: 'wx', mode: 0o600 }),
-    )
+    const pieces = Readable.from(inPieces(plain, signal), { objectMode: true, highWaterMark: 4 })
+    await pipeline(pieces, compressor, async (chunks: AsyncIterable<Buffer>) => {
+      for await (const chunk of chunks) {
+        hash.update(chunk)
+        size += chunk.length
+        await handle.writeFile(chunk)
+      }
+    })
   } catch (error) {
-    fs.rmSync(file, { force: true })
+    await rm(file, { force: true })
     throw error
+  } finally {
+    await handle.close()
   }
   return { digest: `sha256:${hash.digest('hex')}`, size }
 }
