@@ -5,6 +5,9 @@
  *
  *   daemon ──socketpair: one byte with one descriptor a message──▶ keeper: recvmsg, again and again
  *
+ * The first message has none: by it the daemon says that it has written down where the keeper is. Without it the keeper ends
+ * with the daemon, for nobody would find it.
+ *
  * It is a copy of the daemon that has given back all memory but the call routine, its list and one thread's data. It needs no
  * program file, answers to no signal but SIGKILL, and numbers what it holds 1, 2, 3, … (0 is its socket).
  */
@@ -44,6 +47,8 @@ export interface KeeperIdentity {
 
 export interface DescriptorKeeper {
   readonly identity: KeeperIdentity
+  /** Its identity is written down: from now on it outlives this process. Call once, before `keep`. */
+  settle(): void
   /** @returns the number by which it can be taken back; undefined when the descriptor has just been closed */
   keep(fd: number): number | undefined
   /** How many it holds, those of ended containers included: it can't let go of single ones. */
@@ -52,7 +57,7 @@ export interface DescriptorKeeper {
   close(): void
 }
 
-/** Starts a keeper that holds nothing. @throws {SyscallError} */
+/** Starts a keeper that holds nothing, and ends with this process until it is settled. @throws {SyscallError} */
 export function startKeeper(): DescriptorKeeper {
   const pair = Buffer.alloc(8)
   syscall('socketpair', AF_UNIX, SOCK_SEQPACKET_CLOEXEC, 0, pair)
@@ -65,6 +70,9 @@ export function startKeeper(): DescriptorKeeper {
     identity: { pid, startTime: processStartTime(pid) ?? 0 },
     get count() {
       return count
+    },
+    settle() {
+      syscall('write', ours, Buffer.alloc(1), 1)
     },
     keep(fd) {
       return sendDescriptor(ours, fd) ? ++count : undefined
@@ -94,9 +102,12 @@ function forkKeeper(socket: number): number {
   list.call('close_range', [1, HIGHEST_DESCRIPTOR, 0])
   for (const [start, length] of mappingsWithout(needed))
     list.call('munmap', [start, length], { ignoreError: true })
-  const payload = list.words([list.bytes(new Uint8Array(8)), 8]) // struct iovec
+  const byte = list.bytes(new Uint8Array(8))
+  const payload = list.words([byte, 8]) // struct iovec
   const control = list.bytes(new Uint8Array(CMSG_BYTES))
   const message = list.words([0, 0, payload, 1, control, CMSG_BYTES, 0]) // struct msghdr
+  list.call('read', [0, byte, 1]) // by recvmsg the kernel would write into the message that there is no descriptor
+  list.call('write', [0, byte, 1]) // EPIPE, and the end of it, where the daemon went without a word
   list.repeat('recvmsg', [0, message, 0])
   list.call('ppoll', [0, 0, 0, 0, 8]) // the daemon is gone: keep on holding
   list.parent(fork, () => {

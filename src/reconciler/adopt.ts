@@ -14,7 +14,7 @@ import { recordExit, UNKNOWN_EXIT_CODE } from './container-exit.ts'
 import { monitorHealth } from './container-health.ts'
 import type { Context } from './context.ts'
 import { ioOptions } from './container-streams.ts'
-import { cgroupName, followProcess, launchContainer } from './launch-container.ts'
+import { cgroupName, followProcess, keepDescriptors, launchContainer } from './launch-container.ts'
 import { ownerOfSnapshot } from './image-mounts.ts'
 import type { RecoveredDescriptors } from './kept-descriptors.ts'
 import { endRollouts } from './rollout/end-rollouts.ts'
@@ -64,6 +64,7 @@ function adopt(
   const oomKillsBefore = cgroup.oomKills()
   const running = { id: record.id, process, adopted: true, io, cgroup, oomKillsBefore }
   const health = monitorHealth(context, record.id, { ...running, isNew: false })
+  keepDescriptors(context, running)
   followProcess(context, { ...running, health })
   if (record.pausedBriefly === true) unpauseContainer(context, record.id)
   if (record.part === undefined) context.networks.adopt(record)

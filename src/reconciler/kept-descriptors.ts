@@ -14,6 +14,7 @@ interface Kept {
   readonly numbers: Readonly<Record<string, number>>
 }
 
+/** Not for use in a transaction: what is undone there can't be undone in the keeper. */
 export interface KeptDescriptors {
   /** Holds the descriptors of a container that has just been started or adopted. */
   keep(containerId: string, descriptors: Readonly<Record<string, number>>): void
@@ -36,9 +37,6 @@ export interface RecoveredDescriptors {
 
 /** Descriptors of ended containers that the keeper may go on holding before it is replaced. */
 const MAX_STALE = 256
-const KEEPER = 'keeper'
-/** The keeper that takes over, until it has all: a crash in between finds both, and each descriptor says where it is. */
-const SUCCESSOR = 'successor'
 
 export function openKeptDescriptors(state: StateStore): KeptDescriptors {
   return new KeptByKeeper(state)
@@ -81,11 +79,28 @@ class KeptByKeeper implements KeptDescriptors {
   }
 
   #open(): DescriptorKeeper {
-    const keeper = startKeeper()
+    const keeper = this.#start()
     this.#keeper = keeper
-    this.#identities.put(KEEPER, keeper.identity)
     for (const [key, beside] of this.#beside) this.#hand(keeper, key, beside)
     return keeper
+  }
+
+  /** Whenever the daemon is killed, the next one finds every keeper that is there; each descriptor says where it is. */
+  #start(): DescriptorKeeper {
+    const keeper = startKeeper()
+    try {
+      this.#identities.put(keyOf(keeper), keeper.identity)
+    } catch (error) {
+      keeper.close()
+      throw error
+    }
+    keeper.settle()
+    return keeper
+  }
+
+  #end(keeper: DescriptorKeeper): void {
+    keeper.close()
+    this.#identities.delete(keyOf(keeper))
   }
 
   /** One keeper goes, and another comes where there is something to hold for a container. */
@@ -93,25 +108,21 @@ class KeptByKeeper implements KeptDescriptors {
     if (this.#held.size === 0) {
       this.#keeper = undefined
       for (const key of this.#beside.keys()) this.#kept.delete(key)
-      old.close()
-      this.#identities.delete(KEEPER)
-      return
+    } else {
+      const successor = this.#start()
+      for (const [key, descriptors] of [...this.#beside, ...this.#held])
+        this.#hand(successor, key, descriptors)
+      this.#keeper = successor
     }
-    const successor = startKeeper()
-    this.#identities.put(SUCCESSOR, successor.identity)
-    for (const [key, descriptors] of [...this.#beside, ...this.#held])
-      this.#hand(successor, key, descriptors)
-    this.#keeper = successor
-    this.#identities.put(KEEPER, successor.identity)
-    old.close()
-    this.#identities.delete(SUCCESSOR)
+    this.#end(old)
   }
 
   recover(): RecoveredDescriptors {
     const kept = new Map(this.#kept.entries())
+    const identities = this.#identities.entries()
     const keepers = new Map<number, FoundKeeper>()
-    for (const identity of this.#identities.values()) {
-      const found = keepers.has(identity.pid) ? undefined : findKeeper(identity)
+    for (const [, identity] of identities) {
+      const found = findKeeper(identity)
       if (found !== undefined) keepers.set(identity.pid, found)
     }
     return {
@@ -124,10 +135,11 @@ class KeptByKeeper implements KeptDescriptors {
       },
       close: () => {
         for (const found of keepers.values()) found.close()
-        this.#identities.delete(SUCCESSOR)
+        for (const [key] of identities)
+          if (this.#keeper === undefined || key !== keyOf(this.#keeper))
+            this.#identities.delete(key)
         for (const id of kept.keys())
           if (!this.#held.has(id) && !this.#beside.has(id)) this.#kept.delete(id)
-        if (this.#keeper === undefined) this.#identities.delete(KEEPER)
       },
     }
   }
@@ -144,6 +156,10 @@ class KeptByKeeper implements KeptDescriptors {
     }
     this.#kept.put(key, { keeper: keeper.identity.pid, numbers })
   }
+}
+
+function keyOf({ identity }: DescriptorKeeper): string {
+  return String(identity.pid)
 }
 
 function countOf(held: ReadonlyMap<string, Readonly<Record<string, number>>>): number {

@@ -90,6 +90,7 @@ async function launch(context: Context, record: ContainerRecord): Promise<void> 
 /** In one transaction: whatever becomes of the daemon, an end that is told has had its start. */
 function noteStart(context: Context, record: ContainerRecord, started: Started): void {
   const { publishedPorts, ...running } = started
+  keepDescriptors(context, running)
   context.state.atomically(() => {
     recordStart(context, record.id, running.process, publishedPorts)
     const health = monitorHealth(context, record.id, { ...running, isNew: true })
@@ -107,7 +108,14 @@ export function followProcess(context: Context, running: Omit<LiveContainer, 'en
     ),
   }
   context.live.set(live.id, live)
-  context.kept.keep(live.id, { pidfd: live.process.pidfd, ...live.io.descriptors })
+}
+
+/** For the next daemon, whose records may lack the container: then they are let go of. */
+export function keepDescriptors(
+  context: Context,
+  { id, process, io }: Pick<LiveContainer, 'id' | 'process' | 'io'>,
+): void {
+  context.kept.keep(id, { pidfd: process.pidfd, ...io.descriptors })
 }
 
 /** The cgroup of a container, below the engine's own. */
