@@ -1,5 +1,5 @@
 /**
- * Bundles the command line and the daemon into .cache/bundle: `cli.cjs`, `daemon.mjs` with its `unpack-thread.mjs`, and a
+ * Bundles the command line and the daemon into .cache/bundle: `cli.cjs`, `daemon.mjs` with its `unpack-thread-HASH.mjs`, and a
  * `stamp` whose time is the moment at which reading the sources began. `--if-stale`: only when a source is newer than the stamp.
  *
  * Why bundles: a start from TypeScript sources costs 100 ms and more of resolving, stripping and compiling; a bundle
@@ -17,6 +17,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
+import { createHash } from 'node:crypto'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
@@ -91,26 +92,40 @@ async function bundle(): Promise<void> {
       banner: { js: "const __filenameUrl = 'file://' + __filename;" },
     })
     if (hasDaemon()) {
-      await build({
-        ...COMMON,
-        entryPoints: {
-          daemon: 'src/daemon/main.ts',
-          'unpack-thread': 'src/engine/images/unpack-thread.ts',
-        },
-        format: 'esm',
-        outdir: temporary,
-        outExtension: { '.js': '.mjs' },
-        banner: { js: REQUIRE },
-      })
+      await buildDaemon(temporary)
     }
     const stamp = join(temporary, 'stamp')
     writeFileSync(stamp, '')
     utimesSync(stamp, begun, begun)
-    for (const name of readdirSync(temporary).sort())
-      renameSync(join(temporary, name), join(TARGET, name))
+    const made = readdirSync(temporary).sort()
+    for (const name of made) renameSync(join(temporary, name), join(TARGET, name))
+    for (const name of readdirSync(TARGET))
+      if (name.startsWith(THREAD) && !made.includes(name)) rmSync(join(TARGET, name))
   } finally {
     rmSync(temporary, { recursive: true, force: true })
   }
+}
+
+const THREAD = 'unpack-thread'
+
+/** A daemon that still runs when others have taken its bundle's place must not start their threads: so it knows its own by name. */
+async function buildDaemon(directory: string): Promise<void> {
+  const module: BuildOptions = { ...COMMON, format: 'esm', banner: { js: REQUIRE } }
+  const draft = join(directory, `${THREAD}.mjs`)
+  await build({
+    ...module,
+    entryPoints: ['src/engine/images/unpack-thread.ts'],
+    outfile: draft,
+  })
+  const hash = createHash('sha256').update(readFileSync(draft)).digest('hex').slice(0, 16)
+  const thread = `${THREAD}-${hash}.mjs`
+  renameSync(draft, join(directory, thread))
+  await build({
+    ...module,
+    entryPoints: ['src/daemon/main.ts'],
+    outfile: join(directory, 'daemon.mjs'),
+    define: { UNPACK_THREAD: JSON.stringify(thread) },
+  })
 }
 
 function hasDaemon(): boolean {

@@ -3,11 +3,12 @@
  * A thread costs some 30 ms and 10 MiB, so it takes one layer after another, and ends when there has been none for a while.
  */
 import { once } from 'node:events'
+import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { TsstackError, type ErrorBody } from '../../errors.ts'
-import type { UnpackedLayer, UnpackRequest } from './unpack-packed.ts'
+import { unpackPacked, type UnpackedLayer, type UnpackRequest } from './unpack-packed.ts'
 
 /** What a thread says of a request. */
 export type UnpackAnswer = { readonly unpacked: UnpackedLayer } | { readonly error: ErrorBody }
@@ -15,17 +16,17 @@ export type UnpackAnswer = { readonly unpacked: UnpackedLayer } | { readonly err
 const IDLE_MS = 5000
 const MAX_THREADS = Math.min(os.availableParallelism(), 4)
 
-/** The bundle beside the daemon's when that is one, else its source (scripts/bundle.ts). */
-function threadEntry(): string {
-  const running = process.argv[1] ?? ''
-  if (path.basename(running) === 'daemon.mjs')
-    return path.join(path.dirname(running), 'unpack-thread.mjs')
-  return path.join(import.meta.dirname, 'unpack-thread.ts')
-}
+/** The name of the bundle beside the daemon's, where the daemon is one (scripts/bundle.ts). */
+declare const UNPACK_THREAD: string | undefined
+
+const ENTRY =
+  typeof UNPACK_THREAD === 'string'
+    ? path.join(path.dirname(process.argv[1] ?? ''), UNPACK_THREAD)
+    : path.join(import.meta.dirname, 'unpack-thread.ts')
 
 class UnpackThread {
   /** Descriptors that the kernel has opened for us are none that the thread would know of. */
-  readonly #worker = new Worker(threadEntry(), { trackUnmanagedFds: false })
+  readonly #worker = new Worker(ENTRY, { trackUnmanagedFds: false })
   #idle: NodeJS.Timeout | undefined
   isUsable = true
 
@@ -59,10 +60,11 @@ const waiting: (() => void)[] = []
 let busy = 0
 
 /**
- * As `unpackPacked`, on another thread, as soon as one is free.
+ * As `unpackPacked`, on another thread, as soon as one is free; on this one, if the bundle that we are of has been replaced.
  * @throws as `unpackPacked`
  */
 export async function unpackOnThread(request: UnpackRequest): Promise<UnpackedLayer> {
+  if (!fs.existsSync(ENTRY)) return unpackPacked(request)
   while (busy === MAX_THREADS) await new Promise<void>((resolve) => waiting.push(resolve))
   busy++
   const [resting] = idle
