@@ -231,6 +231,13 @@ describe.skipIf(without !== '')(`layers that were made here${without}`, () => {
 
     const again = { digest: first.digest, states: ['waiting', 'present'] }
     expect(await push(store, nameOf('own/gzip'))).toEqual(again)
+    // What is remembered is no more than a guess.
+    const [record = ''] = fs.readdirSync(path.join(home, 'store/compressed'))
+    const file = path.join(home, 'store/compressed', record)
+    const remembered = fs.readFileSync(file, 'utf8')
+    fs.writeFileSync(file, JSON.stringify({ digest: sha256(Buffer.from('other')), size: 5 }))
+    expect((await push(store, nameOf('own/gzip'))).digest).toBe(first.digest)
+    expect(fs.readFileSync(file, 'utf8')).toBe(remembered)
     const mounted = { digest: first.digest, states: ['waiting', 'mounted'] }
     expect(await push(store, nameOf('own/other'))).toEqual(mounted)
     expect((await push(store, nameOf('own/none'), 'none')).digest).toBe(image.digest)
@@ -244,6 +251,23 @@ describe.skipIf(without !== '')(`layers that were made here${without}`, () => {
     await other.flushed()
     await store.remove(image.id, { all: true })
     expect(fs.readdirSync(path.join(home, 'store/compressed'))).toEqual([])
+  })
+
+  test('are those of archives that have no manifest, too', async () => {
+    const name = `${registry.host}/archived:1`
+    const image = await store.archives.importTree(rootFs(), { names: [name] })
+    const file = path.join(home, 'saved.tar')
+    await fs.promises.writeFile(file, store.archives.save([name]))
+    const pushed = async (transport: string): Promise<string> => {
+      const other = openImageStore(path.join(home, transport))
+      const { id } = await other.resolve(`${transport}:${file}`)
+      await other.tag(id, name)
+      const { digest } = await push(other, name)
+      await other.flushed()
+      return digest
+    }
+    expect(await pushed('oci-archive')).toBe(image.digest)
+    expect(await pushed('docker-archive')).toBe((await push(store, name)).digest)
   })
 
   test('are not fetched when they come back in the images of others', async () => {
