@@ -3,8 +3,9 @@ import { realpathSync, statSync, lstatSync } from 'node:fs'
 import path from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { create, extract } from 'tar'
+import { create, extract, ReadEntry } from 'tar'
 import { TsstackError } from '../errors.ts'
+import { LateLinks } from './late-links.ts'
 
 export interface LocalFile {
   /** As the user wrote it. */
@@ -50,16 +51,19 @@ export async function unpackLocal(
   directory: string,
   options: { readonly keepIds: boolean },
 ): Promise<void> {
-  const isRoot = process.getuid?.() === 0
+  const keepIds = options.keepIds && process.getuid?.() === 0
+  const links = new LateLinks()
   const sink = extract({
     cwd: directory,
     strict: true,
     chmod: true,
     umask: 0,
-    preserveOwner: options.keepIds && isRoot,
+    preserveOwner: keepIds,
+    filter: (_, entry) => !(entry instanceof ReadEntry && links.take(entry)),
   })
   try {
     await pipeline(archive, sink)
+    links.make(directory, { keepIds })
   } catch (error) {
     if (error instanceof TsstackError) throw error
     const { code, message } = error as NodeJS.ErrnoException
