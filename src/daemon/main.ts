@@ -135,7 +135,7 @@ function buildContext(
     registries: readRegistrySettings(process.env),
     storageDriver,
   })
-  const containers = state.collection<ContainerRecord>('container')
+  const containers = state.collection<ContainerRecord>('container', { ofFacts: true })
   const events = openEventLog(state)
   const kept = openKeptDescriptors(state)
   const live: Context['live'] = new Map()

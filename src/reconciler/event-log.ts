@@ -4,11 +4,10 @@
  */
 import type { EngineEvent } from '../api/types.ts'
 import { timestamp } from '../engine/logs/log-format.ts'
-import { log } from '../log.ts'
 import type { StateStore } from '../state/state-store.ts'
 
 export interface EventLog {
-  /** Never throws: what has happened has happened. What can't be written now (a full disk) is written with the next one. */
+  /** Never throws: what has happened has happened. What can't be written now (a full disk) is written when there is room. */
   emit(event: Omit<EngineEvent, 'time'>): void
   /** Called within `emit`. Call the result to stop. */
   subscribe(listener: (event: EngineEvent) => void): () => void
@@ -24,8 +23,6 @@ export interface ReadEvents {
 }
 
 const BATCH = 256
-/** Events that wait for room on the disk; of more the oldest are forgotten. */
-const MAX_WAITING = 1000
 
 export function openEventLog(state: StateStore): EventLog {
   const listeners = new Set<(event: EngineEvent) => void>()
@@ -35,23 +32,10 @@ export function openEventLog(state: StateStore): EventLog {
       listeners.delete(listener)
     }
   }
-  const waiting: string[] = []
-  const write = (): void => {
-    try {
-      for (let body = waiting[0]; body !== undefined; body = waiting[0]) {
-        state.appendEvent(body)
-        waiting.shift()
-      }
-    } catch (error) {
-      log.warn('events could not be written', { count: waiting.length, error })
-      waiting.splice(0, waiting.length - MAX_WAITING)
-    }
-  }
   return {
     emit(partial) {
       const event: EngineEvent = { ...partial, time: timestamp() }
-      waiting.push(JSON.stringify(event))
-      write()
+      state.appendEvent(JSON.stringify(event))
       for (const listener of listeners) listener(event)
     },
     subscribe,

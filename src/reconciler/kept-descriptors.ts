@@ -6,6 +6,7 @@ import {
   type FoundKeeper,
   type KeeperIdentity,
 } from '../kernel/descriptor-keeper.ts'
+import { log } from '../log.ts'
 import type { Collection, StateStore } from '../state/state-store.ts'
 
 /** Where descriptors are: the pid of the keeper, and their numbers in it by what they are: `pidfd`, `terminal`, … */
@@ -50,8 +51,8 @@ class KeptByKeeper implements KeptDescriptors {
   #keeper: DescriptorKeeper | undefined
 
   constructor(state: StateStore) {
-    this.#identities = state.collection('keeper')
-    this.#kept = state.collection('kept')
+    this.#identities = state.collection('keeper') // durable, or it is not settled
+    this.#kept = state.collection('kept', { ofFacts: true })
   }
 
   keep(containerId: string, descriptors: Readonly<Record<string, number>>): void {
@@ -103,8 +104,17 @@ class KeptByKeeper implements KeptDescriptors {
     this.#identities.delete(keyOf(keeper))
   }
 
-  /** One keeper goes, and another comes where there is something to hold for a container. */
+  /** What is not needed any more is let go of. Where that can't be (a full disk), it is held a while longer. */
   #renew(old: DescriptorKeeper): void {
+    try {
+      this.#replace(old)
+    } catch (error) {
+      log.warn('keeper was not replaced', { error })
+    }
+  }
+
+  /** One keeper goes, and another comes where there is something to hold for a container. */
+  #replace(old: DescriptorKeeper): void {
     if (this.#held.size === 0) {
       this.#keeper = undefined
       for (const key of this.#beside.keys()) this.#kept.delete(key)

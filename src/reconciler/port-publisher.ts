@@ -83,7 +83,7 @@ class Publisher implements PortPublisher {
 
   constructor(view: NetworkView, { state, events }: PublisherOptions) {
     this.#view = view
-    this.#settings = state.collection('setting')
+    this.#settings = state.collection('setting', { ofFacts: true })
     this.#unsubscribe = events.subscribe(({ action, id }) => {
       if (action.startsWith('health_status') && this.#holdings.has(id)) this.#sync()
     })

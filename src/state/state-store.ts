@@ -3,11 +3,16 @@
  * this about what was wanted and made. Each kind of record is a table of JSON documents by key, kept in memory and
  * written through, so that reading costs nothing and a kill at any instruction loses nothing that was reported as done.
  *
+ * What was wanted is refused on a full disk. What has happened can't be: such kinds of records, and events, are changed in
+ * memory, and written when there is room.
+ *
  *   <state dir>/state.db      tables: document (kind, key, body), archive (kind, key, body), event (sequence, body)
  */
 import { chmodSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import { TsstackError } from '../errors.ts'
+import { TsstackError, toTsstackError } from '../errors.ts'
+import { log } from '../log.ts'
+import { Backlog, type Change } from './backlog.ts'
 
 const SCHEMA_VERSION = 1
 const SCHEMA = `
@@ -15,6 +20,10 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS archive (kind TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, key)) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS event (sequence INTEGER PRIMARY KEY, body TEXT NOT NULL);
 `
+/** How often it is tried whether there is room again. */
+const BACKLOG_PAUSE_MS = 250
+/** SQLITE_FULL, and SQLITE_IOERR, which a full disk is at times (https://sqlite.org/rescode.html). */
+const FULL_CODES: readonly unknown[] = [13, 10]
 /** Older events are forgotten. */
 const MAX_EVENTS = 10_000
 
@@ -44,11 +53,20 @@ export interface StoredEvent {
   readonly body: string
 }
 
+export interface CollectionOptions {
+  /** Records of what has happened: on a full disk they wait for room, and `put` and `delete` do not throw. */
+  readonly ofFacts?: boolean
+}
+
 export interface StateStore {
-  collection<T>(kind: string): Collection<T>
+  collection<T>(kind: string, options?: CollectionOptions): Collection<T>
   archive<T>(kind: string): Archive<T>
-  /** All changes that the work makes become durable together, or none does when the process is killed in it. */
+  /**
+   * All changes that the work makes become durable together, or none does when the process is killed in it.
+   * @throws when there is no room on the disk, and not all of them are of facts
+   */
   atomically(work: () => void): void
+  /** Never throws for lack of room. */
   appendEvent(body: string): void
   /** The number of the last event; 0 before the first. */
   lastEvent(): number
@@ -90,6 +108,9 @@ class SqliteStore implements StateStore {
   readonly #eventsFrom: StatementSync
   readonly #trimEvents: StatementSync
   #eventCount: number
+  readonly #backlog = new Backlog()
+  #transaction: Transaction | undefined
+  #retry: NodeJS.Timeout | undefined
 
   constructor(database: DatabaseSync) {
     this.#database = database
@@ -107,7 +128,7 @@ class SqliteStore implements StateStore {
     ).n
   }
 
-  collection<T>(kind: string): Collection<T> {
+  collection<T>(kind: string, { ofFacts = false }: CollectionOptions = {}): Collection<T> {
     const rows = this.#database
       .prepare('SELECT key, body FROM document WHERE kind = ? ORDER BY key')
       .all(kind)
@@ -117,12 +138,13 @@ class SqliteStore implements StateStore {
     return {
       get: (key) => cache.get(key),
       put: (key, value) => {
-        this.#put.run(kind, key, JSON.stringify(value))
+        this.#write({ kind, key, body: JSON.stringify(value), ofFacts })
         cache.set(key, value)
       },
       delete: (key) => {
-        if (!cache.delete(key)) return
-        this.#delete.run(kind, key)
+        if (!cache.has(key)) return
+        this.#write({ kind, key, body: undefined, ofFacts })
+        cache.delete(key)
       },
       values: () => [...cache.values()],
       entries: () => [...cache.entries()],
@@ -160,34 +182,107 @@ class SqliteStore implements StateStore {
 
   atomically(work: () => void): void {
     // A listener of an event may write as well, within the transaction that the event is part of.
-    if (this.#database.isTransaction) {
+    if (this.#transaction !== undefined) {
       work()
       return
     }
-    this.#database.exec('BEGIN')
+    const transaction: Transaction = { facts: [], events: [], hasOthers: false, failure: undefined }
+    this.#transaction = transaction
     try {
+      this.#database.exec('BEGIN')
       work()
     } finally {
-      this.#commit()
+      this.#transaction = undefined
+      this.#commit(transaction)
     }
   }
 
-  /** Where it fails (a full disk), the transaction must not stay open: nothing could be written ever after. */
-  #commit(): void {
+  /** A transaction that fails must not stay open: nothing could be written ever after. */
+  #commit(transaction: Transaction): void {
     try {
+      if (transaction.failure !== undefined) throw transaction.failure
       if (this.#database.isTransaction) this.#database.exec('COMMIT')
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
-      throw error
+      if (isFull(error)) this.#postpone(transaction)
+      if (!isFull(error) || transaction.hasOthers) throw toTsstackError(error)
     }
   }
 
+  #write(change: Change & { readonly ofFacts: boolean }): void {
+    if (!change.ofFacts) {
+      if (this.#transaction !== undefined) this.#transaction.hasOthers = true
+      this.#flush()
+      this.#execute(change)
+      return
+    }
+    this.#transaction?.facts.push(change)
+    this.#tryNow({ facts: [change], events: [] }, () => {
+      this.#execute(change)
+    })
+  }
+
   appendEvent(body: string): void {
+    this.#transaction?.events.push(body)
+    this.#tryNow({ facts: [], events: [body] }, () => {
+      this.#insertEvent(body)
+    })
+  }
+
+  /** Of facts: in a transaction the end of that decides what becomes of them. */
+  #tryNow(facts: Postponed, work: () => void): void {
+    if (this.#transaction?.failure !== undefined) return
+    try {
+      this.#flush()
+      work()
+    } catch (error) {
+      if (!isFull(error)) throw error
+      if (this.#transaction === undefined) this.#postpone(facts)
+      else this.#transaction.failure = toTsstackError(error)
+    }
+  }
+
+  #execute({ kind, key, body }: Change): void {
+    if (body === undefined) this.#delete.run(kind, key)
+    else this.#put.run(kind, key, body)
+  }
+
+  #insertEvent(body: string): void {
     this.#appendEvent.run(body)
     this.#eventCount++
     if (this.#eventCount < MAX_EVENTS * 1.1) return
     this.#trimEvents.run(MAX_EVENTS)
     this.#eventCount = MAX_EVENTS
+  }
+
+  #postpone({ facts, events }: Postponed): void {
+    if (this.#backlog.isEmpty) log.warn('the disk is full: what happens is written down later')
+    this.#backlog.add(facts, events)
+    this.#retry ??= setInterval(() => {
+      try {
+        this.#flush()
+      } catch {
+        // There is no room yet.
+      }
+    }, BACKLOG_PAUSE_MS).unref()
+  }
+
+  /** Writes what waits, before anything that comes after it. @throws while there is no room */
+  #flush(): void {
+    if (this.#backlog.isEmpty || this.#transaction !== undefined) return
+    const { changes, events } = this.#backlog
+    this.#database.exec('BEGIN')
+    try {
+      for (const change of changes) this.#execute(change)
+      for (const event of events) this.#insertEvent(event)
+      this.#database.exec('COMMIT')
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
+      throw error
+    }
+    this.#backlog.clear()
+    clearInterval(this.#retry)
+    this.#retry = undefined
   }
 
   lastEvent(): number {
@@ -203,6 +298,30 @@ class SqliteStore implements StateStore {
   }
 
   close(): void {
+    try {
+      this.#flush()
+    } catch (error) {
+      log.warn('some of what happened could not be written down', { error })
+    }
+    clearInterval(this.#retry)
     this.#database.close()
   }
+}
+
+interface Postponed {
+  readonly facts: Change[]
+  readonly events: string[]
+}
+
+interface Transaction extends Postponed {
+  /** Of what was wanted, which must not be lost without a word. */
+  hasOthers: boolean
+  /** Nothing more is written in it. */
+  failure: Error | undefined
+}
+
+function isFull(error: unknown): boolean {
+  const { cause = error } = error as { cause?: unknown }
+  const { errcode } = cause as { errcode?: unknown }
+  return typeof errcode === 'number' && FULL_CODES.includes(errcode & 0xff)
 }

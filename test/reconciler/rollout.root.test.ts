@@ -114,7 +114,7 @@ const CALLS = `
 
 test('a client for whom the old one had no place in its queue is led to the new one', async () => {
   const serve = (then: string): string =>
-    `require('net').createServer((s) => s.end('hello')).listen(80, '0.0.0.0', 1, () => { ${then} })`
+    `require('net').createServer((s) => s.on('error', () => {}).end('hello')).listen(80, '0.0.0.0', 1, () => { ${then} })`
   const parts = (then: string): StackParts => ({
     services: {
       web: {
