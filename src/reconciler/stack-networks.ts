@@ -25,6 +25,7 @@ import type { EventLog } from './event-log.ts'
 import type { KeptDescriptors, RecoveredDescriptors } from './kept-descriptors.ts'
 import { openNameService, type NameService } from './name-service.ts'
 import { planNetwork, type NetworkOrigin } from './network-document.ts'
+import { LeavingPairs } from './leaving-pairs.ts'
 import { NetworkLeases, subnetOf } from './network-leases.ts'
 import type { NetworkView } from './network-view.ts'
 import { openPortPublisher, type PortPublisher } from './port-publisher.ts'
@@ -84,9 +85,6 @@ export interface StackNetworksOptions {
   readonly isReady: NetworkView['isReady']
 }
 
-/** By then the kernel has removed most pairs with their namespaces, at no cost to us; each by name takes it 20 ms. */
-const PAIR_GRACE_MS = 1000
-
 export function openStackNetworks(options: StackNetworksOptions): StackNetworks {
   return new Networks(options)
 }
@@ -98,8 +96,9 @@ class Networks implements StackNetworks {
   readonly #driver: NetworkDriver = openNetworkDriver()
   readonly #names: NameService
   readonly #ports: PortPublisher
-  /** Interfaces of containers that are gone, by the timer that removes them. */
-  readonly #leaving = new Map<NodeJS.Timeout, readonly string[]>()
+  readonly #leaving = new LeavingPairs((name) => {
+    this.#driver.detachEndpoint(name)
+  })
   /** What is on a network and has no record: steps of builds. */
   readonly #guests = new Map<string, ContainerRecord>()
 
@@ -308,30 +307,8 @@ class Networks implements StackNetworks {
     this.#guests.delete(containerId)
     this.unpublish(containerId)
     const leases = this.leasesOf(containerId)
-    this.#detachLater(leases.map(({ network }) => vethName(containerId, network)))
+    this.#leaving.add(leases.map(({ network }) => vethName(containerId, network)))
     this.#leases.release(containerId)
-  }
-
-  /**
-   * A connection whose last bytes nobody acknowledges, because its peer went first, keeps the namespace of a container
-   * that is gone, and the pair with it, for minutes (tcp(7): tcp_orphan_retries).
-   */
-  #detachLater(hostInterfaces: readonly string[]): void {
-    if (hostInterfaces.length === 0) return
-    const timer = setTimeout(() => {
-      this.#leaving.delete(timer)
-      this.#detach(hostInterfaces)
-    }, PAIR_GRACE_MS)
-    timer.unref()
-    this.#leaving.set(timer, hostInterfaces)
-  }
-
-  #detach(hostInterfaces: readonly string[]): void {
-    try {
-      for (const name of hostInterfaces) this.#driver.detachEndpoint(name)
-    } catch (error) {
-      log.warn('interface could not be removed', { error })
-    }
   }
 
   leasesOf(containerId: string): Lease[] {
@@ -401,10 +378,7 @@ class Networks implements StackNetworks {
   }
 
   close(): void {
-    for (const [timer, hostInterfaces] of this.#leaving) {
-      clearTimeout(timer)
-      this.#detach(hostInterfaces) // nobody else will
-    }
+    this.#leaving.close()
     this.#names.close()
     this.#ports.close()
     this.#driver.close()
