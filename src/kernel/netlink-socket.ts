@@ -15,6 +15,7 @@ const SOL_NETLINK = 270
 const NETLINK_ADD_MEMBERSHIP = 1
 const NETLINK_CAP_ACK = 10
 const NETLINK_EXT_ACK = 11
+const MSG_DONTWAIT = 0x40
 const MSG_TRUNC = 0x20
 const SOCKADDR_NL_BYTES = 12
 const RECEIVE_BYTES = 256 * 1024
@@ -99,8 +100,26 @@ const received = Buffer.alloc(RECEIVE_BYTES)
  * @throws {SyscallError} EAGAIN after 10 s without an answer, ENOBUFS when answers were lost, EMSGSIZE over 256 KiB
  */
 export function receiveNetlink(fd: number): Buffer {
+  return receive(fd, 0)
+}
+
+/**
+ * Receives one datagram that is there already.
+ * @returns a view that is valid until the next call; undefined when there is none
+ * @throws {SyscallError} ENOBUFS when some were lost, EMSGSIZE over 256 KiB
+ */
+export function receiveNetlinkAtHand(fd: number): Buffer | undefined {
+  try {
+    return receive(fd, MSG_DONTWAIT)
+  } catch (error) {
+    if (error instanceof SyscallError && error.errno === os.constants.errno.EAGAIN) return undefined
+    throw error
+  }
+}
+
+function receive(fd: number, flags: number): Buffer {
   for (;;) {
-    const length = trySyscall('recvfrom', fd, received, received.length, MSG_TRUNC, 0, 0)
+    const length = trySyscall('recvfrom', fd, received, received.length, MSG_TRUNC | flags, 0, 0)
     if (length > received.length)
       throw new SyscallError('recvfrom', os.constants.errno.EMSGSIZE, 'netlink')
     if (length >= 0) return received.subarray(0, length)

@@ -8,7 +8,7 @@ import {
   NetlinkProtocol,
   openNetlinkSocket,
   prepareNetlinkSocket,
-  receiveNetlink,
+  receiveNetlinkAtHand,
 } from '../kernel/netlink-socket.ts'
 import { watchReadable } from '../kernel/poll.ts'
 import { TABLE } from './firewall/ruleset.ts'
@@ -18,6 +18,8 @@ import { decodeLink } from './rtnetlink/link-messages.ts'
 
 /** Bursts of a whole stack that comes up must fit. */
 const BUFFER_BYTES = 4 << 20
+/** Datagrams that are read before other work has its turn: each start of a container makes a dozen. */
+const MAX_AT_ONCE = 256
 
 // include/uapi/linux/rtnetlink.h: enum rtnetlink_groups, RTM_…
 const RTNLGRP_LINK = 1
@@ -118,8 +120,11 @@ function subscribe(
   joinNetlinkGroups(fd, groups)
   const watch = watchReadable(fd, () => {
     try {
-      for (const notification of decodeNotifications(receiveNetlink(fd)))
-        onNotification(notification)
+      for (let count = 0; count < MAX_AT_ONCE; count++) {
+        const datagram = receiveNetlinkAtHand(fd)
+        if (datagram === undefined) return
+        for (const notification of decodeNotifications(datagram)) onNotification(notification)
+      }
     } catch {
       onOverrun() // ENOBUFS, or a datagram that is larger than what we receive
     }

@@ -25,6 +25,8 @@ import type { SettledPlans } from './plan-drift.ts'
 const CONCURRENCY = 4
 /** Notifications of one change come in a burst; a repair is to begin within a few milliseconds nevertheless. */
 const BURST_MS = 5
+/** A repair may take long, by waiting; that is no reason to rest. */
+const LONGEST_REST_MS = 500
 const RETRY = { firstMs: 500, longestMs: 5 * 60_000 }
 /** The longest time that Node's timers know: 24.8 days. */
 const LONGEST_TIMER_MS = 0x7fff_ffff
@@ -68,6 +70,8 @@ class StackLoop implements Loop {
   /** What somebody did to the firewall since it was last written. */
   readonly #tampering = new Set<string>()
   #burst: NodeJS.Timeout | undefined
+  /** When the next look may begin: what goes on changing can't keep more than half of the daemon's time. */
+  #restsUntil = 0
   #period: NodeJS.Timeout | undefined
   #watch: { close(): void } | undefined
   #closed = false
@@ -145,7 +149,11 @@ class StackLoop implements Loop {
         for (const stack of this.#interests.stacksOf(name)) this.#due.add(stack)
       this.#links.clear()
       this.#advance()
-    }, BURST_MS).unref()
+    }, this.#pauseMs()).unref()
+  }
+
+  #pauseMs(): number {
+    return Math.max(BURST_MS, this.#restsUntil - performance.now())
   }
 
   #requestAll(): void {
@@ -158,7 +166,10 @@ class StackLoop implements Loop {
       if (this.#busy.has(stack)) continue
       this.#due.delete(stack)
       this.#busy.add(stack)
+      const begin = performance.now()
       void this.#look(stack).finally(() => {
+        const end = performance.now()
+        this.#restsUntil = end + Math.min(end - begin, LONGEST_REST_MS)
         this.#busy.delete(stack)
         if (!this.#closed) this.#advance()
       })
