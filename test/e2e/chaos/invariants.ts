@@ -14,6 +14,12 @@ const CGROUPS = '/sys/fs/cgroup'
  * @throws {Error} saying what differs
  */
 export async function settle(daemon: DaemonFixture, wanted: Wanted): Promise<void> {
+  // One that was killed a moment ago runs as far as the daemon knows, and `up` would leave it.
+  await eventually('the daemon to know who has ended', async () =>
+    (await daemon.client.containers({ all: false })).every(
+      ({ pid }) => pid === undefined || isAlive(pid),
+    ),
+  )
   for (const { stack, variant, scale } of wanted.values()) {
     const options = scale === undefined ? {} : { scale: { web: scale } }
     await daemon.up(stack, variant, { timeoutSeconds: 1, ...options })
@@ -37,6 +43,15 @@ export async function settle(daemon: DaemonFixture, wanted: Wanted): Promise<voi
 }
 
 let lastPlan = ''
+
+/** man 5 proc_pid_stat: the name of the program, in parentheses, may itself have some. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/^.*\) [ZX]/s.test(readFileSync(`/proc/${String(pid)}/stat`, 'utf8'))
+  } catch {
+    return false
+  }
+}
 
 /** @throws {Error} listing what is wrong, when it stays so */
 export async function assertConsistent(daemon: DaemonFixture): Promise<void> {
