@@ -186,7 +186,8 @@ class SqliteStore implements StateStore {
       work()
       return
     }
-    const transaction: Transaction = { facts: [], events: [], hasOthers: false, failure: undefined }
+    const failure = this.#lackOfRoom()
+    const transaction: Transaction = { facts: [], events: [], hasOthers: false, failure }
     this.#transaction = transaction
     try {
       this.#database.exec('BEGIN')
@@ -212,6 +213,7 @@ class SqliteStore implements StateStore {
   #write(change: Change & { readonly ofFacts: boolean }): void {
     if (!change.ofFacts) {
       if (this.#transaction !== undefined) this.#transaction.hasOthers = true
+      if (this.#transaction?.failure !== undefined) throw this.#transaction.failure
       this.#flush()
       this.#execute(change)
       return
@@ -265,6 +267,17 @@ class SqliteStore implements StateStore {
         // There is no room yet.
       }
     }, BACKLOG_PAUSE_MS).unref()
+  }
+
+  /** A transaction that came before what waits would be undone by it. */
+  #lackOfRoom(): Error | undefined {
+    try {
+      this.#flush()
+      return undefined
+    } catch (error) {
+      if (isFull(error)) return toTsstackError(error)
+      throw error
+    }
   }
 
   /** Writes what waits, before anything that comes after it. @throws while there is no room */

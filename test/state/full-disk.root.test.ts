@@ -80,3 +80,19 @@ test('what is wanted is refused on a full disk, alone and among facts, and nothi
     ['later', 2],
   ])
 })
+
+test('what waits for room never takes the place of what came after it', () => {
+  const facts = store.collection<string>('fact', { ofFacts: true })
+  facts.put('state', 'first')
+  fill()
+  facts.put('state', `second ${big}`)
+  rmSync(path.join(disk, 'ballast'))
+  store.atomically(() => {
+    facts.put('state', 'third')
+  })
+  facts.put('other', 'x')
+  expect(stored('fact')).toEqual([
+    ['other', 'x'],
+    ['state', 'third'],
+  ])
+})
