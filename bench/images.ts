@@ -29,16 +29,9 @@ import { pullOf } from './measurements/pull.ts'
 import { UNPACKERS, unpackOf } from './measurements/unpack.ts'
 import { prepareRegistry, REGISTRY_TAG } from './registry.ts'
 import { table, type Column } from './report.ts'
-import { machine, measure, ResultTable, roundsOf, say, writeTable } from './rounds.ts'
+import { machine, measure, ResultTable, roundsOf, RUN_OPTIONS, say, writeTable } from './rounds.ts'
 
-const { values: flags } = parseArgs({
-  options: {
-    trees: { type: 'string' },
-    only: { type: 'string' },
-    rounds: { type: 'string' },
-    write: { type: 'boolean', default: false },
-  },
-})
+const { values: flags } = parseArgs({ options: RUN_OPTIONS })
 
 async function openEngines(setup: (id: string) => EngineSetup): Promise<ImageEngine[]> {
   const tree = (release: string): { tree?: string } =>

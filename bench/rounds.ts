@@ -28,6 +28,14 @@ export class ResultTable {
   }
 }
 
+/** What a run of measurements takes on its command line. */
+export const RUN_OPTIONS = {
+  trees: { type: 'string' },
+  only: { type: 'string' },
+  rounds: { type: 'string' },
+  write: { type: 'boolean', default: false },
+} as const
+
 /** What `--rounds` says. */
 export function roundsOf(flag: string | undefined): { readonly rounds?: number } {
   return flag === undefined ? {} : { rounds: Number(flag) }

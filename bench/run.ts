@@ -28,7 +28,7 @@ import { network } from './measurements/network.ts'
 import { repair } from './measurements/repair.ts'
 import { update } from './measurements/update.ts'
 import { upDown } from './measurements/up-down.ts'
-import { machine, measure, ResultTable, roundsOf, writeTable } from './rounds.ts'
+import { machine, measure, ResultTable, roundsOf, RUN_OPTIONS, writeTable } from './rounds.ts'
 import { table, type Column } from './report.ts'
 
 const MEASUREMENTS: readonly Measurement[] = [
@@ -44,14 +44,7 @@ const MEASUREMENTS: readonly Measurement[] = [
   config,
 ]
 
-const { values: flags } = parseArgs({
-  options: {
-    trees: { type: 'string' },
-    only: { type: 'string' },
-    rounds: { type: 'string' },
-    write: { type: 'boolean', default: false },
-  },
-})
+const { values: flags } = parseArgs({ options: RUN_OPTIONS })
 
 async function openEngines(setup: (id: string) => EngineSetup): Promise<Engine[]> {
   const peers =
