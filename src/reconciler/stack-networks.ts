@@ -4,10 +4,6 @@
  */
 import type { PublishedPort } from '../api/types.ts'
 import type { Endpoint } from '../engine/container-config.ts'
-import {
-  forgetConnectionsTo,
-  type WhichConnections,
-} from '../network/firewall/connection-tracking.ts'
 import { vethName } from '../network/interface-names.ts'
 import {
   openNetworkDriver,
@@ -66,8 +62,6 @@ export interface StackNetworks {
   unpublish(containerId: string): void
   /** Publishes the container's ports in the place of another's, which leads to nothing then. @throws {ALREADY_EXISTS} */
   handOver(from: string, to: ContainerRecord): readonly PublishedPort[]
-  /** The kernel forgets connections that it led to the container: what comes of them next is led by the rules of then. */
-  forgetConnections(containerId: string, which: WhichConnections): void
   /** After a restart of the daemon: makes the kernel what the documents say. */
   restore(recovered: RecoveredDescriptors): Promise<void>
   /** After a restart of the daemon: a container that goes on. */
@@ -337,14 +331,6 @@ class Networks implements StackNetworks {
 
   handOver(from: string, to: ContainerRecord): readonly PublishedPort[] {
     return this.#ports.handOver(from, to)
-  }
-
-  forgetConnections(containerId: string, which: WhichConnections): void {
-    const addresses = this.leasesOf(containerId).flatMap(({ ipv4, ipv6 }) => [
-      ipv4 ?? [],
-      ipv6 ?? [],
-    ])
-    forgetConnectionsTo(addresses.flat(), which)
   }
 
   async restore(recovered: RecoveredDescriptors): Promise<void> {

@@ -1,5 +1,5 @@
 /** Rollouts with hooks, jobs and conditions. Under load: test/e2e/rollout.test.ts. */
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -147,4 +147,59 @@ test('a client for whom the old one had no place in its queue is led to the new 
   expect(isUpdated).toBe(false)
   await update
   await daemon.down('queue')
+})
+
+/** Connects, says something, tells what becomes of it. */
+const CALL = `
+  const socket = require('net').connect(8091, '127.0.0.1')
+  socket.on('connect', () => { console.log('connected'); socket.write('hello') })
+  socket.on('data', (text) => { console.log(String(text)); process.exit() })
+  socket.on('error', ({ code }) => { console.log(code) })`
+
+/** What is no SYN does not arrive: so it is where a queue is full. */
+const DEAF = 'add rule inet deaf in tcp dport 80 tcp flags & syn == 0 drop'
+
+test('a client whom the old one could not hear yet is served by it', async () => {
+  const serve = (version: string): string =>
+    `require('net').createServer((s) => s.on('data', () => s.end('${version}'))).listen(80, '0.0.0.0')`
+  const parts = (version: string): StackParts => ({
+    services: {
+      web: {
+        image: 'host:node',
+        command: ['node', '-e', serve(version)],
+        stop_signal: 'SIGKILL',
+        sysctls: { 'net.ipv4.tcp_syncookies': '2' }, // it keeps nothing of a connection until it hears the client
+        networks: { default: null },
+        ports: [{ target: 80, published: '8091', protocol: 'tcp', host_ip: '127.0.0.1' }],
+        deploy: { update_config: { order: 'start-first' } },
+      },
+    },
+    networks: { default: { name: 'deaf_default' } },
+  })
+  await daemon.up('deaf', parts('old'))
+  const { pid = 0, id } = await daemon.container('deaf', 'web')
+  await eventually('a listener', () => tcpSocketsOf(pid).listening.has(80))
+  const nft = (ruleset: string): string =>
+    execFileSync('nsenter', [`--net=/proc/${String(pid)}/ns/net`, 'nft', ruleset], {
+      encoding: 'utf8',
+    })
+  nft(`add table inet deaf; add chain inet deaf in { type filter hook input priority 0; }; ${DEAF}`)
+  const call = spawn('nsenter', [`--net=${daemon.netns}`, process.execPath, '-e', CALL])
+  let heard = ''
+  call.stdout.setEncoding('utf8').on('data', (text: string) => {
+    heard += text
+  })
+  await eventually('a connection', () => heard === 'connected\n')
+  const update = daemon.up('deaf', parts('new'))
+  await eventually('a hand-over', async () => {
+    const containers = await daemon.client.containers({ stack: 'deaf' })
+    return containers.some(
+      (container) => container.id === id && container.name === 'deaf-web-1-old',
+    )
+  })
+  await new Promise((resolve) => setTimeout(resolve, 1000)) // longer than the old one is kept for nobody
+  nft('delete table inet deaf')
+  await eventually('an answer', () => heard === 'connected\nold\n')
+  await update
+  await daemon.down('deaf')
 })

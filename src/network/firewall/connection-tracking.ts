@@ -1,18 +1,29 @@
 /** What the kernel remembers of connections that it translates (nf_conntrack, by NFNL_SUBSYS_CTNETLINK). */
 import { NetlinkProtocol } from '../../kernel/netlink-socket.ts'
 import { addressBytes, requireAddress } from '../ip-address.ts'
-import { be32, u32, type Attribute } from '../netlink/attributes.ts'
-import { NetlinkError, openConnection, transact } from '../netlink/connection.ts'
-import type { NetlinkRequest } from '../netlink/messages.ts'
+import { be32, findAttribute, u32, type Attribute } from '../netlink/attributes.ts'
+import {
+  NetlinkError,
+  openConnection,
+  query,
+  transact,
+  type NetlinkConnection,
+} from '../netlink/connection.ts'
+import { RequestFlag, type NetlinkRequest } from '../netlink/messages.ts'
 import { NetfilterFamily } from './nf-tables.ts'
 
 // include/uapi/linux/netfilter/nfnetlink_conntrack.h
 const SUBSYSTEM = 1
+const MESSAGE_GET = 1
 const MESSAGE_DELETE = 2
 const CTA_TUPLE_REPLY = 2
 const CTA_STATUS = 3
+const CTA_PROTOINFO = 4
 const CTA_FILTER = 25
 const CTA_STATUS_MASK = 26
+const CTA_PROTOINFO_TCP = 1
+const CTA_PROTOINFO_TCP_STATE = 1
+const CTA_PROTOINFO_TCP_FLAGS_ORIGINAL = 4
 const CTA_TUPLE_IP = 1
 const CTA_IP_V4_SRC = 1
 const CTA_IP_V6_SRC = 3
@@ -21,6 +32,12 @@ const CTA_FILTER_REPLY_FLAGS = 2
 const BY_SOURCE = 1
 // include/uapi/linux/netfilter/nf_conntrack_common.h
 const IPS_SEEN_REPLY = 2
+// include/uapi/linux/netfilter/nf_conntrack_tcp.h
+const TCP_CONNTRACK_ESTABLISHED = 3
+const TCP_CONNTRACK_LAST_ACK = 6
+const IP_CT_TCP_FLAG_DATA_UNACKNOWLEDGED = 0x10
+// struct nfgenmsg: family, version, resource id
+const HEADER_BYTES = 4
 
 /** `unanswered`: those to which the container has not said a word. */
 export type WhichConnections = 'all' | 'unanswered'
@@ -33,43 +50,93 @@ export type WhichConnections = 'all' | 'unanswered'
  * @param addresses - of the container, IPv4 and IPv6
  */
 export function forgetConnectionsTo(addresses: readonly string[], which: WhichConnections): void {
-  if (addresses.length === 0) return
+  withConnection(undefined, (connection) => {
+    for (const address of addresses) transact(connection, [forgetRequest(address, which)])
+  })
+}
+
+/**
+ * Whether a client has said something over TCP that the container has not even acknowledged, although the connection is
+ * there for the client: the last step of its opening was lost in a full queue, and the container knows nothing of it until
+ * the client says it again (it may be a SYN cookie, man 7 tcp).
+ * @param addresses - of the container, IPv4 and IPv6
+ * @returns false where the kernel does not say
+ */
+export function areUnheardConnectionsTo(addresses: readonly string[]): boolean {
+  return withConnection(false, (connection) =>
+    addresses.some((address) => query(connection, listRequest(address)).some(isUnheard)),
+  )
+}
+
+function isUnheard(body: Buffer): boolean {
+  const protocol = findAttribute(body.subarray(HEADER_BYTES), CTA_PROTOINFO)
+  const tcp = protocol && findAttribute(protocol, CTA_PROTOINFO_TCP)
+  if (tcp === undefined) return false
+  const state = findAttribute(tcp, CTA_PROTOINFO_TCP_STATE)?.[0] ?? 0
+  if (state < TCP_CONNTRACK_ESTABLISHED || state > TCP_CONNTRACK_LAST_ACK) return false
+  const flags = findAttribute(tcp, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL)?.[0] ?? 0
+  return (flags & IP_CT_TCP_FLAG_DATA_UNACKNOWLEDGED) !== 0
+}
+
+/** @returns `otherwise` where the kernel can't do it */
+function withConnection<T>(otherwise: T, work: (connection: NetlinkConnection) => T): T {
   const connection = openConnection(NetlinkProtocol.NETFILTER)
   try {
-    for (const address of addresses) transact(connection, [forgetRequest(address, which)])
+    return work(connection)
   } catch (error) {
     if (!(error instanceof NetlinkError)) throw error
+    return otherwise
   } finally {
     connection.close()
   }
 }
 
-/** Those whose answers come from the address. */
+function listRequest(address: string): NetlinkRequest {
+  return {
+    action: `list connections to "${address}"`,
+    type: (SUBSYSTEM << 8) | MESSAGE_GET,
+    flags: RequestFlag.DUMP,
+    header: familyHeader(address),
+    attributes: answeredBy(address),
+  }
+}
+
 function forgetRequest(address: string, which: WhichConnections): NetlinkRequest {
-  const parsed = requireAddress(address)
-  const is6 = address.includes(':')
   const unanswered: Attribute[] = [
     [CTA_STATUS, be32(0)],
     [CTA_STATUS_MASK, be32(IPS_SEEN_REPLY)],
   ]
-  const source: Attribute = [is6 ? CTA_IP_V6_SRC : CTA_IP_V4_SRC, addressBytes(parsed)]
   return {
     action: `forget connections to "${address}"`,
     type: (SUBSYSTEM << 8) | MESSAGE_DELETE,
     flags: 0,
-    // struct nfgenmsg: family, version, resource id
-    header: Uint8Array.of(is6 ? NetfilterFamily.IPV6 : NetfilterFamily.IPV4, 0, 0, 0),
-    attributes: [
-      [CTA_TUPLE_REPLY, [[CTA_TUPLE_IP, [source]]]],
-      [
-        CTA_FILTER,
-        [
-          [CTA_FILTER_ORIG_FLAGS, u32(0)],
-          [CTA_FILTER_REPLY_FLAGS, u32(BY_SOURCE)],
-        ],
-      ],
-      ...(which === 'unanswered' ? unanswered : []),
-    ],
+    header: familyHeader(address),
+    attributes: [...answeredBy(address), ...(which === 'unanswered' ? unanswered : [])],
     tolerate: ['ENOENT'],
   }
+}
+
+function familyHeader(address: string): Uint8Array {
+  const header = new Uint8Array(HEADER_BYTES)
+  header[0] = isIpv6(address) ? NetfilterFamily.IPV6 : NetfilterFamily.IPV4
+  return header
+}
+
+/** Those whose answers come from the address. */
+function answeredBy(address: string): Attribute[] {
+  const source = isIpv6(address) ? CTA_IP_V6_SRC : CTA_IP_V4_SRC
+  return [
+    [CTA_TUPLE_REPLY, [[CTA_TUPLE_IP, [[source, addressBytes(requireAddress(address))]]]]],
+    [
+      CTA_FILTER,
+      [
+        [CTA_FILTER_ORIG_FLAGS, u32(0)],
+        [CTA_FILTER_REPLY_FLAGS, u32(BY_SOURCE)],
+      ],
+    ],
+  ]
+}
+
+function isIpv6(address: string): boolean {
+  return address.includes(':')
 }

@@ -94,6 +94,18 @@ export function readAttributes(bytes: Buffer): Map<number, Buffer> {
   return found
 }
 
+/** One attribute of a level, the first of its type, without a look into the others: for long lists. */
+export function findAttribute(bytes: Buffer, type: number): Buffer | undefined {
+  for (let at = 0; at + HEADER_BYTES <= bytes.length;) {
+    const length = bytes.readUInt16LE(at)
+    if (length < HEADER_BYTES || at + length > bytes.length) return undefined
+    if ((bytes.readUInt16LE(at + 2) & NLA_TYPE_MASK) === type)
+      return bytes.subarray(at + HEADER_BYTES, at + length)
+    at += aligned(length)
+  }
+  return undefined
+}
+
 /** The attributes of one level in order. Malformed rests are ignored. */
 export function listAttributes(bytes: Buffer): [type: number, value: Buffer][] {
   const found: [number, Buffer][] = []

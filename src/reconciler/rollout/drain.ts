@@ -1,14 +1,16 @@
 /** Letting the connections of a container that does not serve any more come to their end. */
 import { tcpSocketsOf } from '../../network/tcp-sockets.ts'
 import type { Context } from '../context.ts'
+import { areConnectionsUnheard } from './tracked-connections.ts'
 
 const LOOK_MS = 50
 /** Somebody may have asked for the name just before it led elsewhere, and connects only now. */
 const QUIET_MS = 500
 
 /**
- * Resolves when the container has had no incoming TCP connection for a moment, when it has ended, or when the time is
- * over. One on the network of the host has connections that can't be told from the host's own: those are not waited for.
+ * Resolves when the container has had no incoming TCP connection for a moment and none is left of which it has yet to
+ * hear, when it has ended, or when the time is over. One on the network of the host has connections that can't be told
+ * from the host's own: those are not waited for.
  */
 export async function drain(context: Context, id: string, longestMs: number): Promise<void> {
   if (context.containers.get(id)?.config.networkMode.kind !== 'endpoints') return
@@ -19,7 +21,11 @@ export async function drain(context: Context, id: string, longestMs: number): Pr
     if (pid === undefined) return
     const now = performance.now()
     if (tcpSocketsOf(pid).incoming > 0) busyAt = now
-    if (now - busyAt >= QUIET_MS || now - startedAt >= longestMs) return
+    if (now - startedAt >= longestMs) return
+    if (now - busyAt >= QUIET_MS) {
+      if (!areConnectionsUnheard(context, id)) return
+      busyAt = now
+    }
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
   }
 }

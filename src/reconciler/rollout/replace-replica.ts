@@ -12,6 +12,7 @@ import { stopContainer } from '../stop-container.ts'
 import { drain } from './drain.ts'
 import { handOver, type HandOver } from './hand-over.ts'
 import { becomeReady, whyNotReady } from './readiness.ts'
+import { forgetConnections } from './tracked-connections.ts'
 
 export interface Replacement extends HandOver {
   readonly policy: RolloutPolicy
@@ -32,7 +33,7 @@ export async function replaceReplica(context: Context, replacement: Replacement)
   const { from, to, policy } = replacement
   if (policy.order === 'start-first') return startFirst(context, replacement)
   const warning = await stopReplica(context, from, replacement)
-  context.networks.forgetConnections(from, 'all')
+  forgetConnections(context, from, 'all')
   handOver(context, replacement)
   return (await startReplica(context, to, policy)) ?? warning
 }
@@ -41,9 +42,9 @@ async function startFirst(context: Context, replacement: Replacement): Promise<W
   const { from, to, policy, drainMs } = replacement
   const warning = await startReplica(context, to, policy)
   handOver(context, replacement)
-  context.networks.forgetConnections(from, 'unanswered')
+  forgetConnections(context, from, 'unanswered')
   await drain(context, from, drainMs)
-  context.networks.forgetConnections(from, 'unanswered') // what came between the rules and the first time
+  forgetConnections(context, from, 'unanswered') // what came between the rules and the first time
   // Its first load may have been too much for it, and the old one is still there.
   const why = whyNotReady(context, to)
   if (why !== undefined && context.live.has(from)) {
@@ -51,7 +52,7 @@ async function startFirst(context: Context, replacement: Replacement): Promise<W
     throw new TsstackError('FAILED_PRECONDITION', why)
   }
   const failure = await stopReplica(context, from, replacement)
-  context.networks.forgetConnections(from, 'all')
+  forgetConnections(context, from, 'all')
   return failure ?? warning
 }
 

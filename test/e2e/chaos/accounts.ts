@@ -7,8 +7,6 @@ import { STACKS } from './variants.ts'
 
 /** Something that was done behind the daemon's back. */
 export interface Fault {
-  /** RFC 3339, from before it was done. */
-  readonly time: string
   /** For people. */
   readonly what: string
   /** Whether an event that came later tells of it. */
@@ -17,7 +15,7 @@ export interface Fault {
 
 export class Accounts {
   readonly #daemon: DaemonFixture
-  readonly #open: Fault[] = []
+  readonly #open: (Fault & { readonly since: string })[] = []
   /** Ids of containers that run, as the events tell. */
   readonly #running = new Set<string>()
   #last = ''
@@ -26,8 +24,9 @@ export class Accounts {
     this.#daemon = daemon
   }
 
-  add(fault: Fault | undefined): void {
-    if (fault !== undefined) this.#open.push(fault)
+  /** @param since - RFC 3339, from before it was chosen what to do: a container that ran then may end before it is done */
+  add(fault: Fault | undefined, since: string): void {
+    if (fault !== undefined) this.#open.push({ ...fault, since })
   }
 
   /**
@@ -44,7 +43,7 @@ export class Accounts {
       },
       5000,
     ).catch(() => {
-      wrong.push(...this.#open.map(({ time, what }) => `nothing tells of: ${what} at ${time}`))
+      wrong.push(...this.#open.map(({ since, what }) => `nothing tells of: ${what} since ${since}`))
     })
     wrong.push(...(await this.#unsettledRevisions()))
     if (wrong.length > 0) throw new Error(`the events do not account for it:\n${wrong.join('\n')}`)
@@ -60,7 +59,7 @@ export class Accounts {
   #take(event: EngineEvent): string[] {
     this.#last = event.time
     for (const fault of [...this.#open])
-      if (event.time >= fault.time && fault.isToldBy(event))
+      if (event.time >= fault.since && fault.isToldBy(event))
         this.#open.splice(this.#open.indexOf(fault), 1)
     const { type, action, id, time, attributes } = event
     if (type !== 'container') return []
@@ -83,24 +82,19 @@ export class Accounts {
   }
 }
 
-/** Now, in the words of events. */
-export function faultAt(what: string, isToldBy: Fault['isToldBy']): Fault {
-  return { time: new Date().toISOString(), what, isToldBy }
-}
-
 export function killedProcess({ id, name }: ContainerSummary): Fault {
-  return faultAt(`the process of ${name} was killed`, (event) => isEndOf(event, id))
+  return { what: `the process of ${name} was killed`, isToldBy: (event) => isEndOf(event, id) }
 }
 
 /** An end, or an update in place, puts the limits right as well. */
 export function changedLimit({ id, name }: ContainerSummary): Fault {
-  return faultAt(
-    `a limit of ${name} was changed`,
-    (event) =>
+  return {
+    what: `a limit of ${name} was changed`,
+    isToldBy: (event) =>
       isEndOf(event, id) ||
       (event.action === 'update' && event.id === id) ||
       (isDrift(event, 'limits', name) && /memory/.test(event.attributes['difference'] ?? '')),
-  )
+  }
 }
 
 export function deletedInterface(
@@ -111,31 +105,31 @@ export function deletedInterface(
     Object.keys(networks).some((network) => vethName(id, network) === interfaceName),
   )
   if (owner === undefined) return undefined
-  return faultAt(
-    `interface ${interfaceName} of ${owner.name} was deleted`,
-    (event) =>
+  return {
+    what: `interface ${interfaceName} of ${owner.name} was deleted`,
+    isToldBy: (event) =>
       isEndOf(event, owner.id) ||
       (isDrift(event, 'endpoint', owner.name) &&
         event.attributes['difference']?.includes(interfaceName) === true),
-  )
+  }
 }
 
 /** A daemon that starts writes all rules anew; where there is no stack any more nobody misses them. */
 export function flushedRules(): Fault {
-  return faultAt(
-    'the rules were flushed',
-    (event) =>
+  return {
+    what: 'the rules were flushed',
+    isToldBy: (event) =>
       isDrift(event, 'firewall', event.stack) ||
       event.type === 'daemon' ||
       (event.type === 'stack' && event.action === 'destroy'),
-  )
+  }
 }
 
 export function killedDaemon(): Fault {
-  return faultAt(
-    'the daemon was ended',
-    ({ type, action }) => type === 'daemon' && action === 'start',
-  )
+  return {
+    what: 'the daemon was ended',
+    isToldBy: ({ type, action }) => type === 'daemon' && action === 'start',
+  }
 }
 
 function isEndOf({ action, id }: EngineEvent, container: string): boolean {

@@ -98,10 +98,11 @@ export async function performStep(
   const isDisturbed = operations.some(({ kind }) => kind === 'kill-process' || isTampering(kind))
   // What a daemon tells on a full disk waits in its memory, and goes with it.
   const mayBeForgotten = blow !== undefined && operations.some(({ kind }) => kind === 'fill-disk')
+  const since = new Date().toISOString()
   const work = Promise.allSettled(operations.map((operation) => perform(daemon, operation)))
   if (blow !== undefined) {
     await new Promise((resolve) => setTimeout(resolve, blow.afterMs))
-    accounts.add(killedDaemon())
+    accounts.add(killedDaemon(), since)
     await daemon.kill(blow.signal)
   }
   const results = await work
@@ -110,7 +111,7 @@ export async function performStep(
     const operation = operations[index]
     if (operation?.kind === 'up') wanted.set(operation.stack, operation)
     if (operation?.kind === 'down') wanted.delete(operation.stack)
-    if (result.status === 'fulfilled' && !mayBeForgotten) accounts.add(result.value)
+    if (result.status === 'fulfilled' && !mayBeForgotten) accounts.add(result.value, since)
     if (result.status === 'fulfilled' || operation === undefined) continue
     if (blow === undefined && !isDisturbed && !isExpected(operation, result.reason))
       throw asError(result.reason)
