@@ -44,13 +44,21 @@ export function stopNodes(steps: StepsByService, graph: DependencyGraph): NodesB
 }
 
 function stopNodesOf(steps: ContainerSteps, after: readonly PlanNode[]): ContainerNodes {
-  const { service, container, stop: stopCause, remove: removal } = steps
+  const { service, container, stop: stopCause, drainMs, remove: removal } = steps
   if (!container) return { steps }
   const target = { service, container: container.name, containerId: container.id }
   const stop =
     stopCause === undefined
       ? undefined
-      : planNode({ kind: 'stop-container', ...target, cause: stopCause }, after)
+      : planNode(
+          {
+            kind: 'stop-container',
+            ...target,
+            ...(drainMs === undefined ? {} : { drainMs }),
+            cause: stopCause,
+          },
+          after,
+        )
   // Without a stop of its own, the removal is what ends it for its dependents.
   const remove = removal && planNode({ kind: 'remove-container', ...target, ...removal }, [stop])
   return { steps, ...(stop ? { stop } : {}), ...(remove ? { remove } : {}) }

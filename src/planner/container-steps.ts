@@ -12,6 +12,8 @@ export interface ContainerSteps {
   /** The existing container; absent for a new replica. */
   readonly container?: ObservedContainer
   readonly stop?: string
+  /** Of the stop: for how long connections may go on before it, because others serve in its place. */
+  readonly drainMs?: number
   readonly remove?: { readonly cause: string; readonly volumes?: true }
   readonly create?: {
     readonly cause: string

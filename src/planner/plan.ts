@@ -78,11 +78,13 @@ export type Operation = Base &
         readonly container: string
         readonly containerId?: string
       }
+    /** `drainMs`: other replicas serve in its place, and its open connections may go on for so long. */
     | {
         readonly kind: 'stop-container'
         readonly service: string
         readonly container: string
         readonly containerId: string
+        readonly drainMs?: number
       }
     /** `volumes`: its anonymous volumes go too (`down -v`); absent, they are kept or inherited. */
     | {

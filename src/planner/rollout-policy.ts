@@ -46,8 +46,13 @@ export function rolloutPolicies(name: string, service: Service): RolloutPolicies
     rollback: rollback
       ? withoutRollback(name, policyOf(name, rollback))
       : { ...forward, failureAction: 'pause' },
-    drainMs: durationMs(service['x-tsstack']?.drain, DEFAULT_DRAIN_MS),
+    drainMs: drainMsOf(service),
   }
+}
+
+/** For how long connections of a replica may go on before it is asked to stop, where others serve in its place. */
+export function drainMsOf(service: Service): number {
+  return durationMs(service['x-tsstack']?.drain, DEFAULT_DRAIN_MS)
 }
 
 /** Defaults: docs.docker.com/reference/compose-file/deploy, update_config. */

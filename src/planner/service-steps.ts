@@ -12,6 +12,7 @@ import type { DependencyGraph, ServiceDependency } from './dependency-graph.ts'
 import type { DesiredState, UpOptions } from './desired-state.ts'
 import { describeChanges, fieldChanges, inPlaceChanges, replacingChanges } from './field-changes.ts'
 import type { ObservedContainer } from './observed-state.ts'
+import { drainMsOf } from './rollout-policy.ts'
 import { serviceConfiguration, type ServiceConfiguration } from './service-fields.ts'
 import { rollingSteps } from './rollout-steps.ts'
 import { containerName, replicaCount } from './service-replicas.ts'
@@ -160,7 +161,10 @@ function replicaSteps(
   return [
     ...kept.map((container) => containerSteps(context, subject, container)),
     ...newReplicas(context, subject, { kept, count, scaled }),
-    ...surplus.map((container) => removeSteps(container, scaled)),
+    ...surplus.map((container) => ({
+      ...removeSteps(container, scaled),
+      ...(count > 0 && isLive(container) ? { drainMs: drainMsOf(subject.definition) } : {}),
+    })),
   ]
 }
 

@@ -33,6 +33,8 @@ export interface LiveContainer {
   readonly ended: Promise<void>
   /** Kills of its cgroup that the kernel had counted when it was started. */
   readonly oomKillsBefore: number
+  /** It has just been started, and others serve the port that it has with them. */
+  isWarmingUp?: boolean
 }
 
 export interface Directories {

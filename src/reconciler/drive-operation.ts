@@ -11,6 +11,7 @@ import { inUse, usersOfNetwork } from './network-admin.ts'
 import type { ContainerRecord } from './records.ts'
 import { removeContainer } from './remove-container.ts'
 import { startOnRequest } from './request-start.ts'
+import { leave } from './rollout/leave.ts'
 import { rollOut } from './rollout/roll-out.ts'
 import { stopContainer } from './stop-container.ts'
 import { updateContainer } from './update-container.ts'
@@ -80,7 +81,7 @@ async function drive(
         operation.containerId ?? findByName(context, operation.container),
       )
     case 'stop-container':
-      return stop(context, operation.containerId, options)
+      return stop(context, operation, options)
     case 'remove-container':
       return remove(context, operation, options)
     case 'roll-out-service':
@@ -151,11 +152,12 @@ async function remove(
 
 async function stop(
   context: Context,
-  id: string,
+  { containerId, drainMs }: Operation & { kind: 'stop-container' },
   { graceMs }: Driving,
 ): Promise<string | undefined> {
-  return context.locks.run(id, () =>
-    stopContainer(context, id, graceMs === undefined ? {} : { graceMs }),
+  if (drainMs !== undefined) await leave(context, containerId, drainMs)
+  return context.locks.run(containerId, () =>
+    stopContainer(context, containerId, graceMs === undefined ? {} : { graceMs }),
   )
 }
 

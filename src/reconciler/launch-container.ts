@@ -19,6 +19,7 @@ import { toTsstackError } from '../errors.ts'
 import { handleExit } from './container-exit.ts'
 import { etcFiles, secretFiles } from './container-files.ts'
 import type { Context, LiveContainer } from './context.ts'
+import { warmUp } from './first-listen.ts'
 import { emitContainerEvent } from './container-event.ts'
 import { monitorHealth } from './container-health.ts'
 import { prepareSnapshot } from './container-snapshot.ts'
@@ -97,6 +98,8 @@ function noteStart(context: Context, record: ContainerRecord, started: Started):
     followProcess(context, { ...running, health })
     emitContainerEvent(context, record, 'start')
   })
+  const live = context.live.get(record.id)
+  if (live !== undefined && started.publishedPorts.length > 0) void warmUp(context, live)
 }
 
 /** Makes a process known as a container's, until it ends. */

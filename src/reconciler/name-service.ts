@@ -16,6 +16,8 @@ export interface NameService {
    */
   listen(document: NetworkDocument, recovered?: RecoveredDescriptors): Promise<void>
   unlisten(document: NetworkDocument): void
+  /** Something is otherwise of which no event tells: a container is about to stop. */
+  changed(): void
   close(): void
 }
 
@@ -75,6 +77,9 @@ export function openNameService(
         server.unlisten(gateway)
         kept.release(nameSocketsKey(gateway))
       }
+    },
+    changed: () => {
+      directory = undefined
     },
     close: () => {
       stop()
@@ -154,11 +159,12 @@ function readResolvers(): readonly string[] {
 }
 
 function makeDirectory(view: NetworkView): Directory {
+  const isReplaced = replacedReplicas(view)
   const networks = new Map<string, Map<string, { ipv4: string[]; ipv6: string[] }>>()
   for (const lease of view.leases()) {
     const record = view.containers.get(lease.container)
     if (record === undefined || (record.state !== 'running' && record.state !== 'paused')) continue
-    if (record.part !== undefined) continue
+    if (record.part !== undefined || isReplaced(record)) continue
     const endpoint = record.config.endpoints.find(
       (candidate) => candidate.network === lease.network,
     )
@@ -179,4 +185,14 @@ function makeDirectory(view: NetworkView): Directory {
     }
   }
   return networks
+}
+
+/** Tells of a container whether it is about to stop while another replica of its service goes on. */
+function replacedReplicas({ containers }: NetworkView): (record: ContainerRecord) => boolean {
+  const serviceOf = ({ config }: ContainerRecord): string => `${config.stack} ${config.service}`
+  const going = containers.values().filter(({ state, wanted, part, config }) => {
+    return state === 'running' && wanted === 'running' && part === undefined && !config.oneoff
+  })
+  const served = new Set(going.map(serviceOf))
+  return (record) => record.wanted === 'stopped' && served.has(serviceOf(record))
 }

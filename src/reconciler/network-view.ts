@@ -7,6 +7,6 @@ export interface NetworkView {
   readonly documents: () => NetworkDocument[]
   readonly leases: () => Lease[]
   readonly leasesOf: (containerId: string) => Lease[]
-  /** It is healthy, or nobody asks. */
+  /** It is to be given work: see isReady in observe.ts. */
   readonly isReady: (containerId: string) => boolean
 }

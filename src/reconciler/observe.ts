@@ -59,9 +59,14 @@ export function healthOf(context: Pick<Context, 'live'>, record: ContainerRecord
   return context.live.get(record.id)?.health?.state() ?? 'none'
 }
 
-/** Whether it is to be given work: it is healthy, or nobody asks. One that has just been started is not known to be. */
-export function isReady(context: Pick<Context, 'live'>, { id, config }: ContainerRecord): boolean {
-  return config.health === undefined || context.live.get(id)?.health?.state() === 'healthy'
+/** Whether it is to be given work: it runs, is neither just beginning nor about to stop, and is healthy or nobody asks. */
+export function isReady(
+  context: Pick<Context, 'live'>,
+  { id, config, wanted }: ContainerRecord,
+): boolean {
+  const live = context.live.get(id)
+  if (live === undefined || live.isWarmingUp === true || wanted === 'stopped') return false
+  return config.health === undefined || live.health?.state() === 'healthy'
 }
 
 function observeContainer(context: Context, record: ContainerRecord): ObservedContainer {

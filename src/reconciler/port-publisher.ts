@@ -24,6 +24,10 @@ export interface PortPublisher {
    */
   publish(record: ContainerRecord): readonly PublishedPort[]
   unpublish(containerId: string): void
+  /** Whether others have a port together with it. */
+  sharesPorts(containerId: string): boolean
+  /** New connections come to those of a shared port that are ready now, if there are such. */
+  readinessChanged(containerId: string): void
   /**
    * Publishes the ports of a container in place of those of another, in one transaction: a new connection comes to the one
    * or the other, never to nobody; those that are open stay where they are.
@@ -108,6 +112,17 @@ class Publisher implements PortPublisher {
     this.#holdings.delete(containerId)
     releaseBut(holding, [])
     this.#sync()
+  }
+
+  sharesPorts(containerId: string): boolean {
+    const own = new Set(this.#holdings.get(containerId)?.map(({ port }) => hostEndOf(port)))
+    return [...this.#holdings].some(
+      ([id, held]) => id !== containerId && held.some(({ port }) => own.has(hostEndOf(port))),
+    )
+  }
+
+  readinessChanged(containerId: string): void {
+    if (this.sharesPorts(containerId)) this.#sync()
   }
 
   handOver(from: string, to: ContainerRecord): readonly PublishedPort[] {

@@ -60,6 +60,10 @@ export interface StackNetworks {
   /** Publishes the container's ports, in place of those that it has. @throws {ALREADY_EXISTS} for a port in use */
   publish(record: ContainerRecord): readonly PublishedPort[]
   unpublish(containerId: string): void
+  /** Whether others have a published port together with it. */
+  sharesPorts(containerId: string): boolean
+  /** It begins or ceases to be given work: new connections, by ports and by names, come to replicas that are, if there are such. */
+  readinessChanged(containerId: string): void
   /** Publishes the container's ports in the place of another's, which leads to nothing then. @throws {ALREADY_EXISTS} */
   handOver(from: string, to: ContainerRecord): readonly PublishedPort[]
   /** After a restart of the daemon: makes the kernel what the documents say. */
@@ -327,6 +331,15 @@ class Networks implements StackNetworks {
 
   unpublish(containerId: string): void {
     this.#ports.unpublish(containerId)
+  }
+
+  sharesPorts(containerId: string): boolean {
+    return this.#ports.sharesPorts(containerId)
+  }
+
+  readinessChanged(containerId: string): void {
+    this.#ports.readinessChanged(containerId)
+    this.#names.changed()
   }
 
   handOver(from: string, to: ContainerRecord): readonly PublishedPort[] {

@@ -32,6 +32,7 @@ export async function stopContainer(
   context.containers.put(id, { ...record, wanted: 'stopped', state: settled })
   const live = context.live.get(id)
   if (live === undefined) return undefined
+  context.networks.readinessChanged(id)
   if (live.cgroup.isFrozen()) live.cgroup.thaw()
   const graceMs = options.graceMs ?? record.config.stopGraceMs
   const startedAt = performance.now()

@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { planDocument } from '../../src/cli/saved-plan.ts'
 import { formatPlan } from '../../src/planner/format-plan.ts'
 import type { UpOptions } from '../../src/planner/desired-state.ts'
 import type { ObservedContainer, ObservedState } from '../../src/planner/observed-state.ts'
@@ -348,6 +351,31 @@ describe('planUp() makes the golden plan', () => {
       `golden/${name.replaceAll(/[^a-z0-9_]+/g, '-')}.txt`,
     )
   })
+})
+
+/** docs/plan.schema.json, with nothing beside what it names. */
+function closedSchema(): z.ZodType {
+  const text = readFileSync('docs/plan.schema.json', 'utf8')
+  const closed = text.replaceAll('"properties":', '"additionalProperties": false, "properties":')
+  return z.fromJSONSchema(JSON.parse(closed) as z.core.JSONSchema.JSONSchema)
+}
+
+test.for(Object.entries(SITUATIONS))('docs/plan.schema.json names all of: %s', ([, situation]) => {
+  const document = planDocument({ plan: planOf(situation), base: 'b'.repeat(64) })
+  expect(closedSchema().safeParse(JSON.parse(JSON.stringify(document))).error).toBeUndefined()
+})
+
+test('connections drain where other replicas stay, as long as the service says', () => {
+  const drains = (scale: number): unknown[] => {
+    const web = { image: 'web:1', 'x-tsstack': { drain: '3s' } }
+    const situation = { was: { web: { ...web, scale: 3 } }, now: { web: { ...web, scale } } }
+    const { operations } = planOf(situation)
+    return operations.flatMap((operation) =>
+      operation.kind === 'stop-container' ? [operation.drainMs] : [],
+    )
+  }
+  expect(drains(1)).toEqual([3000, 3000])
+  expect(drains(0)).toEqual([undefined, undefined, undefined])
 })
 
 describe('planUp() ends where it began', () => {

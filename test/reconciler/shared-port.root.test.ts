@@ -1,5 +1,6 @@
 /** One port of the host that all replicas of a service serve, through changes of their number. */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { UpRequest } from '../../src/api/types.ts'
 import type { Service } from '../../src/spec/stack.ts'
@@ -107,6 +108,107 @@ test('a replica takes part when it is healthy, and all do while none is', async 
   await answerers(['web-1', 'web-2'])
   await daemon.sh(first, 'rm /ready')
   await answerers(['web-2'])
+  await daemon.down(STACK)
+})
+
+/** Listens a while after its start; what it answers takes a moment; a line keeps the connection. */
+const SLOW_SERVER = `
+  const host = require('os').hostname()
+  const server = require('net').createServer((s) => {
+    s.on('error', () => 0).write(host)
+    const timer = setTimeout(() => s.end(), 20)
+    s.on('data', () => clearTimeout(timer))
+  })
+  setTimeout(() => server.listen(80), 300)`
+/** Connects over and over, eight at a time; at the end of its input it tells what it has counted. */
+const LOAD = `
+  let [requests, failures, stopped] = [0, 0, false]
+  const one = () => new Promise((resolve) => {
+    let text = ''
+    requests++
+    require('net').connect(8080, '127.0.0.1').on('error', () => 0).on('data', (part) => (text += part))
+      .on('close', () => { if (!/^web-.$/.test(text)) failures++; resolve() })
+  })
+  const loop = async () => { while (!stopped) await one() }
+  process.stdin.on('end', () => (stopped = true)).resume()
+  Promise.all(Array.from({ length: 8 }, loop)).then(() => console.log(JSON.stringify({ requests, failures })))`
+/** Keeps one connection to a replica until the end of its input. */
+const HOLD = `
+  const wanted = process.argv[1]
+  const connect = () => {
+    const s = require('net').connect(8080, '127.0.0.1')
+    s.once('data', (host) => {
+      if (String(host) !== wanted) return s.destroy(), connect()
+      s.write('stay')
+      console.log('held')
+    })
+    s.on('close', () => { if (s.bytesWritten > 0) { console.log('closed'); process.exit() } })
+  }
+  process.stdin.on('end', () => process.exit()).resume()
+  connect()`
+
+/** A program beside the daemon; what it has said so far. */
+function onHost(
+  script: string,
+  ...args: readonly string[]
+): { said: () => string; end: () => Promise<void> } {
+  const command = [`--net=${daemon.netns}`, process.execPath, '-e', script, ...args]
+  const child = spawn('nsenter', command, { stdio: ['pipe', 'pipe', 'inherit'] })
+  let said = ''
+  child.stdout.setEncoding('utf8').on('data', (part: string) => (said += part))
+  const closed = once(child, 'close')
+  return {
+    said: () => said,
+    async end() {
+      child.stdin.end()
+      await closed
+    },
+  }
+}
+
+const unchecked: Service = {
+  image: 'host:node,sh,getent',
+  command: ['node', '-e', SLOW_SERVER],
+  healthcheck: { disable: true },
+  'x-tsstack': { replica: { hostname: 'web-{{.Replica}}' } },
+}
+
+test('another number of replicas fails no request: new ones listen first, old ones finish what they have', async () => {
+  await up(1, unchecked)
+  expect(await eventually('an answer', () => tryToAnswer())).toBe(true)
+  const load = onHost(LOAD)
+  await up(3, unchecked)
+  await up(2, unchecked)
+  await up(1, unchecked)
+  await load.end()
+  const { requests, failures } = JSON.parse(load.said()) as Record<string, number>
+  expect(failures).toBe(0)
+  expect(requests).toBeGreaterThan(50)
+  await daemon.down(STACK)
+})
+
+function tryToAnswer(): boolean {
+  try {
+    return answering('127.0.0.1', 1).length === 1
+  } catch {
+    return false
+  }
+}
+
+test('a replica that goes stays for its open connections, and nothing new leads to it', async () => {
+  await up(2, unchecked)
+  await eventually('both', () => tryToAnswer() && answering('127.0.0.1', 12).length === 2)
+  const hold = onHost(HOLD, 'web-2')
+  await eventually('a connection', () => hold.said() === 'held\n')
+  const scaling = up(1, unchecked)
+  await eventually('the other one alone', () => answering('127.0.0.1', 12).join() === 'web-1')
+  const [first, second] = await daemon.client.containers({ stack: STACK })
+  expect(second?.state).toBe('running')
+  const named = await daemon.sh(first?.id ?? '', 'getent ahostsv4 web')
+  expect(new Set(named.split('\n').map((line) => line.split(' ')[0])).size).toBe(1)
+  expect(hold.said()).toBe('held\n')
+  await hold.end()
+  await scaling
   await daemon.down(STACK)
 })
 

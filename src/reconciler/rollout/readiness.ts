@@ -1,13 +1,9 @@
 /** When a new replica counts as updated: it runs, is healthy where it has a check, and stays so for a while. */
 import { TsstackError } from '../../errors.ts'
-import { tcpSocketsOf } from '../../network/tcp-sockets.ts'
 import type { Context } from '../context.ts'
+import { listensWhereItHasNoCheck } from '../first-listen.ts'
 import type { ContainerRecord } from '../records.ts'
 import { judge, type Verdict } from '../wait-for.ts'
-
-/** Without a check, how long a program may take until it listens; then it counts as one that never will. */
-const LISTEN_WAIT_MS = 10_000
-const LISTEN_PAUSE_MS = 20
 
 /**
  * Resolves when the container is as it should be and has stayed so for the given time.
@@ -81,20 +77,4 @@ async function staysReady(context: Context, id: string, monitorMs: number): Prom
   await watch(context, id, () => false, monitorMs)
   const why = whyNotReady(context, id)
   if (why !== undefined) throw new TsstackError('FAILED_PRECONDITION', why)
-}
-
-/** A program takes a moment from its start to its first `accept`. What publishes a port is going to listen on it. */
-async function listensWhereItHasNoCheck(context: Context, id: string): Promise<void> {
-  const record = context.containers.get(id)
-  if (record === undefined || record.config.health !== undefined) return
-  if (record.config.networkMode.kind !== 'endpoints') return
-  const wanted = record.config.ports.filter(({ protocol }) => protocol === 'tcp')
-  const deadline = performance.now() + LISTEN_WAIT_MS
-  while (performance.now() < deadline) {
-    const pid = context.live.get(id)?.process.pid
-    if (pid === undefined) return
-    const { listening } = tcpSocketsOf(pid)
-    if (wanted.every(({ target }) => listening.has(target))) return
-    await new Promise((resolve) => setTimeout(resolve, LISTEN_PAUSE_MS))
-  }
 }

@@ -42,9 +42,7 @@ async function startFirst(context: Context, replacement: Replacement): Promise<W
   const { from, to, policy, drainMs } = replacement
   const warning = await startReplica(context, to, policy)
   handOver(context, replacement)
-  forgetConnections(context, from, 'unanswered')
   await drain(context, from, drainMs)
-  forgetConnections(context, from, 'unanswered') // what came between the rules and the first time
   // Its first load may have been too much for it, and the old one is still there.
   const why = whyNotReady(context, to)
   if (why !== undefined && context.live.has(from)) {
