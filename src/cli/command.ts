@@ -13,6 +13,20 @@ export interface CommandContext extends ParsedArgs {
   readonly client: () => Promise<Client>
 }
 
+/** What a word behind a command does: `ls` of `network ls`. */
+export interface Subcommand {
+  /** What follows the word: `NAME...`. */
+  readonly usage: string
+  /** Begins with a small letter, without a period. */
+  readonly summary: string
+  /** How many arguments follow the word. */
+  readonly arguments: { readonly min: number; readonly max?: number }
+  /** Names of the flags that it takes; others are refused. */
+  readonly flags: readonly string[]
+  /** @param names - the arguments behind the word */
+  readonly run: (context: CommandContext, names: readonly string[]) => Promise<number>
+}
+
 /** One command: its grammar, its help, and what it does. */
 export interface Command {
   /** After `tsstack NAME`: `[OPTIONS] [SERVICE...]`. */
@@ -26,6 +40,8 @@ export interface Command {
   readonly passthrough?: boolean
   /** How many arguments are right; absent: any number. */
   readonly arguments?: { readonly min: number; readonly max?: number }
+  /** The words that have to follow, each with arguments and flags of its own. */
+  readonly subcommands?: Readonly<Record<string, Subcommand>>
   /** @returns the exit code */
   readonly run: (context: CommandContext) => Promise<number>
 }

@@ -3,13 +3,20 @@ import { parseArgs, splitAtCommand, type Flag, type Flags } from './args.ts'
 import type { Command, CommandContext } from './command.ts'
 import type { CommandEntry } from './command-table.ts'
 import { GLOBAL_FLAGS, readGlobalOptions } from './global-options.ts'
+import { flagsOf } from './subcommands.ts'
 
 /** Tells the shell to complete names of files by itself. */
 const FILES = ':files'
 
 /** Commands whose arguments are services; of those with `SERVICE [COMMAND]…` only the first. */
-function takesServices({ usage }: Command, before: number): boolean {
+function takesServices(usage: string, before: number): boolean {
   return usage.includes('[SERVICE...]') || (/\bSERVICE\b/.test(usage) && before === 0)
+}
+
+/** With a word behind a command that takes one, only the flags of that. */
+function ownFlags(command: Command | undefined, word: string | undefined): readonly Flag[] {
+  if (command?.subcommands === undefined || word === undefined) return command?.flags ?? []
+  return flagsOf(command, word)
 }
 
 function flagNamed(flags: readonly Flag[], word: string | undefined): Flag | undefined {
@@ -60,21 +67,24 @@ export async function candidates(
   commands: Readonly<Record<string, CommandEntry>>,
   given: CommandContext,
 ): Promise<readonly string[]> {
-  const words = given.positional
   const context = withTypedGlobals(given)
-  const last = words.at(-1) ?? ''
-  const earlier = words.slice(0, -1)
+  const last = given.positional.at(-1) ?? ''
+  const earlier = given.positional.slice(0, -1)
   const { command: name, after } = commandIn(earlier)
   const entry = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined
   const command = await entry?.load()
-  const flags = [...(command?.flags ?? []), ...GLOBAL_FLAGS]
+  const words = after.filter((word) => !word.startsWith('-'))
+  const flags = [...ownFlags(command, words[0]), ...GLOBAL_FLAGS]
   const pending = flagNamed(flags, earlier.at(-1))
   const all = async (): Promise<readonly string[]> => {
     if (pending !== undefined && pending.kind !== 'bool') return valuesOf(pending)
     if (last.startsWith('-')) return flagWords(flags)
     if (command === undefined) return [...Object.keys(commands), 'help']
-    const before = after.filter((word) => !word.startsWith('-')).length
-    return takesServices(command, before) ? servicesOf(context) : []
+    const { subcommands } = command
+    if (subcommands !== undefined && words.length === 0) return Object.keys(subcommands)
+    const usage = subcommands?.[words[0] ?? '']?.usage ?? command.usage
+    const before = subcommands === undefined ? words.length : words.length - 1
+    return takesServices(usage, before) ? servicesOf(context) : []
   }
   const found = await all()
   return found.filter((word) => word === FILES || word.startsWith(last))

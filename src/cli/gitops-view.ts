@@ -1,6 +1,6 @@
 /** Sources as people read them. Pure. */
 import type { GitSourceStatus, RevisionSummary } from '../api/gitops-types.ts'
-import { ellipsis, humanDuration } from './human.ts'
+import { ellipsis, lowerDuration } from './human.ts'
 import { formatTable, printable } from './table.ts'
 
 const SHORT_COMMIT = 12
@@ -24,11 +24,13 @@ export function sourcesTable(sources: readonly GitSourceStatus[]): string {
 /** All of one source. @param now - what ages are counted from */
 export function sourceDetails(source: GitSourceStatus, now: Date): string {
   const { repo, ref, path, ready, reason, message, since, held, pending } = source
-  const age = (time: string): string => `${humanDuration(now.getTime() - Date.parse(time))} ago`
+  const age = (time: string): string => `${lowerDuration(now.getTime() - Date.parse(time))} ago`
   const revision = (one: RevisionSummary | undefined): string =>
     one === undefined
       ? '-'
-      : `${short(one.commit)}  ${one.subject}  (${one.author}, ${age(one.at)})`
+      : one.subject === ''
+        ? `${short(one.commit)}  (${age(one.at)})`
+        : `${short(one.commit)}  ${one.subject}  (${one.author}, ${age(one.at)})`
   const rows: readonly (readonly [string, string])[] = [
     ['Source', source.name],
     [
@@ -38,14 +40,14 @@ export function sourceDetails(source: GitSourceStatus, now: Date): string {
     ['Stack', source.stack],
     ['Ready', `${ready} (${reason}), since ${age(since)}`],
     ['', message],
-    ['Seen', `${short(source.observedCommit)}${seenAge(source, age)}`],
+    ['Seen', seen(source, age)],
     ['Applied', revision(source.applied)],
     ['Last good', revision(source.lastGood)],
     ...(held === undefined ? [] : [['Held', `${revision(held)}: ${held.message}`] as const]),
     ...(pending === undefined ? [] : [['Waiting', revision(pending)] as const]),
     ...imageRows(source, age),
     ['Signatures', source.verified ? 'required' : 'not looked at'],
-    ['Next look', source.suspended ? 'suspended' : (source.nextSyncAt ?? 'now')],
+    ['Next look', nextLook(source, now)],
   ]
   return rows.flatMap(([label, text]) => linesOf(label, text)).join('')
 }
@@ -71,8 +73,18 @@ function imageRows(
   ]
 }
 
-function seenAge({ observedAt }: GitSourceStatus, age: (time: string) => string): string {
-  return observedAt === undefined ? '' : `  ${age(observedAt)}`
+function seen(
+  { observedCommit, observedAt }: GitSourceStatus,
+  age: (time: string) => string,
+): string {
+  if (observedCommit === undefined) return '-'
+  return `${short(observedCommit)}${observedAt === undefined ? '' : `  (${age(observedAt)})`}`
+}
+
+function nextLook({ suspended, nextSyncAt }: GitSourceStatus, now: Date): string {
+  if (suspended) return 'suspended'
+  const ms = nextSyncAt === undefined ? 0 : Date.parse(nextSyncAt) - now.getTime()
+  return ms <= 0 ? 'now' : `in ${lowerDuration(ms)}`
 }
 
 const LABEL_WIDTH = 13

@@ -2,6 +2,7 @@
 import type { Flag } from './args.ts'
 import type { Command } from './command.ts'
 import { GLOBAL_FLAGS } from './global-options.ts'
+import { flagsOf } from './subcommands.ts'
 
 const WIDTH = 80
 
@@ -53,20 +54,55 @@ function flagRows(flags: readonly Flag[]): (readonly [string, string])[] {
     })
 }
 
-/** Help of one command. */
-export function formatCommandHelp(name: string, command: Command): string {
-  const parts = [
-    `Usage:  tsstack ${name} ${command.usage}`.trimEnd(),
-    wrap(command.summary, WIDTH).join('\n'),
-    ...(command.details === undefined ? [] : [paragraphs(command.details)]),
-  ]
-  if (command.flags.some((flag) => flag.hidden !== true))
-    parts.push(`Options:\n${columns(flagRows(command.flags))}`)
-  parts.push(
-    `Examples:\n${command.examples.map(([line, meaning]) => `  ${line}\n      ${meaning}`).join('\n')}`,
+/** Help of one command; of one that has subcommands their list, or with a word that of the one. */
+export function formatCommandHelp(name: string, command: Command, word?: string): string {
+  const { usage, summary, details, flags, examples, subcommands = {} } = command
+  const one = word !== undefined && Object.hasOwn(subcommands, word) ? subcommands[word] : undefined
+  if (word !== undefined && one !== undefined)
+    return formatHelp({
+      usage: `${name} ${word} ${one.usage}`,
+      summary: sentence(one.summary),
+      flags: flagsOf(command, word),
+      examples: examples.filter(([line]) => line.startsWith(`tsstack ${name} ${word} `)),
+    })
+  const rows = Object.entries(subcommands).map(
+    ([each, about]) => [each, sentence(about.summary)] as const,
   )
+  return formatHelp({
+    usage: `${name} ${usage}`,
+    summary,
+    ...(details === undefined ? {} : { details }),
+    commands: rows,
+    flags: rows.length > 0 ? [] : flags,
+    examples,
+    more:
+      rows.length > 0 ? `Run "tsstack ${name} COMMAND --help" for the options of a command.` : '',
+  })
+}
+
+interface HelpText extends Pick<Command, 'usage' | 'summary' | 'details' | 'flags' | 'examples'> {
+  readonly commands?: readonly (readonly [name: string, summary: string])[]
+  readonly more?: string
+}
+
+function formatHelp(help: HelpText): string {
+  const { usage, summary, details, commands = [], flags, examples, more = '' } = help
+  const parts = [`Usage:  tsstack ${usage}`.trimEnd(), wrap(summary, WIDTH).join('\n')]
+  if (details !== undefined) parts.push(paragraphs(details))
+  if (commands.length > 0) parts.push(`Commands:\n${columns(commands)}`)
+  if (flags.some((flag) => flag.hidden !== true))
+    parts.push(`Options:\n${columns(flagRows(flags))}`)
+  if (examples.length > 0)
+    parts.push(
+      `Examples:\n${examples.map(([line, meaning]) => `  ${line}\n      ${meaning}`).join('\n')}`,
+    )
+  if (more !== '') parts.push(more)
   parts.push('Global options: see "tsstack --help".')
   return `${parts.join('\n\n')}\n`
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`
 }
 
 /** Help of tsstack itself. */

@@ -19,6 +19,12 @@ export function humanDuration(ms: number): string {
   return `${String(Math.floor(days / 365))} years`
 }
 
+/** As `humanDuration`, within a sentence. */
+export function lowerDuration(ms: number): string {
+  const text = humanDuration(ms)
+  return `${text.charAt(0).toLowerCase()}${text.slice(1)}`
+}
+
 function scaled(bytes: number, base: number, units: readonly string[], digits: number): string {
   let size = bytes
   let unit = 0

@@ -38,15 +38,19 @@ async function loadCommand(name: string): Promise<Command> {
 function checkArguments(name: string, command: Command, count: number): void {
   const { min, max } = command.arguments ?? { min: 0 }
   if (count >= min && (max === undefined || count <= max)) return
-  const expected =
+  const number =
     max === undefined
       ? `at least ${String(min)}`
       : min === max
         ? String(min)
         : `${String(min)} to ${String(max)}`
+  const expected =
+    max === 0
+      ? 'no arguments'
+      : `${number} argument${number.endsWith(' 1') || number === '1' ? '' : 's'}`
   throw new TsstackError(
     'INVALID_ARGUMENT',
-    `"tsstack ${name}" takes ${expected} argument(s), ${String(count)} given`,
+    `"tsstack ${name}" takes ${expected}, ${String(count)} given`,
     {
       hint: `tsstack ${name} ${command.usage}`,
     },
@@ -67,7 +71,7 @@ async function runCommand({ name, words, before }: Invocation, output: Output): 
     words,
   )
   if (flags.bool('help')) {
-    output.write(formatCommandHelp(name, command))
+    output.write(formatCommandHelp(name, command, positional[0]))
     return 0
   }
   const early = parseArgs({ flags: [], globals: GLOBAL_FLAGS, passthrough: true }, before).flags
@@ -114,8 +118,10 @@ async function dispatch(words: readonly string[], output: Output): Promise<numbe
     return 0
   }
   if (command === 'help') {
-    const name = after[0]
-    output.write(name === undefined ? rootHelp() : formatCommandHelp(name, await loadCommand(name)))
+    const [name, word] = after
+    output.write(
+      name === undefined ? rootHelp() : formatCommandHelp(name, await loadCommand(name), word),
+    )
     return 0
   }
   if (command === undefined) {

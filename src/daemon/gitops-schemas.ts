@@ -80,7 +80,7 @@ export const gitSource: z.ZodType<GitSource> = z.strictObject({
   freezes: texts,
   verifyKeys: z.array(z.string().max(1 << 20)).max(100),
   allow: permissions,
-  webhookSecret: z.string().min(8).max(1000).exactOptional(),
+  webhookSecret: z.string().min(8, 'has to have 8 characters at least').max(1000).exactOptional(),
   notify: z.array(z.url({ protocol: /^https?$/ }).max(2000)).max(20),
   sshKeyFile: absolutePath.exactOptional(),
   knownHostsFile: absolutePath.exactOptional(),

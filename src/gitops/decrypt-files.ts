@@ -21,7 +21,7 @@ interface Wanted {
   readonly decrypt: (bytes: Buffer, identityFile: string) => Promise<Buffer>
 }
 
-/** @param identityFile - of the host, absolute; absent: what age encrypted is what it is, and what SOPS did is refused */
+/** @param identityFile - of the host, absolute; absent: what age or SOPS encrypted is refused */
 export function decryptedFiles(
   files: FileAccess,
   identityFile: string | undefined,
@@ -40,8 +40,7 @@ export function decryptedFiles(
       wanted.set(path, { bytes, decrypt })
       throw new TsstackError('UNAVAILABLE', 'it is not decrypted yet')
     }
-    if (decrypt === decryptByAge) return bytes
-    throw withoutIdentity()
+    throw withoutIdentity(decrypt === decryptByAge ? 'age' : 'SOPS')
   }
   const decryptWanted = async (): Promise<boolean> => {
     const paths = [...wanted]
@@ -60,10 +59,10 @@ function methodOf(path: string, bytes: Buffer): Wanted['decrypt'] | undefined {
 }
 
 /** A container would get it as it is, and take it for the secret. */
-function withoutIdentity(): TsstackError {
+function withoutIdentity(program: string): TsstackError {
   return new TsstackError(
     'FAILED_PRECONDITION',
-    'SOPS encrypted it, and the source has no identity',
+    `${program} encrypted it, and the source has no --age-identity`,
     {
       hint: 'Give the source --age-identity with the key of one of its recipients',
     },

@@ -1,9 +1,9 @@
-/** Whether a revision is good: all that it wants is ready in time, and stays so for a while. */
+/** Whether a revision is good: all that it wants is ready in time, and stays so for a while after that. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { TsstackError } from '../errors.ts'
 import type { Context } from '../reconciler/context.ts'
 import { containersOf } from '../reconciler/observe.ts'
-import { waitForService } from '../reconciler/wait-for.ts'
+import { judge, waitForService } from '../reconciler/wait-for.ts'
 
 /** More starts by its restart policy, and a container is in a loop. */
 const MAX_RESTARTS = 3
@@ -24,16 +24,16 @@ export interface HealthGate {
 export async function passHealthGate(context: Context, gate: HealthGate): Promise<void> {
   const late = AbortSignal.timeout(gate.timeoutMs)
   const loop = watchForLoop(context, gate)
-  const ended = AbortSignal.any([gate.signal, late, loop.signal])
+  const disturbed = AbortSignal.any([gate.signal, loop.signal])
   try {
     for (;;) {
-      await allReady(context, gate, ended)
+      await allReady(context, gate, AbortSignal.any([disturbed, late]))
       const before = restarts(context, gate)
-      await sleep(gate.monitorMs, undefined, { signal: ended })
+      // What was ready in time is watched to the end, however little of the time was left.
+      await sleep(gate.monitorMs, undefined, { signal: disturbed })
       const isQuiet = [...restarts(context, gate)].every(([id, count]) => count === before.get(id))
-      if (isQuiet && areUp(context, gate)) break
+      if (isQuiet && unready(context, gate).length === 0) break
     }
-    await allReady(context, gate, ended)
   } catch (error) {
     if (gate.signal.aborted) throw superseded(gate.stack)
     if (loop.signal.aborted) throw loop.signal.reason as TsstackError
@@ -44,11 +44,12 @@ export async function passHealthGate(context: Context, gate: HealthGate): Promis
   }
 }
 
-/** None waits for its next start. */
-function areUp(context: Context, { stack, services }: HealthGate): boolean {
+/** Names of the containers that are not as they should be. */
+function unready(context: Context, { stack, services }: HealthGate): string[] {
   return containersOf(context, stack)
-    .filter(({ config }) => services.includes(config.service))
-    .every(({ state, exitCode }) => state === 'running' || exitCode === 0)
+    .filter(({ config, part }) => services.includes(config.service) && part === undefined)
+    .filter((record) => judge(context, record, 'settled').kind !== 'ready')
+    .map(({ config }) => config.name)
 }
 
 async function allReady(context: Context, gate: HealthGate, signal: AbortSignal): Promise<void> {
@@ -98,16 +99,11 @@ function notStable(container: string): TsstackError {
   )
 }
 
-function tooLate(context: Context, { stack, services, timeoutMs }: HealthGate): TsstackError {
-  const late = containersOf(context, stack)
-    .filter(({ config }) => services.includes(config.service))
-    .filter(({ id, state }) => {
-      const health = context.live.get(id)?.health
-      return state !== 'running' || (health !== undefined && health.state() !== 'healthy')
-    })
-    .map(({ config }) => config.name)
+function tooLate(context: Context, gate: HealthGate): TsstackError {
+  const late = unready(context, gate)
+  const who = late.length === 0 ? 'it did not stay ready' : `not ready: ${late.join(', ')}`
   return new TsstackError(
     'FAILED_PRECONDITION',
-    `Cannot accept the revision: not ready after ${String(timeoutMs / 1000)} s: ${late.join(', ')}`,
+    `Cannot accept the revision: after ${String(gate.timeoutMs / 1000)} s ${who}`,
   )
 }

@@ -8,7 +8,7 @@ import type { StackOrigin } from '../api/revision-types.ts'
 import { TsstackError, toTsstackError } from '../errors.ts'
 import { containersOf } from '../reconciler/observe.ts'
 import { findRevision } from '../sources/git-checkout.ts'
-import { SpecError } from '../spec/spec-error.ts'
+import { SpecError, summaryOf } from '../spec/spec-error.ts'
 import { planRelease } from './apply-release.ts'
 import type { Checkout } from './checkouts.ts'
 import { realOrSame } from './confined-files.ts'
@@ -89,12 +89,23 @@ async function lookAtSource(engine: GitopsEngine, pass: Pass): Promise<Look | un
     })
     return { release, images, root: realOrSame(root) }
   } catch (error) {
-    const { message } = toTsstackError(error)
     const reason = error instanceof SpecError ? 'Invalid' : 'Refused'
-    const text = message.replaceAll(`${root}/`, '')
+    const text = textOf(error).replaceAll(`${root}/`, '')
     refuse(engine, pass, { ...commit, digest: '', at, reason, message: text })
     return undefined
   }
+}
+
+/** What is wrong, and what to do about it: who reads it has no other place to learn that from. */
+function textOf(error: unknown): string {
+  if (error instanceof SpecError)
+    return error.diagnostics
+      .map(
+        (one) => `${summaryOf(one)}${one.suggestion === undefined ? '' : ` (${one.suggestion})`}`,
+      )
+      .join('\n')
+  const { message, hint } = toTsstackError(error)
+  return hint === undefined ? message : `${message} (${hint})`
 }
 
 /** All that are known: of people, and of other sources, whether they run yet or not. */

@@ -5,10 +5,11 @@ import { mapIn, recordsIn, textIn } from './model.ts'
 import type { MapNode } from './node.ts'
 import { locate } from './node.ts'
 import type { Session } from './session.ts'
-import { readBytes } from './session.ts'
+import { NO_SUCH_FILE, readBytes } from './session.ts'
 import type { Lookup } from './source.ts'
 
 const MAX_BYTES = 1 << 20
+const CREATE = 'create it, or name another source'
 
 export interface ContentsOptions {
   readonly root: MapNode
@@ -79,22 +80,21 @@ function bytesOf(
 ): Uint8Array | undefined {
   const [kind, key] = path
   const place = locate(root, path)
-  const tell = (message: string, expected: string): void => {
-    session.diagnostics.error(place, `cannot read ${kind}.${key}: ${message}`, {
-      path,
-      expected,
-      suggestion: 'create it, or name another source',
-    })
+  const tell = (message: string, expected: string, suggestion: string): void => {
+    const text = `cannot read ${kind}.${key}: ${message}`
+    session.diagnostics.error(place, text, { path, expected, suggestion })
   }
   if (definition['external'] === true) return undefined
   const variable = textIn(definition, 'environment')
   const found = sourceBytes(definition, session, lookup)
   if (typeof found === 'string') {
-    tell(found, variable === '' ? 'a file that is there' : 'the variable to be set')
+    if (variable !== '') tell(found, 'the variable to be set', CREATE)
+    else if (found === NO_SUCH_FILE) tell(found, 'a file that is there', CREATE)
+    else tell(found, 'a file that can be read', 'see to that, or name another source')
     return undefined
   }
   if (found !== undefined && found.length > MAX_BYTES) {
-    tell('it is larger than 1 MiB', 'at most 1 MiB')
+    tell('it is larger than 1 MiB', 'at most 1 MiB', 'name another source')
     return undefined
   }
   return found

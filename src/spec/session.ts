@@ -36,6 +36,8 @@ export function openSession(options: LoadOptions): Session {
   }
 }
 
+export const NO_SUCH_FILE = 'no such file or directory'
+
 /** The bytes of a file, or why there are none, as a reader would say it: `no such file or directory`. */
 export function readBytes(fs: FileAccess, path: string): Uint8Array | string {
   try {
@@ -44,7 +46,7 @@ export function readBytes(fs: FileAccess, path: string): Uint8Array | string {
     return bytes.length > MAX_FILE_BYTES ? 'it is larger than 16 MiB' : bytes
   } catch (error) {
     const { code, message } = error as { code?: unknown; message?: unknown }
-    if (code === 'ENOENT' || code === 'ENOTDIR') return 'no such file or directory'
+    if (code === 'ENOENT' || code === 'ENOTDIR') return NO_SUCH_FILE
     if (code === 'EACCES') return 'permission denied'
     return typeof message === 'string' ? message : String(error)
   }

@@ -118,7 +118,7 @@ function pointText({ file, line, column }: Pick<Diagnostic, 'file' | 'line' | 'c
 }
 
 /** One line: `file:line:column: path: message (expected …; did you mean …)`. */
-function summaryOf(diagnostic: Diagnostic): string {
+export function summaryOf(diagnostic: Diagnostic): string {
   const { file, path, message } = diagnostic
   const where = file === undefined ? '' : `${pointText(diagnostic)}: `
   const isNamed = path === undefined || message.includes(path) || startsWithin(path, message)

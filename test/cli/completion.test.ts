@@ -25,6 +25,15 @@ describe('tsstack __complete', () => {
     [['-f', HELLO, 'exec', 'front', ''], []],
     [['-f', '/nowhere.yaml', 'up', ''], []],
     [['-f', ''], [':files']],
+    [
+      ['gitops', 's'],
+      ['status', 'suspend', 'sync'],
+    ],
+    [
+      ['gitops', 'rm', '--d'],
+      ['--down', '--dry-run'],
+    ],
+    [['-f', HELLO, 'jobs', 'history', 'w'], ['worker']],
   ])('%j goes on as %j', (words, expected) => {
     expect(run('__complete', ...words).toSorted()).toEqual(expected)
   })

@@ -46,6 +46,26 @@ describe('help', () => {
   })
 })
 
+test.each([
+  ['image', 'prune', '-f, --force             Do not ask\n'],
+  ['gitops', 'rm', '      --down  Bring its stack down, too; volumes stay\n'],
+  ['gitops', 'sync', 'Usage:  tsstack gitops sync [--force] NAME\n'],
+])('help of %s %s has its own flags, and what they mean there', async (name, word, expected) => {
+  const command = await COMMANDS[name]?.load()
+  if (command === undefined) throw new Error('no such command')
+  const text = formatCommandHelp(name, command, word)
+  expect(text).toContain(expected)
+  expect(text).not.toContain('--repo')
+})
+
+test('help of a command with words lists them', async () => {
+  const command = await COMMANDS['gitops']?.load()
+  if (command === undefined) throw new Error('no such command')
+  const text = formatCommandHelp('gitops', command)
+  expect(text).toContain('\n  approve  Let the change that waits be made\n')
+  expect(text).not.toContain('Options:')
+})
+
 test('VERSION is that of package.json', () => {
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
     version: string

@@ -147,6 +147,7 @@ describe('loadRevision()', () => {
     const parts = { ageIdentityFile: identity, allow: NOTHING_ALLOWED }
     const { contents } = (await load('one', parts)).source
     expect(Buffer.from(contents.secrets['db'] ?? '', 'base64').toString()).toBe('hunter2')
+    await expect(load()).rejects.toThrow('age encrypted it, and the source has no --age-identity')
     const other = join(directory, 'other')
     spawnSync('age-keygen', ['-o', other])
     await expect(load('one', { ageIdentityFile: other })).rejects.toThrow('Cannot decrypt')

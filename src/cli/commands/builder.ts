@@ -3,10 +3,10 @@ import { parseBytes } from '../../spec/bytes.ts'
 import { parseMoment } from '../../spec/moment.ts'
 import type { Flag } from '../args.ts'
 import { needlessFlag } from '../common-flags.ts'
-import type { Command, CommandContext } from '../command.ts'
+import type { Command, CommandContext, Subcommand } from '../command.ts'
 import { humanSize } from '../human.ts'
 import { confirmed } from '../confirmed.ts'
-import { describeSubcommands, runSubcommand, type Subcommand } from '../subcommands.ts'
+import { withSubcommands } from '../subcommands.ts'
 
 const FLAGS: readonly Flag[] = [
   { name: 'keep-storage', kind: 'text', value: 'SIZE', help: 'Keep this much: 500m, 10g' },
@@ -58,11 +58,14 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
   },
 }
 
-export const command: Command = {
-  usage: 'prune [OPTIONS]',
-  summary: 'Empty the cache of builds',
-  details: describeSubcommands(SUBCOMMANDS),
-  flags: FLAGS,
-  examples: [['tsstack builder prune --keep-storage 2g', 'Keep what was of use last, 2 GiB of it']],
-  run: runSubcommand('builder', { flags: FLAGS }, SUBCOMMANDS),
-}
+export const command: Command = withSubcommands(
+  'builder',
+  {
+    summary: 'Empty the cache of builds',
+    flags: FLAGS,
+    examples: [
+      ['tsstack builder prune --keep-storage 2g', 'Keep what was of use last, 2 GiB of it'],
+    ],
+  },
+  SUBCOMMANDS,
+)

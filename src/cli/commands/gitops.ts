@@ -1,15 +1,15 @@
 import type { GitSourceStatus } from '../../api/gitops-types.ts'
 import type { Flag } from '../args.ts'
-import type { Command, CommandContext } from '../command.ts'
+import type { Command, CommandContext, Subcommand } from '../command.ts'
 import { ADD_FLAGS, ADD_FLAG_NAMES, readGitSource } from '../gitops-flags.ts'
 import { sourceDetails, sourcesTable } from '../gitops-view.ts'
 import { paintPlan } from '../paint-plan.ts'
 import { createStyle } from '../style.ts'
-import { describeSubcommands, runSubcommand, type Subcommand } from '../subcommands.ts'
+import { withSubcommands } from '../subcommands.ts'
 
 const FLAGS: readonly Flag[] = [
   ...ADD_FLAGS,
-  { name: 'json', kind: 'bool', help: 'ls, status, diff: as JSON' },
+  { name: 'json', kind: 'bool', help: 'As JSON' },
   { name: 'force', kind: 'bool', help: 'sync: also what is held or suspended' },
   { name: 'wait', kind: 'bool', help: 'add: answer when the first pass has ended' },
   { name: 'down', kind: 'bool', help: 'rm: bring its stack down, too; volumes stay' },
@@ -60,8 +60,9 @@ async function diff(context: CommandContext, [name = '']: readonly string[]): Pr
   const { flags, output, client } = context
   const change = await (await client()).pendingChange(name)
   if (flags.bool('json')) output.line(JSON.stringify(change, null, 2))
-  else if (change.text !== '')
-    output.write(paintPlan(`${change.text.trimEnd()}\n`, createStyle(output.color)))
+  else if (change.text === '')
+    output.note(`Nothing waits. "tsstack gitops sync ${name}" looks at the repository.`)
+  else output.write(paintPlan(`${change.text.trimEnd()}\n`, createStyle(output.color)))
   return change.text === '' ? 0 : WAITING_EXIT
 }
 
@@ -153,20 +154,19 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
   },
 }
 
-const description: Omit<Command, 'run'> = {
-  usage: 'COMMAND [OPTIONS] [NAME...]',
-  summary: 'Have stacks follow git repositories',
-  details: describeSubcommands(SUBCOMMANDS),
-  flags: FLAGS,
-  examples: [
-    ['tsstack gitops add shop --repo https://example.com/shop.git --prune', 'Follow a repository'],
-    ['tsstack gitops sync shop', 'Look at it now'],
-    ['tsstack gitops diff shop', 'What waits for approval'],
-  ],
-  arguments: { min: 1 },
-}
-
-export const command: Command = {
-  ...description,
-  run: runSubcommand('gitops', description, SUBCOMMANDS),
-}
+export const command: Command = withSubcommands(
+  'gitops',
+  {
+    summary: 'Have stacks follow git repositories',
+    flags: FLAGS,
+    examples: [
+      [
+        'tsstack gitops add shop --repo https://example.com/shop.git --prune',
+        'Follow a repository',
+      ],
+      ['tsstack gitops sync shop', 'Look at it now'],
+      ['tsstack gitops diff shop', 'What waits for approval'],
+    ],
+  },
+  SUBCOMMANDS,
+)

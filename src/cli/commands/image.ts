@@ -3,7 +3,7 @@ import type { LoadedImage } from '../../api/image-types.ts'
 import type { ImageClient } from '../../client/image-client.ts'
 import type { Flag } from '../args.ts'
 import { openArchive, readableFile, refuseTerminal, writeArchive } from '../archive-streams.ts'
-import type { Command, CommandContext } from '../command.ts'
+import type { Command, CommandContext, Subcommand } from '../command.ts'
 import { COMPRESSION_FLAG } from '../compression-flag.ts'
 import { humanSize } from '../human.ts'
 import { imageHistory, inspectImages, listImages } from '../image-queries.ts'
@@ -11,7 +11,7 @@ import { removedLines } from '../image-tables.ts'
 import { FORMAT_FLAG, PRUNE_FILTER_FLAG } from '../listing.ts'
 import { credentialsFor } from '../../sources/registry-credentials.ts'
 import { confirmed } from '../confirmed.ts'
-import { describeSubcommands, runSubcommand, type Subcommand } from '../subcommands.ts'
+import { withSubcommands } from '../subcommands.ts'
 import { pullByName } from './pull.ts'
 import { pushByName } from './push.ts'
 
@@ -244,19 +244,20 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
   },
 }
 
-export const command: Command = {
-  usage: 'COMMAND [ARGUMENTS]',
-  summary: 'List, pull, push, name, remove, save and load images',
-  details: describeSubcommands(SUBCOMMANDS),
-  flags: FLAGS,
-  examples: [
-    ['tsstack image pull registry.example/team/app:1', 'An image by its name'],
-    [
-      'tsstack image save app:1 | zstd > app.tar.zst',
-      'To a file; "image load" takes it packed too',
+export const command: Command = withSubcommands(
+  'image',
+  {
+    summary: 'List, pull, push, name, remove, save and load images',
+    flags: FLAGS,
+    examples: [
+      ['tsstack image pull registry.example/team/app:1', 'An image by its name'],
+      [
+        'tsstack image save app:1 | zstd > app.tar.zst',
+        'To a file; "image load" takes it packed too',
+      ],
+      ['tsstack image tags registry.example/team/app', 'Which versions there are'],
+      ['tsstack image prune -a', 'Make room: all that no container uses'],
     ],
-    ['tsstack image tags registry.example/team/app', 'Which versions there are'],
-    ['tsstack image prune -a', 'Make room: all that no container uses'],
-  ],
-  run: runSubcommand('image', { flags: FLAGS }, SUBCOMMANDS),
-}
+  },
+  SUBCOMMANDS,
+)

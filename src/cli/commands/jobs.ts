@@ -1,16 +1,16 @@
 import type { JobRun, JobSummary } from '../../api/job-types.ts'
 import type { Flag } from '../args.ts'
-import type { Command, CommandContext } from '../command.ts'
-import { humanDuration } from '../human.ts'
+import type { Command, CommandContext, Subcommand } from '../command.ts'
+import { humanDuration, lowerDuration } from '../human.ts'
 import { resolveStackName } from '../stack-name.ts'
-import { describeSubcommands, runSubcommand, type Subcommand } from '../subcommands.ts'
+import { withSubcommands } from '../subcommands.ts'
 import { formatTable } from '../table.ts'
 
 const FLAGS: readonly Flag[] = [{ name: 'json', kind: 'bool', help: 'As JSON' }]
 
 function distance(time: string): string {
   const ms = Date.parse(time) - Date.now()
-  return ms > 0 ? `in ${humanDuration(ms)}` : `${humanDuration(-ms)} ago`
+  return ms > 0 ? `in ${lowerDuration(ms)}` : `${humanDuration(-ms)} ago`
 }
 
 function outcomeOf({ state, exitCode, reason }: JobRun): string {
@@ -23,7 +23,7 @@ function jobRow({ service, cron, timeZone, next, last }: JobSummary): string[] {
     service,
     timeZone === undefined ? cron : `${cron} (${timeZone})`,
     next === undefined ? 'stopped' : distance(next),
-    last === undefined ? '' : `${outcomeOf(last)}, ${distance(last.startedAt)}`,
+    last === undefined ? '' : `${outcomeOf(last)}, ${distance(last.startedAt).toLowerCase()}`,
   ]
 }
 
@@ -92,22 +92,18 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
   },
 }
 
-const description: Omit<Command, 'run'> = {
-  usage: 'COMMAND [OPTIONS] [SERVICE]',
-  summary: 'List scheduled services and their runs, or run one now',
-  details:
-    'A service with x-tsstack.schedule runs when its time has come, each time in a container of its own.\n' +
-    describeSubcommands(SUBCOMMANDS),
-  flags: FLAGS,
-  examples: [
-    ['tsstack jobs ls', 'What is scheduled, and when it runs next'],
-    ['tsstack jobs history backup', 'How the runs of backup went'],
-    ['tsstack jobs run backup', 'Not wait until its time has come'],
-  ],
-  arguments: { min: 1 },
-}
-
-export const command: Command = {
-  ...description,
-  run: runSubcommand('jobs', description, SUBCOMMANDS),
-}
+export const command: Command = withSubcommands(
+  'jobs',
+  {
+    summary: 'List scheduled services and their runs, or run one now',
+    details:
+      'A service with x-tsstack.schedule runs when its time has come, each time in a container of its own.',
+    flags: FLAGS,
+    examples: [
+      ['tsstack jobs ls', 'What is scheduled, and when it runs next'],
+      ['tsstack jobs history backup', 'How the runs of backup went'],
+      ['tsstack jobs run backup', 'Not wait until its time has come'],
+    ],
+  },
+  SUBCOMMANDS,
+)

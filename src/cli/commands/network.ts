@@ -1,10 +1,10 @@
 import type { NetworkRequest } from '../../api/types.ts'
 import { TsstackError } from '../../errors.ts'
 import type { Flag } from '../args.ts'
-import type { Command, CommandContext } from '../command.ts'
+import type { Command, CommandContext, Subcommand } from '../command.ts'
 import { FORMAT_FLAG, renderListing } from '../listing.ts'
 import { confirmed } from '../confirmed.ts'
-import { describeSubcommands, runSubcommand, type Subcommand } from '../subcommands.ts'
+import { withSubcommands } from '../subcommands.ts'
 import { formatTable } from '../table.ts'
 
 const FLAGS: readonly Flag[] = [
@@ -154,20 +154,16 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
   },
 }
 
-const description: Omit<Command, 'run'> = {
-  usage: 'COMMAND [OPTIONS] [NAME...]',
-  summary: 'List, make and remove networks',
-  details: describeSubcommands(SUBCOMMANDS),
-  flags: FLAGS,
-  examples: [
-    ['tsstack network ls', 'All networks'],
-    ['tsstack network create --subnet 10.5.0.0/24 proxy', 'One for stacks to share'],
-    ['tsstack network inspect proxy', 'Its addresses, and which containers are on it'],
-  ],
-  arguments: { min: 1 },
-}
-
-export const command: Command = {
-  ...description,
-  run: runSubcommand('network', description, SUBCOMMANDS),
-}
+export const command: Command = withSubcommands(
+  'network',
+  {
+    summary: 'List, make and remove networks',
+    flags: FLAGS,
+    examples: [
+      ['tsstack network ls', 'All networks'],
+      ['tsstack network create --subnet 10.5.0.0/24 proxy', 'One for stacks to share'],
+      ['tsstack network inspect proxy', 'Its addresses, and which containers are on it'],
+    ],
+  },
+  SUBCOMMANDS,
+)

@@ -1,10 +1,10 @@
 import type { Flag } from '../args.ts'
-import type { Command, CommandContext } from '../command.ts'
+import type { Command, CommandContext, Subcommand } from '../command.ts'
 import { humanSize } from '../human.ts'
 import { formatUsage, formatUsageDetails, removedLines } from '../image-tables.ts'
 import { FORMAT_FLAG, PRUNE_FILTER_FLAG, renderListing } from '../listing.ts'
 import { confirmed } from '../confirmed.ts'
-import { describeSubcommands, runSubcommand, type Subcommand } from '../subcommands.ts'
+import { withSubcommands } from '../subcommands.ts'
 
 const FLAGS: readonly Flag[] = [
   { name: 'all', short: 'a', kind: 'bool', help: 'prune: images with a name, too' },
@@ -83,14 +83,15 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
   },
 }
 
-export const command: Command = {
-  usage: 'df|prune [OPTIONS]',
-  summary: 'Show what takes room on the disk, and make room',
-  details: describeSubcommands(SUBCOMMANDS),
-  flags: FLAGS,
-  examples: [
-    ['tsstack system df', 'What takes room, and how much of it would come back'],
-    ['tsstack system prune -a --volumes', 'Make room'],
-  ],
-  run: runSubcommand('system', { flags: FLAGS }, SUBCOMMANDS),
-}
+export const command: Command = withSubcommands(
+  'system',
+  {
+    summary: 'Show what takes room on the disk, and make room',
+    flags: FLAGS,
+    examples: [
+      ['tsstack system df', 'What takes room, and how much of it would come back'],
+      ['tsstack system prune -a --volumes', 'Make room'],
+    ],
+  },
+  SUBCOMMANDS,
+)

@@ -1,10 +1,10 @@
 import type { Flag } from '../args.ts'
 import { openArchive, refuseTerminal, writeArchive } from '../archive-streams.ts'
-import type { Command, CommandContext } from '../command.ts'
+import type { Command, CommandContext, Subcommand } from '../command.ts'
 import { FORMAT_FLAG, renderListing } from '../listing.ts'
 import { humanSize } from '../human.ts'
 import { confirmed } from '../confirmed.ts'
-import { describeSubcommands, runSubcommand, type Subcommand } from '../subcommands.ts'
+import { withSubcommands } from '../subcommands.ts'
 import { formatTable } from '../table.ts'
 import { toVolumeRow, VOLUME_TITLES } from '../volume-row.ts'
 import { pairs, removeEach } from './network.ts'
@@ -145,21 +145,17 @@ const SUBCOMMANDS: Readonly<Record<string, Subcommand>> = {
   },
 }
 
-const description: Omit<Command, 'run'> = {
-  usage: 'COMMAND [OPTIONS] [NAME...]',
-  summary: 'List, make, remove, back up and restore volumes',
-  details: describeSubcommands(SUBCOMMANDS),
-  flags: FLAGS,
-  examples: [
-    ['tsstack volume ls', 'All volumes, with their sizes'],
-    ['tsstack volume export shop_db > db.tar', 'A backup'],
-    ['tsstack volume import shop_db < db.tar', 'Back again'],
-    ['tsstack volume prune -a', 'Remove all that no container mounts'],
-  ],
-  arguments: { min: 1 },
-}
-
-export const command: Command = {
-  ...description,
-  run: runSubcommand('volume', description, SUBCOMMANDS),
-}
+export const command: Command = withSubcommands(
+  'volume',
+  {
+    summary: 'List, make, remove, back up and restore volumes',
+    flags: FLAGS,
+    examples: [
+      ['tsstack volume ls', 'All volumes, with their sizes'],
+      ['tsstack volume export shop_db > db.tar', 'A backup'],
+      ['tsstack volume import shop_db < db.tar', 'Back again'],
+      ['tsstack volume prune -a', 'Remove all that no container mounts'],
+    ],
+  },
+  SUBCOMMANDS,
+)
