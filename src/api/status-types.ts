@@ -28,6 +28,8 @@ export interface Override {
   readonly since: string
   readonly until?: string
   readonly replicas?: number
+  /** Why, in their own words. */
+  readonly reason?: string
 }
 
 export interface Suspension {
@@ -35,6 +37,15 @@ export interface Suspension {
   /** RFC 3339. */
   readonly since: string
   readonly until?: string
+  readonly reason?: string
+}
+
+/** For how long what is done by hand is to stay, and why. */
+export interface ByHand {
+  /** Until somebody undoes it, when absent. */
+  readonly forSeconds?: number
+  /** A line of text, for those who wonder. */
+  readonly reason?: string
 }
 
 export interface ServiceStatus {
@@ -67,7 +78,4 @@ export interface StackStatus {
   readonly retryAt?: string
 }
 
-export interface SuspendRequest {
-  /** Until someone resumes it, when absent. */
-  readonly forSeconds?: number
-}
+export type SuspendRequest = ByHand

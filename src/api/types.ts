@@ -60,6 +60,7 @@ import type { StackContents } from '../spec/loaded-stack.ts'
 import type { Stack } from '../spec/stack.ts'
 import type { CredentialsByRegistry } from '../registry/credentials.ts'
 import type { StackOrigin } from './revision-types.ts'
+import type { ByHand } from './status-types.ts'
 
 export interface Version {
   readonly version: string
@@ -118,6 +119,8 @@ export interface UpRequest extends StackSource, RequestManner {
     readonly build?: 'always' | 'never'
     /** For builds, by id: the socket of an ssh agent. */
     readonly ssh?: Readonly<Record<string, string>>
+    /** Of the numbers of replicas in `scale`. */
+    readonly byHand?: ByHand
   }
   /** For pulls; not kept. */
   readonly credentials?: CredentialsByRegistry
@@ -141,7 +144,8 @@ export interface DownRequest extends RequestManner {
 
 export type LifecycleAction = 'start' | 'stop' | 'restart' | 'kill' | 'pause' | 'unpause'
 
-export interface LifecycleRequest extends RequestManner {
+/** `forSeconds` and `reason`: of stop and kill. */
+export interface LifecycleRequest extends RequestManner, ByHand {
   readonly action: LifecycleAction
   /** Absent or empty: all services. */
   readonly services?: readonly string[]
@@ -153,8 +157,6 @@ export interface LifecycleRequest extends RequestManner {
   /** For start: answer only when the services are running or healthy. */
   readonly wait?: boolean
   readonly waitTimeoutSeconds?: number
-  /** For stop and kill: start them again after this; absent: when somebody does. */
-  readonly forSeconds?: number
 }
 
 /** One line of progress; `operation` events come in pairs with the same id. */

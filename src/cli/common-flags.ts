@@ -1,5 +1,6 @@
 /** Flags that several commands have, with the same meaning. */
-import type { Flag } from './args.ts'
+import type { ByHand } from '../api/status-types.ts'
+import type { Flag, Flags } from './args.ts'
 
 export const GRACE_FLAG: Flag = {
   name: 'timeout',
@@ -55,3 +56,23 @@ export const QUIET_TRANSFER_FLAGS: readonly Flag[] = [
   { name: 'quiet-pull', kind: 'bool', help: 'No progress of downloads' },
   { name: 'quiet-build', kind: 'bool', help: 'No progress of builds' },
 ]
+
+/** Of what a person does by hand: until when, and why. */
+export const BY_HAND_FLAGS: readonly Flag[] = [
+  {
+    name: 'for',
+    kind: 'seconds',
+    value: 'DURATION',
+    help: 'Undo it by itself after this time: 2h, 30m, seconds',
+  },
+  { name: 'reason', kind: 'text', value: 'TEXT', help: 'Why, for those who look at "status"' },
+]
+
+export function readByHand(flags: Flags): ByHand {
+  const forSeconds = flags.number('for')
+  const reason = flags.text('reason')
+  return {
+    ...(forSeconds === undefined ? {} : { forSeconds }),
+    ...(reason === undefined ? {} : { reason }),
+  }
+}

@@ -70,6 +70,16 @@ export const credentials = z.record(
 
 const pullPolicy = z.enum(['always', 'missing', 'never'])
 
+/** A reason is shown on one line. */
+const byHand = {
+  forSeconds: seconds.exactOptional(),
+  reason: z
+    .string()
+    .max(200)
+    .regex(/^[^\p{Cc}]*$/u)
+    .exactOptional(),
+}
+
 const upOptions = z.object({
   services: texts.exactOptional(),
   forceRecreate: z.boolean().exactOptional(),
@@ -86,6 +96,7 @@ const upOptions = z.object({
   pull: pullPolicy.exactOptional(),
   build: z.enum(['always', 'never']).exactOptional(),
   ssh: dictionary.exactOptional(),
+  byHand: z.strictObject(byHand).exactOptional(),
 })
 
 /** Of what changes something. */
@@ -128,12 +139,10 @@ export const lifecycleRequest: Typed<LifecycleRequest> = z.strictObject({
   signal: text.exactOptional(),
   wait: z.boolean().exactOptional(),
   waitTimeoutSeconds: seconds.exactOptional(),
-  forSeconds: seconds.exactOptional(),
+  ...byHand,
 })
 
-export const suspendRequest: Typed<SuspendRequest> = z.strictObject({
-  forSeconds: seconds.exactOptional(),
-})
+export const suspendRequest: Typed<SuspendRequest> = z.strictObject(byHand)
 export const statusQuery = z.strictObject({ follow: flag.exactOptional() })
 
 const revisionNumber = z.coerce.number().int().min(1).max(99_999_999)

@@ -232,7 +232,7 @@ function noteAction(
   stack: string,
   { request, author }: { readonly request: LifecycleRequest; readonly author: string },
 ): void {
-  const { action, services = [], signal, forSeconds } = request
+  const { action, services = [], signal } = request
   const isStop =
     action === 'stop' ||
     (action === 'kill' && parseSignal(signal ?? 'SIGKILL') === parseSignal('SIGKILL'))
@@ -243,7 +243,7 @@ function noteAction(
     .filter((service) => services.length === 0 || services.includes(service))
     .filter((service) => isStop || overrides[service]?.kind === 'stopped')
     .map((service) => {
-      const override = isStop ? overrideBy(author, { kind: 'stopped' }, forSeconds) : undefined
+      const override = isStop ? overrideBy(author, { kind: 'stopped' }, request) : undefined
       return [service, override] as const
     })
   if (changes.length === 0) return
@@ -317,14 +317,15 @@ export function finish(
 
 /** Replicas that were asked for beside the stack file, until an `up` that goes by the file again. */
 function noteScale(context: Context, request: UpRequest, author: string): void {
-  const { scale = {} } = request.options
+  const { scale = {}, byHand = {} } = request.options
   const changes = scopeOf(request).map((service) => {
     const replicas = ownValue(scale, service)
     const override =
-      replicas === undefined ? undefined : overrideBy(author, { kind: 'scaled', replicas })
+      replicas === undefined ? undefined : overrideBy(author, { kind: 'scaled', replicas }, byHand)
     return [service, override] as const
   })
   setOverrides(context.interventions, request.stack.name, Object.fromEntries(changes))
+  if (byHand.forSeconds !== undefined) context.loop.request(request.stack.name) // which ends them in time
 }
 
 /** Keeps the definition, so that the stack can be brought down, restarted and repaired without its file. */

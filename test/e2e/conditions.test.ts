@@ -61,11 +61,18 @@ test('conditions come with reason, message and revision; wait ends with the one 
 })
 
 test('what is done by hand is shown with who did it, and is not undone until it ends', async () => {
-  await tsstack.ok('stop --for 1h side')
+  await tsstack.ok('stop --for 1h --reason mouse side')
   const stopped = (await statusOf()).services.find(({ name }) => name === 'side')
-  expect(stopped).toMatchObject({ running: 0, override: { kind: 'stopped', author: 'root' } })
+  expect(stopped).toMatchObject({
+    running: 0,
+    override: { kind: 'stopped', author: 'root', reason: 'mouse' },
+  })
   expect(Date.parse(stopped?.override?.until ?? '')).toBeGreaterThan(Date.now())
-  expect(await tsstack.ok('status')).toMatch(/side +0\/1 .*stopped/)
+  expect(await tsstack.ok('status')).toMatch(
+    /side +0\/1 +Degraded \(StoppedByHand\) +stopped by root, for 59 minutes more: mouse/,
+  )
+  const nobody = await tsstack.run('wait --for Ready sidee')
+  expect(nobody.stderr).toContain('did you mean "side"?')
 
   await tsstack.ok('suspend conditions')
   expect((await statusOf()).suspended).toMatchObject({ author: 'root' })

@@ -42,13 +42,17 @@ test('a service is ready, on its way, or degraded, and says why', () => {
   ])
   expect(service({ health: 'unhealthy' })).toEqual(['Degraded/Unhealthy: shop-web-1 is unhealthy'])
   expect(service({ state: 'exited', exitCode: 1, error: 'no such program' })).toEqual([
-    'Degraded/Exited: shop-web-1 is exited with code 1: no such program',
+    'Degraded/Exited: shop-web-1 has exited with code 1: no such program',
   ])
   expect(service({ state: 'exited', exitCode: 0, completed: true })).toEqual(['Ready/AsDesired'])
   expect(service({ state: 'restarting', exitCode: 2 })).toEqual([
-    'Degraded/Restarting: shop-web-1 is restarting with code 2',
+    'Degraded/Restarting: shop-web-1 has exited with code 2 and is to be started again',
   ])
   expect(service({ state: 'paused' })).toEqual(['Degraded/Paused: shop-web-1 is paused'])
+  expect(service({ state: 'created' })).toEqual(['Degraded/NotStarted: shop-web-1 was not started'])
+  expect(service({}, { desired: 0, orphan: true })).toEqual([
+    'Ready/Orphan: no longer in the stack file ("up --remove-orphans" removes it)',
+  ])
   expect(service({}, { desired: 2 })).toEqual(['Degraded/Missing: 1 of 2 containers are there'])
 })
 
@@ -61,6 +65,10 @@ test('what a person stopped is degraded by hand, until it ends', () => {
   } as const
   expect(service({ state: 'exited', exitCode: 137 }, { override })).toEqual([
     'Degraded/StoppedByHand: stopped by ann until 2026-01-02T00:00:00Z',
+  ])
+  const why = { ...override, reason: 'new disk' }
+  expect(service({ state: 'exited' }, { override: why })).toEqual([
+    'Degraded/StoppedByHand: stopped by ann until 2026-01-02T00:00:00Z: new disk',
   ])
 })
 

@@ -138,7 +138,9 @@ describe('the loop puts right', () => {
     const count = (await drifts()).length
     writeFileSync(file, String(512 << 20))
     const { attributes } = await told(count, 'limits')
-    expect(attributes['difference']).toBe(`${path.basename(file)}: "268435456" is "536870912"`)
+    expect(attributes['difference']).toBe(
+      `${path.basename(file)} is 536870912 instead of 268435456`,
+    )
     await eventually('the limit', () => readFileSync(file, 'utf8').trim() === '268435456')
   })
 
@@ -248,7 +250,11 @@ describe('the loop leaves alone', () => {
     expect(scaled.services).toMatchObject([
       { desired: 0, running: 0, override: { kind: 'scaled', replicas: 0 } },
     ])
-    await daemon.up(STACK, parts)
+    const byHand = { forSeconds: 0.5, reason: 'quiet' }
+    await daemon.up(STACK, parts, { scale: { web: 0 }, byHand })
+    const again = await daemon.client.status(STACK)
+    expect(again.services).toMatchObject([{ override: { replicas: 0, reason: 'quiet' } }])
+    await answers()
     await collect(daemon.client.lifecycle(STACK, { action: 'stop', forSeconds: 1 }))
     const stopped = await daemon.client.status(STACK)
     expect(stopped.services).toMatchObject([{ running: 0, override: { kind: 'stopped' } }])

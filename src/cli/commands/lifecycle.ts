@@ -1,7 +1,14 @@
 /** start, stop, restart, kill, pause, unpause: one request, six words. */
 import type { LifecycleAction, LifecycleRequest } from '../../api/types.ts'
 import type { Command, CommandContext } from '../command.ts'
-import { GRACE_FLAG, refusedFlag, WAIT_FLAG, WAIT_TIMEOUT_FLAG } from '../common-flags.ts'
+import {
+  BY_HAND_FLAGS,
+  GRACE_FLAG,
+  readByHand,
+  refusedFlag,
+  WAIT_FLAG,
+  WAIT_TIMEOUT_FLAG,
+} from '../common-flags.ts'
 import { showProgress } from '../progress.ts'
 import { selectContainers } from '../select-containers.ts'
 import { resolveStackName } from '../stack-name.ts'
@@ -15,7 +22,6 @@ async function runAction(context: CommandContext, action: LifecycleAction): Prom
   const timeoutSeconds = flags.number('timeout')
   const signal = flags.text('signal')
   const waitTimeoutSeconds = flags.number('wait-timeout')
-  const forSeconds = flags.number('for')
   const request: LifecycleRequest = {
     action,
     ...(positional.length > 0 ? { services: positional } : {}),
@@ -24,7 +30,7 @@ async function runAction(context: CommandContext, action: LifecycleAction): Prom
     ...(flags.bool('no-deps') ? { noDeps: true } : {}),
     ...(flags.bool('wait') ? { wait: true } : {}),
     ...(waitTimeoutSeconds === undefined ? {} : { waitTimeoutSeconds }),
-    ...(forSeconds === undefined ? {} : { forSeconds }),
+    ...readByHand(flags),
   }
   await showProgress(client.lifecycle(stack, request), context)
   return 0
@@ -45,11 +51,11 @@ export const start = lifecycleCommand('start', {
 
 export const stop = lifecycleCommand('stop', {
   summary: 'Stop containers without removing them',
-  flags: [
-    GRACE_FLAG,
-    { name: 'for', kind: 'seconds', value: 'DURATION', help: 'Start them again after this time' },
+  flags: [GRACE_FLAG, ...BY_HAND_FLAGS],
+  examples: [
+    ['tsstack stop -t 30', 'All containers, with 30 seconds of grace'],
+    ['tsstack stop --for 2h --reason "new disk" db', 'They start again after two hours'],
   ],
-  examples: [['tsstack stop -t 30', 'All containers, with 30 seconds of grace']],
 })
 
 export const restart = lifecycleCommand('restart', {
@@ -76,6 +82,7 @@ export const kill = lifecycleCommand('kill', {
       value: 'SIGNAL',
       help: 'Signal to send (default: SIGKILL)',
     },
+    ...BY_HAND_FLAGS,
     refusedFlag('remove-orphans', '"tsstack down --remove-orphans" stops and removes them'),
   ],
   examples: [['tsstack kill -s HUP front', 'Make "front" read its configuration again']],

@@ -1,6 +1,7 @@
-import type { Condition, StackStatus } from '../../api/status-types.ts'
+import type { Condition, ServiceStatus, StackStatus, Suspension } from '../../api/status-types.ts'
 import { flatten } from '../../client/flatten.ts'
 import type { Command, CommandContext } from '../command.ts'
+import { lowerDuration } from '../human.ts'
 import { onInterrupt } from '../interrupt.ts'
 import { resolveStackName } from '../stack-name.ts'
 import { formatTable, printable } from '../table.ts'
@@ -14,22 +15,34 @@ function headline(conditions: readonly Condition[]): string {
   return found.message === '' ? found.type : `${found.type} (${found.reason}): ${found.message}`
 }
 
-function overrideText({ override }: StackStatus['services'][number]): string {
-  if (override === undefined) return ''
-  const { kind, author, until, replicas } = override
-  const what = replicas === undefined ? kind : `${kind} to ${String(replicas)}`
-  return `${what} by ${author}${until === undefined ? '' : ` until ${until}`}`
+/** `by root, for 2 hours more: new disk`. */
+function byHandText({ author, until, reason }: Suspension, now: Date): string {
+  const leftMs = until === undefined ? undefined : Date.parse(until) - now.getTime()
+  const end = leftMs === undefined ? '' : `, for ${lowerDuration(Math.max(0, leftMs))} more`
+  return `by ${author}${end}${reason === undefined ? '' : `: ${reason}`}`
 }
 
-/** Pure. */
-export function formatStatus(status: StackStatus): string {
+function overrideText({ override }: ServiceStatus, now: Date): string {
+  if (override === undefined) return ''
+  const { kind, replicas } = override
+  const what = replicas === undefined ? kind : `${kind} to ${String(replicas)}`
+  return `${what} ${byHandText(override, now)}`
+}
+
+/** What the last column says is not said twice. */
+function serviceHeadline({ conditions, override }: ServiceStatus): string {
+  if (override?.kind === 'stopped') return 'Degraded (StoppedByHand)'
+  return headline(conditions)
+}
+
+/** Pure. @param now - what is left of a time is counted from */
+export function formatStatus(status: StackStatus, now: Date): string {
   const { stack, revision, mode, suspended, conditions, services, drift, lastError } = status
-  const until = suspended?.until === undefined ? '' : ` until ${suspended.until}`
   const lines = [
     `${stack}: ${headline(conditions)}`,
     ...(revision === undefined ? [] : [`revision:  ${String(revision)}`]),
     ...(mode === 'repair' ? [] : [`reconcile: ${mode}`]),
-    ...(suspended === undefined ? [] : [`suspended: by ${suspended.author}${until}`]),
+    ...(suspended === undefined ? [] : [`suspended: ${byHandText(suspended, now)}`]),
     ...drift.map(({ subject, difference }) => `drift:     ${subject}: ${difference}`),
     ...(lastError === undefined ? [] : [`error:     ${lastError}`]),
   ]
@@ -38,15 +51,17 @@ export function formatStatus(status: StackStatus): string {
     services.map((service) => [
       service.name,
       `${String(service.running)}/${String(service.desired)}`,
-      headline(service.conditions),
-      overrideText(service),
+      serviceHeadline(service),
+      overrideText(service, now),
     ]),
   )
   return `${lines.map(printable).join('\n')}\n\n${table}`
 }
 
 function show({ flags, output }: CommandContext, status: StackStatus): void {
-  output.write(flags.bool('json') ? `${JSON.stringify(status)}\n` : formatStatus(status))
+  output.write(
+    flags.bool('json') ? `${JSON.stringify(status)}\n` : formatStatus(status, new Date()),
+  )
 }
 
 export const command: Command = {

@@ -1,5 +1,6 @@
 /** suspend and resume: whether the daemon repairs a stack. */
 import type { Command } from '../command.ts'
+import { BY_HAND_FLAGS, readByHand } from '../common-flags.ts'
 import { resolveStackName } from '../stack-name.ts'
 
 export const suspend: Command = {
@@ -7,20 +8,14 @@ export const suspend: Command = {
   summary: 'Stop repairing a stack by itself, until it is resumed',
   details:
     'Differences from what is declared are still told as events. "up" and "down" work as ever.',
-  flags: [
-    {
-      name: 'for',
-      kind: 'seconds',
-      value: 'DURATION',
-      help: 'Resume by itself after this time: 2h, 30m, seconds',
-    },
+  flags: BY_HAND_FLAGS,
+  examples: [
+    ['tsstack suspend --for 2h --reason "looking for a leak"', 'Look at a container in peace'],
   ],
-  examples: [['tsstack suspend --for 2h', 'Look at a broken container in peace']],
   arguments: { min: 0, max: 1 },
   async run(context) {
     const stack = context.positional[0] ?? (await resolveStackName(context))
-    const forSeconds = context.flags.number('for')
-    await (await context.client()).suspend(stack, forSeconds === undefined ? {} : { forSeconds })
+    await (await context.client()).suspend(stack, readByHand(context.flags))
     return 0
   },
 }

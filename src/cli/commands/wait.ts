@@ -1,22 +1,29 @@
-import type { ConditionType } from '../../api/status-types.ts'
+import type { Condition, ConditionType } from '../../api/status-types.ts'
 import { flatten } from '../../client/flatten.ts'
 import { TsstackError } from '../../errors.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { showProgress } from '../progress.ts'
-import { selectContainers } from '../select-containers.ts'
+import { checkServices, selectContainers } from '../select-containers.ts'
 import { resolveStackName } from '../stack-name.ts'
 
 const CONDITIONS: readonly ConditionType[] = ['Ready', 'Progressing', 'Degraded', 'Stalled']
 
-/** `condition=Ready`. @throws {INVALID_ARGUMENT} */
+/** `condition=Ready`, or `Ready` alone. @throws {INVALID_ARGUMENT} */
 export function parseCondition(text: string): ConditionType {
-  const name = /^condition=(\w+)$/.exec(text)?.[1]?.toLowerCase()
+  const name = /^(?:condition=)?(\w+)$/.exec(text)?.[1]?.toLowerCase()
   const found = CONDITIONS.find((condition) => condition.toLowerCase() === name)
   if (found !== undefined) return found
   throw new TsstackError(
     'INVALID_ARGUMENT',
     `invalid --for "${text}": expected condition=${CONDITIONS.join('|')}`,
   )
+}
+
+/** Why it does not hold. */
+function shortfall(condition: Condition | undefined): string {
+  if (condition === undefined) return ''
+  const { type, status, reason, message } = condition
+  return message === '' ? `${type} is ${status} (${reason})` : message
 }
 
 /** Until the condition holds, of the stack or of each of the services. */
@@ -31,11 +38,15 @@ async function waitForCondition(context: CommandContext, text: string): Promise<
   let last = ''
   try {
     for await (const status of flatten(client.followStatus(stack, signal))) {
+      checkServices(
+        positional,
+        status.services.map(({ name }) => name),
+      )
       const subjects = status.services.filter(({ name }) => positional.includes(name))
       const lists = positional.length === 0 ? [status] : subjects
       const found = lists.map(({ conditions }) => conditions.find(({ type }) => type === wanted))
       if (found.length > 0 && found.every((condition) => condition?.status === 'True')) return 0
-      last = found.find((condition) => condition?.status !== 'True')?.message ?? ''
+      last = shortfall(found.find((condition) => condition?.status !== 'True'))
     }
   } catch (error) {
     if (signal?.aborted !== true) throw error

@@ -22,9 +22,9 @@ export function statusRoutes(app: FastifyInstance, context: Context): void {
 
   app.post<StackParams>('/v1/stacks/:stack/suspend', async (request, reply) => {
     const { stack } = request.params
-    const { forSeconds }: SuspendRequest = parseBody(suspendRequest, request.body)
+    const manner: SuspendRequest = parseBody(suspendRequest, request.body)
     statusOf(context, stack)
-    suspend(context.interventions, stack, { author: authorOf(request), ...lasting(forSeconds) })
+    suspend(context.interventions, stack, { author: authorOf(request), ...lasting(manner) })
     tell(context, stack, 'suspend')
     context.loop.request(stack)
     return reply.code(204).send()

@@ -25,6 +25,8 @@ export interface ServiceView {
   readonly desired: number
   readonly replicas: readonly ReplicaView[]
   readonly override?: Override
+  /** The stack file does not have it any more. */
+  readonly orphan?: boolean
 }
 
 /** What is known of a stack beside its services. */
@@ -40,6 +42,11 @@ interface Finding {
   readonly message: string
 }
 
+const ORPHAN: Finding = {
+  reason: 'Orphan',
+  message: 'no longer in the stack file ("up --remove-orphans" removes it)',
+}
+
 /** Of many failures in a row nobody expects that the next try goes well. */
 const STALLED_AFTER = 5
 
@@ -47,7 +54,8 @@ export function serviceConditions(view: ServiceView, revision: number | undefine
   const progressing = findProgress(view)
   const degraded = progressing === undefined ? findDegradation(view) : undefined
   const notReady = progressing ?? degraded
-  return conditions({ notReady, progressing, degraded, stalled: undefined }, revision)
+  const ready = view.orphan === true ? ORPHAN : undefined
+  return conditions({ ready, notReady, progressing, degraded, stalled: undefined }, revision)
 }
 
 /** @param services - conditions of each, by name */
@@ -99,7 +107,7 @@ function findDegradation({ desired, replicas, override }: ServiceView): Finding 
   if (override?.kind === 'stopped')
     return {
       reason: 'StoppedByHand',
-      message: `stopped by ${override.author}${untilText(override)}`,
+      message: `stopped by ${override.author}${untilText(override)}${reasonText(override)}`,
     }
   const bad = replicas.find((replica) => !isGood(replica))
   if (bad !== undefined) return { reason: reasonOf(bad), message: messageOf(bad) }
@@ -110,6 +118,10 @@ function findDegradation({ desired, replicas, override }: ServiceView): Finding 
 
 function untilText({ until }: Override): string {
   return until === undefined ? '' : ` until ${until}`
+}
+
+function reasonText({ reason }: Override): string {
+  return reason === undefined ? '' : `: ${reason}`
 }
 
 function isGood({ state, health, completed }: ReplicaView): boolean {
@@ -127,13 +139,17 @@ function messageOf({ name, state, exitCode, error }: ReplicaView): string {
   if (state === 'running') return `${name} is unhealthy`
   const code = exitCode === undefined ? '' : ` with code ${String(exitCode)}`
   const why = error === undefined ? '' : `: ${error}`
-  return `${name} is ${state}${code}${why}`
+  if (state === 'created') return `${name} was not started${why}`
+  if (state === 'paused') return `${name} is paused`
+  return state === 'restarting'
+    ? `${name} has exited${code} and is to be started again${why}`
+    : `${name} has exited${code}${why}`
 }
 
 function conditions(
   findings: Readonly<
     Record<'notReady' | 'progressing' | 'degraded' | 'stalled', Finding | undefined>
-  >,
+  > & { readonly ready?: Finding | undefined },
   revision: number | undefined,
 ): Condition[] {
   const observed = revision === undefined ? {} : { observedRevision: revision }
@@ -147,7 +163,7 @@ function conditions(
   const ready: Condition = {
     type: 'Ready',
     status: notReady === undefined ? 'True' : 'False',
-    ...(notReady ?? { reason: 'AsDesired', message: '' }),
+    ...(notReady ?? findings.ready ?? { reason: 'AsDesired', message: '' }),
     ...observed,
   }
   return [

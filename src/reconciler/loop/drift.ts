@@ -7,7 +7,7 @@ export interface Drift {
   /** The name of the container, network or stack that it is about. */
   readonly subject: string
   readonly service?: string
-  /** What differs, in words: `memory.max: "67108864" is "max"`. */
+  /** What differs, in words: `memory.max is max instead of 67108864`. */
   readonly difference: string
 }
 

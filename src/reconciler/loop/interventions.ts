@@ -1,5 +1,5 @@
 /** What people did by hand to a stack: services stopped or scaled, the loop suspended. The loop keeps to it, and shows it. */
-import type { Override, Suspension } from '../../api/status-types.ts'
+import type { ByHand, Override, Suspension } from '../../api/status-types.ts'
 import type { Collection } from '../../state/state-store.ts'
 
 /** Key: the stack's name. There is none for a stack that is as declared. */
@@ -58,17 +58,19 @@ export function untilFirstEnd(
 export function overrideBy(
   author: string,
   what: Pick<Override, 'kind' | 'replicas'>,
-  forSeconds?: number,
+  manner: ByHand,
 ): Override {
-  return { ...what, author, ...lasting(forSeconds) }
+  return { ...what, author, ...lasting(manner) }
 }
 
 /** From now on, for so many seconds. */
-export function lasting(forSeconds: number | undefined): { since: string; until?: string } {
+export function lasting({ forSeconds, reason }: ByHand): Omit<Suspension, 'author'> {
   const now = Date.now()
-  const since = new Date(now).toISOString()
-  if (forSeconds === undefined) return { since }
-  return { since, until: new Date(now + forSeconds * 1000).toISOString() }
+  return {
+    since: new Date(now).toISOString(),
+    ...(forSeconds === undefined ? {} : { until: new Date(now + forSeconds * 1000).toISOString() }),
+    ...(reason === undefined || reason === '' ? {} : { reason }),
+  }
 }
 
 function put(all: Interventions, stack: string, record: InterventionRecord): void {

@@ -10,7 +10,7 @@ import type { LiveContainer } from '../context.ts'
 
 /** Limits of a running container as they should be. */
 export interface WatchedLimits {
-  /** What somebody changed, in words: `memory.max: "67108864" is "max"`. */
+  /** What somebody changed, in words: `memory.max is max instead of 67108864`. */
   difference(): string | undefined
 }
 
@@ -71,6 +71,6 @@ export function limitDifference(
 ): string | undefined {
   const changes = [...right]
     .filter(([file, value]) => found.get(file) !== value)
-    .map(([file, value]) => `${file}: "${value}" is "${found.get(file) ?? 'gone'}"`)
+    .map(([file, value]) => `${file} is ${found.get(file) ?? 'gone'} instead of ${value}`)
   return changes.length === 0 ? undefined : changes.join(', ')
 }

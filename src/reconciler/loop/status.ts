@@ -60,6 +60,7 @@ function servicesOf(
       desired,
       replicas: records.map((record) => replicaView(context, record)),
       ...(override === undefined ? {} : { override }),
+      orphan: definition === undefined,
     }
     const running = records.filter(({ state }) => state === 'running').length
     const conditions = serviceConditions(view, revision)
