@@ -5,7 +5,7 @@
  */
 import { TsstackError } from '../errors.ts'
 import { NetlinkProtocol } from '../kernel/netlink-socket.ts'
-import { BRIDGE_PREFIX, linkLocalOf, macOf } from './interface-names.ts'
+import { BRIDGE_PREFIX, linkLocalOf, macOf, VETH_PREFIX } from './interface-names.ts'
 import { formatAddress, requireAddress, requireSubnet, type Subnet } from './ip-address.ts'
 import {
   borrowConnection,
@@ -111,6 +111,8 @@ export interface NetworkDriver {
   inspect(): HostInterfaces
   /** For sweeping what nobody knows of. */
   listBridges(): BridgeSummary[]
+  /** The host's ends of all pairs of containers. */
+  listPairs(): string[]
   /** Subnets that the host has routes to or addresses in, but for those of `exceptBridges`. */
   listHostSubnets(exceptBridges?: readonly string[]): Subnet[]
   /** Brings up loopback and the endpoints of a container; the bridges must be there. */
@@ -143,6 +145,7 @@ export function openNetworkDriver(): NetworkDriver {
     },
     inspect: () => inspect(connection),
     listBridges: () => listBridges(connection),
+    listPairs: () => listPairs(connection),
     listHostSubnets: (exceptBridges = []) => listHostSubnets(connection, exceptBridges),
     attachEndpoints: (sandbox, endpoints) => {
       attachEndpoints({ connection, bridgeIndexes }, sandbox, endpoints)
@@ -220,6 +223,13 @@ function listBridges(connection: NetlinkConnection): BridgeSummary[] {
       network: link.alias.slice(ALIAS_PREFIX.length),
       index: link.index,
     }))
+}
+
+function listPairs(connection: NetlinkConnection): string[] {
+  return query(connection, LIST_LINKS)
+    .map(decodeLink)
+    .filter(({ kind, name }) => kind === 'veth' && name.startsWith(VETH_PREFIX))
+    .map(({ name }) => name)
 }
 
 function inspect(connection: NetlinkConnection): HostInterfaces {

@@ -19,7 +19,7 @@ import { ownerOfSnapshot } from './image-mounts.ts'
 import type { RecoveredDescriptors } from './kept-descriptors.ts'
 import { endRollouts } from './rollout/end-rollouts.ts'
 import { connectListeners } from './output-listeners.ts'
-import type { ContainerRecord } from './records.ts'
+import { hasProcess, type ContainerRecord } from './records.ts'
 import { resumeStarts } from './resume-starts.ts'
 import { unpauseContainer } from './stop-container.ts'
 
@@ -43,10 +43,6 @@ export async function adoptContainers(context: Context): Promise<void> {
   sweepRemoteContexts(context)
   void resumeStarts(context)
   void endRollouts(context)
-}
-
-function hasProcess(record: ContainerRecord): boolean {
-  return record.state === 'running' || record.state === 'paused'
 }
 
 /** @returns false when its process is gone */
@@ -101,6 +97,7 @@ function finishRun(
   record: ContainerRecord,
   recovered: RecoveredDescriptors,
 ): void {
+  context.networks.left(record.id)
   reopenIo(context, record, recovered).close()
   const pidfd = recovered.take(record.id, 'pidfd')
   const status = statusOf(record, pidfd)

@@ -40,7 +40,7 @@ export async function handleExit(
   // In one go: what is closed must not be handed to another keeper.
   live.io.close()
   context.kept.forget(id)
-  context.networks.unpublish(id)
+  context.networks.left(id)
   const oomKilled = live.cgroup.oomKills() > live.oomKillsBefore
   await removeCgroup(live)
   context.live.delete(id)

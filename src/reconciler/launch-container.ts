@@ -165,7 +165,7 @@ async function startProcess(
   connectListeners(context, id, io.io)
   const publishedPorts = record.part === undefined ? context.networks.publish(record) : []
   undo.push(() => {
-    context.networks.unpublish(id)
+    context.networks.left(id)
   })
   const oomKillsBefore = cgroup.oomKills()
   const start = {

@@ -1,6 +1,7 @@
 /**
- * Interfaces of containers that are gone. The kernel removes a pair with the namespace of its other end; but a connection whose
- * last bytes nobody acknowledges, because its peer went first, keeps that for minutes (tcp(7): tcp_orphan_retries).
+ * Interfaces of containers that have ended. The kernel removes a pair with the namespace of its other end; but that may wait
+ * behind others, and a connection whose last bytes nobody acknowledges, because its peer went first, keeps it for minutes
+ * (tcp(7): tcp_orphan_retries).
  */
 import { log } from '../log.ts'
 
@@ -9,7 +10,7 @@ const GRACE_MS = 1000
 
 export class LeavingPairs {
   readonly #detach: (hostInterface: string) => void
-  readonly #leaving = new Map<NodeJS.Timeout, readonly string[]>()
+  readonly #leaving = new Map<NodeJS.Timeout, Set<string>>()
 
   /** @param detach - removes one, if it is still there */
   constructor(detach: (hostInterface: string) => void) {
@@ -19,15 +20,22 @@ export class LeavingPairs {
   /** Removes those that are there after a while. */
   add(hostInterfaces: readonly string[]): void {
     if (hostInterfaces.length === 0) return
+    const leaving = new Set(hostInterfaces)
     const timer = setTimeout(() => {
       this.#leaving.delete(timer)
-      this.#remove(hostInterfaces)
+      this.#remove(leaving)
     }, GRACE_MS)
     timer.unref()
-    this.#leaving.set(timer, hostInterfaces)
+    this.#leaving.set(timer, leaving)
   }
 
-  #remove(hostInterfaces: readonly string[]): void {
+  /** They are about to be made anew, for the same container. */
+  keep(hostInterfaces: readonly string[]): void {
+    for (const leaving of this.#leaving.values())
+      for (const name of hostInterfaces) leaving.delete(name)
+  }
+
+  #remove(hostInterfaces: ReadonlySet<string>): void {
     try {
       for (const name of hostInterfaces) this.#detach(name)
     } catch (error) {

@@ -107,3 +107,8 @@ export interface StackRecord {
   /** The services that have been brought up and not taken down: those whose containers are kept. */
   readonly scope?: readonly string[]
 }
+
+/** As far as is recorded. */
+export function hasProcess({ state }: ContainerRecord): boolean {
+  return state === 'running' || state === 'paused'
+}

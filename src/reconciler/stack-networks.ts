@@ -25,7 +25,7 @@ import { LeavingPairs } from './leaving-pairs.ts'
 import { NetworkLeases, subnetOf } from './network-leases.ts'
 import type { NetworkView } from './network-view.ts'
 import { openPortPublisher, type PortPublisher } from './port-publisher.ts'
-import type { ContainerRecord, Lease, NetworkDocument } from './records.ts'
+import { hasProcess, type ContainerRecord, type Lease, type NetworkDocument } from './records.ts'
 
 export interface StackNetworks {
   /** Idempotent. */
@@ -50,6 +50,8 @@ export interface StackNetworks {
   inspect(): HostInterfaces
   /** Marks notifications of the kernel about our own changes of the firewall. */
   readonly firewallPort: number
+  /** The container has ended: its ports lead elsewhere, its interfaces go. It keeps its addresses. */
+  left(containerId: string): void
   /** Gives the container's addresses back. */
   release(containerId: string): void
   leasesOf(containerId: string): Lease[]
@@ -59,7 +61,6 @@ export interface StackNetworks {
   gatewayOf(record: ContainerRecord): string | undefined
   /** Publishes the container's ports, in place of those that it has. @throws {ALREADY_EXISTS} for a port in use */
   publish(record: ContainerRecord): readonly PublishedPort[]
-  unpublish(containerId: string): void
   /** Whether others have a published port together with it. */
   sharesPorts(containerId: string): boolean
   /** It begins or ceases to be given work: new connections, by ports and by names, come to replicas that are, if there are such. */
@@ -207,6 +208,7 @@ class Networks implements StackNetworks {
 
   attach(sandbox: Sandbox, record: ContainerRecord): void {
     const { endpoints } = record.config
+    this.#leaving.keep(interfacesOf(record))
     const leases = endpoints.map((endpoint) =>
       this.#leases.take(this.#require(endpoint.network), record, endpoint),
     )
@@ -303,10 +305,14 @@ class Networks implements StackNetworks {
 
   release(containerId: string): void {
     this.#guests.delete(containerId)
-    this.unpublish(containerId)
+    this.left(containerId)
+    this.#leases.release(containerId)
+  }
+
+  left(containerId: string): void {
+    this.#ports.unpublish(containerId)
     const leases = this.leasesOf(containerId)
     this.#leaving.add(leases.map(({ network }) => vethName(containerId, network)))
-    this.#leases.release(containerId)
   }
 
   leasesOf(containerId: string): Lease[] {
@@ -329,10 +335,6 @@ class Networks implements StackNetworks {
     return this.#ports.publish(record)
   }
 
-  unpublish(containerId: string): void {
-    this.#ports.unpublish(containerId)
-  }
-
   sharesPorts(containerId: string): boolean {
     return this.#ports.sharesPorts(containerId)
   }
@@ -348,6 +350,9 @@ class Networks implements StackNetworks {
 
   async restore(recovered: RecoveredDescriptors): Promise<void> {
     this.#ports.pause()
+    const running = this.#options.containers.values().filter(hasProcess)
+    const expected = new Set(running.flatMap(interfacesOf))
+    this.#leaving.add(this.#driver.listPairs().filter((name) => !expected.has(name)))
     // One that can't be made again must not keep the others, and the daemon, from coming up.
     const failed = (document: NetworkDocument, error: unknown): void => {
       log.error('network could not be restored', { network: document.name, error })
@@ -382,6 +387,11 @@ class Networks implements StackNetworks {
     this.#ports.close()
     this.#driver.close()
   }
+}
+
+/** The host's ends of its pairs. */
+function interfacesOf({ id, config }: ContainerRecord): string[] {
+  return config.endpoints.map(({ network }) => vethName(id, network))
 }
 
 function isIpv6(address: string): boolean {
