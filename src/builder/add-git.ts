@@ -8,6 +8,7 @@ import { TsstackError, toTsstackError } from '../errors.ts'
 import { COMMIT, fetchCommit, findRevision } from '../sources/git-checkout.ts'
 import { parseGitReference, type GitReference } from '../sources/git-reference.ts'
 import type { Environment, GitOptions } from '../sources/run-git.ts'
+import { withoutLogin } from '../spec/without-login.ts'
 import type { Added, FetchOptions } from './added.ts'
 import type { BuildInput } from './build-input.ts'
 import { allowedAddress } from '../registry/remote-address.ts'
@@ -133,8 +134,7 @@ async function settleFiles(directory: string, seconds: number): Promise<void> {
 
 function explained(word: string, error: unknown): TsstackError {
   const { code, message, hint } = toTsstackError(error)
-  const shown = word.replace(/\/\/[^/@]*@/, '//')
-  return new TsstackError(code, `can't add "${shown}": ${message}`, {
+  return new TsstackError(code, `can't add "${withoutLogin(word)}": ${message}`, {
     cause: error,
     ...(hint === undefined ? {} : { hint }),
   })

@@ -3,6 +3,7 @@ import type { GitSourceReason } from '../api/gitops-types.ts'
 import type { Context } from '../reconciler/context.ts'
 import type { Checkouts } from './checkouts.ts'
 import type { FairQueue } from './fair-queue.ts'
+import type { SourceNews } from './notify.ts'
 import type { ProgressRecord, SourceRecord, SourceRecords } from './source-records.ts'
 
 export interface GitopsEngine {
@@ -14,7 +15,7 @@ export interface GitopsEngine {
   /** For what asks servers and reads commits: a hundred sources do not start a hundred gits. */
   readonly looks: FairQueue
   /** Tells those who want to be told of a source's outcome. */
-  readonly tell: (source: SourceRecord, progress: ProgressRecord) => void
+  readonly tell: (source: SourceRecord, news: SourceNews) => void
 }
 
 const NEW: ProgressRecord = {
@@ -62,7 +63,8 @@ export function record(
       id: stack,
       attributes,
     })
-    engine.tell(source, after)
+    const { ready, reason, message, observedCommit: commit = '' } = after
+    engine.tell(source, { ready, reason, message, commit, time: since })
   }
   return after
 }

@@ -49,11 +49,6 @@ export function pushAccess(source: GitSource, updates: ImageUpdates): GitAccess 
   })
 }
 
-/** A URL as it may be shown. */
-export function withoutLogin(url: string): string {
-  return url.replace(/\/\/[^/@\s]*@/, '//')
-}
-
 function inherited(): Environment {
   return Object.fromEntries(
     INHERITED.flatMap((name) => {

@@ -11,26 +11,32 @@ const ATTEMPTS = 3
 const TIMEOUT_MS = 10_000
 const PAUSE_MS = 2000
 
+/** What there is to tell of a source. */
+export interface SourceNews {
+  readonly ready: ProgressRecord['ready']
+  /** `ImageUpdateFailed`: what runs goes on, and newer images could not be written. */
+  readonly reason: ProgressRecord['reason'] | 'ImageUpdateFailed'
+  readonly message: string
+  /** That was last seen; empty: none. */
+  readonly commit: string
+  /** RFC 3339. */
+  readonly time: string
+}
+
 /** What a receiver gets. `text` is what chat programs show. */
-interface Notification {
+interface Notification extends SourceNews {
   readonly source: string
   readonly stack: string
-  readonly ready: ProgressRecord['ready']
-  readonly reason: ProgressRecord['reason']
-  readonly message: string
-  readonly commit: string
-  readonly time: string
   readonly text: string
 }
 
 /** Returns at once; failures are logged. That it is on its way is no news. */
-export function notify(source: SourceRecord, progress: ProgressRecord): void {
-  const { ready, reason, message, since, observedCommit = '' } = progress
+export function notify(source: SourceRecord, news: SourceNews): void {
+  const { ready, reason, message } = news
   if (source.notify.length === 0 || ready === 'Unknown') return
   const { name, stack } = source
   const text = `${name}: ${reason}: ${message}`
-  const about = { source: name, stack, ready, reason, message, commit: observedCommit }
-  const body: Notification = { ...about, time: since, text }
+  const body: Notification = { source: name, stack, ...news, text }
   for (const url of source.notify) {
     post(url, JSON.stringify(body), source.webhookSecret).catch((error: unknown) => {
       log.warn('notification failed', { source: name, host: new URL(url).host, error })

@@ -1,6 +1,6 @@
 /** A source as it is shown: what was declared, without its secrets, and how far it has got. */
 import type { GitSourceStatus, ImageUpdateStatus, RevisionSummary } from '../api/gitops-types.ts'
-import { withoutLogin } from './git-access.ts'
+import { withoutLogin } from '../spec/without-login.ts'
 import { progressOf, type GitopsEngine } from './engine.ts'
 import type { ProgressRecord, Release, SourceRecord } from './source-records.ts'
 

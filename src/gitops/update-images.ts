@@ -188,21 +188,26 @@ function afterPush(
   }
 }
 
-function save(engine: GitopsEngine, { source }: ImageLook, after: ImageUpdateRecord): void {
+function save(engine: GitopsEngine, look: ImageLook, after: ImageUpdateRecord): void {
+  const { source, commit } = look
   const before = progressOf(engine, source.name).imageUpdates
-  record(engine, source, { imageUpdates: after })
+  const { ready } = record(engine, source, { imageUpdates: after })
   const { pushed, message } = after
-  const isPushed = pushed !== undefined && pushed.commit !== before?.pushed?.commit
-  if (!isPushed && (message === undefined || message === before?.message)) return
-  const { stack, name } = source
-  engine.context.events.emit({
-    type: 'stack',
-    action: isPushed ? 'gitops: images updated' : 'gitops: image update failed',
-    stack,
-    id: stack,
-    attributes: {
-      source: name,
-      ...(isPushed ? { commit: pushed.commit, branch: pushed.branch } : { message: message ?? '' }),
-    },
-  })
+  if (pushed !== undefined && pushed.commit !== before?.pushed?.commit)
+    emit(engine, source, 'gitops: images updated', { commit: pushed.commit, branch: pushed.branch })
+  // What stays the same is told once.
+  if (message === undefined || message === before?.message) return
+  emit(engine, source, 'gitops: image update failed', { message })
+  const time = after.checkedAt ?? new Date().toISOString()
+  engine.tell(source, { ready, reason: 'ImageUpdateFailed', message, commit, time })
+}
+
+function emit(
+  { context }: GitopsEngine,
+  { name, stack }: SourceRecord,
+  action: string,
+  attributes: Readonly<Record<string, string>>,
+): void {
+  const about = { source: name, ...attributes }
+  context.events.emit({ type: 'stack', action, stack, id: stack, attributes: about })
 }

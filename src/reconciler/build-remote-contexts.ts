@@ -9,6 +9,7 @@ import path from 'node:path'
 import type { BuildRequest } from '../api/build-types.ts'
 import type { ProgressEvent } from '../api/types.ts'
 import { fetchContext } from '../builder/remote-context.ts'
+import { withoutLogin } from '../spec/without-login.ts'
 import { parseBuildContext } from '../spec/build-context.ts'
 import type { BuildDefinition } from '../spec/stack.ts'
 import { TsstackError, toTsstackError } from '../errors.ts'
@@ -31,11 +32,6 @@ function rootOf({ directories }: Context): string {
 /** Call before the first build. */
 export function sweepRemoteContexts(context: Context): void {
   rmSync(rootOf(context), { recursive: true, force: true })
-}
-
-/** A URL as it may be shown. */
-export function withoutLogin(url: string): string {
-  return url.replace(/\/\/[^/@\s]*@/, '//')
 }
 
 function remoteUrls({ context, additional_contexts: named = {} }: BuildDefinition): string[] {

@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { TsstackError, toTsstackError } from '../errors.ts'
+import { REF_NAME } from './git-reference.ts'
 
 /** What to fetch so as to get a commit. */
 export interface Revision {
@@ -71,10 +72,17 @@ function source(url: string, treesFirst: boolean): string {
   return treesFirst ? 'origin' : url
 }
 
-/** With its history, in one pack: no name says which branch it is of. */
+/**
+ * With its history, in one pack: no name says which branch it is of. Names are asked for one by one and not kept: by a pattern
+ * each would be a file here, and a server has as many of them as it likes.
+ */
 async function fetchAll(git: Git, url: string): Promise<void> {
-  const all = ['+refs/heads/*:refs/all/heads/*', '+refs/tags/*:refs/all/tags/*']
-  await git(['fetch', ...PLAIN, '--', url, ...all])
+  const listed = await git(['ls-remote', '--heads', '--tags', '--refs', '--', url])
+  const names = listed.split('\n').flatMap((line) => {
+    const name = line.split('\t')[1] ?? ''
+    return REF_NAME.test(name) ? [`${name}\n`] : []
+  })
+  await git(['fetch', ...PLAIN, '--stdin', '--', url], names.join(''))
 }
 
 /** Brings files of a commit that were left out: at once, not one by one as git would on its own. */

@@ -2,7 +2,7 @@
  * One commit of a git repository as plain files: which commit a name is, and its files without `.git`. Whoever serves the
  * repository is not trusted: nothing in it is run, and no link in it leads out of it.
  */
-import { readdir, readlink, realpath, rm } from 'node:fs/promises'
+import { mkdir, readdir, readlink, realpath, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { TsstackError } from '../errors.ts'
 import type { GitReference } from './git-reference.ts'
@@ -67,17 +67,34 @@ export async function fetchCommit(
 ): Promise<{ readonly seconds: number }> {
   const { commit } = revision
   await runGit(['init', '--quiet', '--template=', '--', directory], reference, env, options)
+  const attributes = await overruleAttributes(directory)
   const git: Git = (words, input = '') =>
     runGit(['-C', directory, ...words], reference, env, { ...options, input })
   const repository = { git, directory, url: reference.url }
   await bringCommit(repository, revision, sparse !== undefined)
   await inspect?.(directory)
   if (sparse === undefined) {
-    refuseHuge(await git(['ls-tree', '-r', '--format=%(objectsize)', commit]))
+    refuseHuge(await git(['ls-tree', '-r', '-t', '--format=%(objectsize)', commit]))
     await git(['checkout', '--quiet', '--detach', commit])
   } else await writeSparse(repository, commit, sparse)
+  await rm(attributes, { recursive: true })
   const time = await git(['log', '-1', '--no-show-signature', '--format=%ct', commit])
   return { seconds: Number(time) }
+}
+
+/**
+ * Files are written as they were committed, whatever a `.gitattributes` says (man 5 gitattributes; this place comes before it): `ident`
+ * makes them many times as large, and filters are programs that somebody has installed on this host.
+ * @returns what holds them
+ */
+async function overruleAttributes(directory: string): Promise<string> {
+  const info = join(directory, '.git', 'info')
+  await mkdir(info)
+  await writeFile(
+    join(info, 'attributes'),
+    '* -text -crlf -ident !eol !filter !working-tree-encoding\n',
+  )
+  return info
 }
 
 /**

@@ -7,22 +7,29 @@ import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
 import { TsstackError } from '../errors.ts'
 import type { GitReference } from './git-reference.ts'
+import { withoutLogin } from '../spec/without-login.ts'
 
 const TIMEOUT_MS = 600_000
 const MAX_OUTPUT = 8 << 20
 const MAX_SHOWN = 2000
 /** Of one file that git writes, such as the pack that it fetches. */
 const MAX_FILE_BYTES = 1 << 30
+/** Address space of git and of each of its helpers: a pack is mapped as a whole, and servers name references without end. */
+const MAX_MEMORY_BYTES = 4 * 2 ** 30
+/** Of `ulimit -v`. */
+const KIBIBYTE = 1024
 /** Of `ulimit -f` (POSIX). */
 const BLOCK_BYTES = 512
 const NO_PROGRAM = 127
 
 /**
- * `$0`: the size of files in blocks, the rest is for git. `setpriv` (util-linux) has the kernel kill git when its parent dies
+ * `$0`: the size of files in blocks, `$1`: memory in KiB, the rest is for git. When the host's memory runs out all the same, git goes
+ * first (man 5 proc, oom_score_adj). `setpriv` (util-linux) has the kernel kill git when its parent dies
  * (PR_SET_PDEATHSIG, man 2 prctl), even by SIGKILL; without it git goes on to its end, and nobody takes what it brought.
  */
 const LAUNCH = [
-  'ulimit -f "$0"',
+  'ulimit -f "$0" && ulimit -v "$1" && shift || exit 1',
+  '{ echo 900 >/proc/self/oom_score_adj; } 2>/dev/null',
   'command -v git >/dev/null || exit 127',
   'if command -v setpriv >/dev/null; then exec setpriv --pdeathsig KILL git "$@"; fi',
   'exec git "$@"',
@@ -41,6 +48,8 @@ export interface GitOptions {
   readonly timeoutMs?: number
   /** Absent: a gibibyte. */
   readonly maxFileBytes?: number
+  /** Of address space, each process. Absent: four gibibytes. */
+  readonly maxMemoryBytes?: number
   /** Its standard input. */
   readonly input?: string
   /** Ends it. */
@@ -85,6 +94,8 @@ function settingsFor({ protocol }: GitReference): string[] {
     'submodule.recurse=false',
     // One pack: its size is that of one file, which is limited.
     'fetch.unpackLimit=1',
+    // Each thread takes address space, however many processors there are.
+    'pack.threads=4',
     // A helper that nobody reads from any more ends with the next byte, or now.
     'http.lowSpeedLimit=1',
     'http.lowSpeedTime=60',
@@ -107,8 +118,11 @@ export async function runGit(
   options: GitOptions = {},
 ): Promise<string> {
   const { settings = [], timeoutMs = TIMEOUT_MS, maxFileBytes = MAX_FILE_BYTES } = options
-  const blocks = String(Math.ceil(maxFileBytes / BLOCK_BYTES))
-  const child = spawn('/bin/sh', ['-c', LAUNCH, blocks, ...settingsFor(reference), ...words], {
+  const limits = [
+    String(Math.ceil(maxFileBytes / BLOCK_BYTES)),
+    String(Math.ceil((options.maxMemoryBytes ?? MAX_MEMORY_BYTES) / KIBIBYTE)),
+  ]
+  const child = spawn('/bin/sh', ['-c', LAUNCH, ...limits, ...settingsFor(reference), ...words], {
     env: { ...environmentOf(env, reference), ...environmentOfSettings(settings) },
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
@@ -195,11 +209,8 @@ function toldBy(
   { maxFileBytes = MAX_FILE_BYTES }: GitOptions,
 ): string {
   const lines = stderr.split('\n').filter((line) => /^(?:fatal|error|remote|ssh):? /.test(line))
-  const said = lines
-    .map((line) => line.replace(/^(?:fatal|error|remote): /, ''))
-    .join('; ')
-    .replaceAll(/\/\/[^/@\s]*@/g, '//')
-    .slice(0, MAX_SHOWN)
+  const told = lines.map((line) => line.replace(/^(?:fatal|error|remote): /, '')).join('; ')
+  const said = withoutLogin(told).slice(0, MAX_SHOWN)
   // SIGXFSZ of man 7 signal: of git, or of the program that it has write the pack.
   if (code === 'SIGXFSZ' || /index-pack|File too large/.test(stderr))
     return `git: ${said}; files of it may have ${String(maxFileBytes >> 20)} MiB`

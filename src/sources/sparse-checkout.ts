@@ -29,7 +29,8 @@ export async function writeSparse(
     entriesIn(await git(['--literal-pathspecs', 'ls-tree', '-z', ...words]))
   const found: Entry[] = []
   for (const directory of directories) {
-    const below = await list(['-r', commit, ...(directory === '' ? [] : ['--', directory])])
+    // What is listed is limited, and with it (-t) how many directories there are to make.
+    const below = await list(['-r', '-t', commit, ...(directory === '' ? [] : ['--', directory])])
     if (below.length === 0)
       throw new TsstackError('NOT_FOUND', `it has no directory "${directory}"`)
     found.push(...below)

@@ -2,8 +2,7 @@ import { createHmac } from 'node:crypto'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
-import { notify } from '../../src/gitops/notify.ts'
-import type { ProgressRecord } from '../../src/gitops/source-records.ts'
+import { notify, type SourceNews } from '../../src/gitops/notify.ts'
 import { eventually } from '../eventually.ts'
 import { gitSource } from './git-source.ts'
 
@@ -28,9 +27,15 @@ test('notify() signs what it tells, and tries again until somebody takes it', as
   const { port } = server.address() as AddressInfo
   const urls = [`http://127.0.0.1:${String(port)}/told`]
   const source = { ...gitSource('file:///x.git'), webhookSecret: SECRET, notify: urls }
-  const since = '2026-01-01T00:00:00.000Z'
-  const progress = { ready: 'False', reason: 'RolledBack', message: 'why', since, failures: 0 }
-  notify({ ...source, suspended: false }, progress as ProgressRecord)
+  const time = '2026-01-01T00:00:00.000Z'
+  const news: SourceNews = {
+    ready: 'False',
+    reason: 'RolledBack',
+    message: 'why',
+    commit: '',
+    time,
+  }
+  notify({ ...source, suspended: false }, news)
   await eventually('a second try', () => received.length === 2)
   const [first, second] = received
   expect(second?.body).toBe(first?.body)

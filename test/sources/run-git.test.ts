@@ -41,7 +41,12 @@ describe.skipIf(!hasGit)('git that is fed by somebody else', { timeout: 60_000 }
     for (const sparse of [undefined, ['']]) {
       const directory = join(scratch, `out-${String(sparse?.length)}`)
       const revision = await findRevision(reference, env, options)
-      const wish = { reference, env, options, directory }
+      const inspect = (): Promise<void> => {
+        // A server names as many branches as it likes.
+        expect(repository.git(`--git-dir=${directory}/.git`, 'for-each-ref')).toBe('')
+        return Promise.resolve()
+      }
+      const wish = { reference, env, options, directory, inspect }
       await checkOut(revision, sparse === undefined ? wish : { ...wish, sparse })
       expect(readFileSync(join(directory, 'a'), 'utf8')).toBe('1')
     }
@@ -71,6 +76,42 @@ describe.skipIf(!hasGit)('git that is fed by somebody else', { timeout: 60_000 }
     repository.git('push', '--quiet', '--force', 'origin', `${commit}:refs/heads/main`)
     await expect(fetched()).rejects.toThrow(/too much|more than can be taken/)
     expect(existsSync(join(scratch, 'out/0'))).toBe(false)
+  })
+
+  test('a few trees that stand for millions of directories are refused before they are made', async () => {
+    repository.commit({ 'd/a': '1' })
+    const make = (lines: string): string => {
+      const file = join(scratch, 'tree')
+      writeFileSync(file, lines)
+      return repository.git('-c', `alias.make=!git mktree < '${file}'`, 'make')
+    }
+    let deep = repository.git('rev-parse', 'HEAD:d')
+    for (let level = 0; level < 60; level++) deep = make(`040000 tree ${deep}\td\n`)
+    const wide = Array.from({ length: 5000 }, (_, at) => `040000 tree ${deep}\t${String(at)}\n`)
+    const commit = repository.git('commit-tree', '-m', 'deep', make(wide.join('')))
+    repository.git('push', '--quiet', '--force', 'origin', `${commit}:refs/heads/main`)
+    await expect(fetched()).rejects.toThrow('5000 files of 1 MiB together in 305000 directories')
+    expect(existsSync(join(scratch, 'out/0'))).toBe(false)
+  })
+
+  test('files are as they were committed, whatever attributes say of them', async () => {
+    const trace = join(scratch, 'ran')
+    const text = '$Id$ $Id$\n'
+    writeFileSync(join(scratch, '.gitconfig'), `[filter "known"]\n\tsmudge = touch ${trace}\n`)
+    repository.commit({ grown: text, lines: text, run: text })
+    repository.commit({
+      '.gitattributes': 'grown ident\nlines text eol=crlf\nrun filter=known\n',
+    })
+    for (const sparse of [undefined, ['']]) {
+      const reference = parseGitReference(`file://${repository.path}#main`)
+      const directory = join(scratch, `plain-${String(sparse?.length)}`)
+      const wish = { reference, env, directory }
+      const revision = await findRevision(reference, env)
+      await checkOut(revision, sparse === undefined ? wish : { ...wish, sparse })
+      for (const name of ['grown', 'lines', 'run'])
+        expect(readFileSync(join(directory, name), 'latin1')).toBe(text)
+    }
+    expect(existsSync(trace)).toBe(false)
   })
 
   test('hooks, attributes and monitors of a repository run nothing', async () => {
@@ -111,6 +152,36 @@ describe.skipIf(!hasGit)('git that is fed by somebody else', { timeout: 60_000 }
     '/srv/shop.git',
   ])('what looks like a repository and is an option or a program: %s', (text) => {
     expect(() => parseGitReference(text)).toThrow()
+  })
+})
+
+describe.skipIf(!hasGit)('a server that never ends', { timeout: 60_000 }, () => {
+  test('is listened to no longer than there is memory for what it says', async () => {
+    const line = (at: number): string => {
+      const text = `${'a'.repeat(40)} refs/heads/${String(at)}${'x'.repeat(800)}\n`
+      return (text.length + 4).toString(16).padStart(4, '0') + text
+    }
+    let sent = 0
+    const server: Server = createServer((socket) => {
+      const more = (): void => {
+        while (socket.write(line(sent++)));
+      }
+      socket
+        .on('error', () => undefined)
+        .on('drain', more)
+        .once('data', more)
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    const reference = parseGitReference(`git://127.0.0.1:${String(port)}/shop.git`)
+    const env = { PATH: process.env['PATH'] ?? '', HOME: '/nonexistent' }
+    try {
+      const options = { maxMemoryBytes: 64 << 20 }
+      await expect(findRevision(reference, env, options)).rejects.toThrow(/git: .*memory/i)
+      expect(sent).toBeLessThan(1_000_000)
+    } finally {
+      server.close()
+    }
   })
 })
 
