@@ -1,6 +1,7 @@
 /** Waiting for a state of containers, by events; only how long somebody stays paused is looked at now and then. */
 import { TsstackError } from '../errors.ts'
 import type { Context } from './context.ts'
+import { lastOutput } from './last-output.ts'
 import { containersOf, healthOf } from './observe.ts'
 import type { ContainerRecord } from './records.ts'
 
@@ -36,17 +37,14 @@ export function waitForService(context: Context, request: WaitRequest): Promise<
   return new Promise((resolve, reject) => {
     let pausedSince: number | undefined
     const check = (): boolean => {
-      const verdicts = containersOf(context, request.stack)
+      const records = containersOf(context, request.stack)
         .filter(({ config }) => config.service === request.service && !config.oneoff)
         .filter(({ id, part }) => part === undefined && request.except?.has(id) !== true)
-        .map((record) => judge(context, record, request.goal))
-      const never = verdicts.find((verdict) => verdict.kind === 'never')
-      if (never !== undefined)
-        reject(
-          new TsstackError(
-            'FAILED_PRECONDITION',
-            `Cannot wait for service "${request.service}": ${never.why}`,
-          ),
+      const verdicts = records.map((record) => judge(context, record, request.goal))
+      const never = verdicts.findIndex(({ kind }) => kind === 'never')
+      if (never !== -1)
+        void failureOf(context, request, { id: records[never]?.id, verdict: verdicts[never] }).then(
+          reject,
         )
       else if (verdicts.every((verdict) => verdict.kind === 'ready')) resolve()
       else return givesUpPaused(verdicts)
@@ -93,6 +91,20 @@ export function waitForService(context: Context, request: WaitRequest): Promise<
     if (request.signal?.aborted === true) abort()
     else request.signal?.addEventListener('abort', abort, { once: true })
   })
+}
+
+async function failureOf(
+  context: Context,
+  { service }: WaitRequest,
+  { id, verdict }: { readonly id: string | undefined; readonly verdict: Verdict | undefined },
+): Promise<TsstackError> {
+  const why = verdict?.kind === 'never' ? verdict.why : 'it was removed'
+  const hint = await lastOutput(context, id)
+  return new TsstackError(
+    'FAILED_PRECONDITION',
+    `Cannot wait for service "${service}": ${why}`,
+    hint === undefined ? {} : { hint },
+  )
 }
 
 /** Whether a container fulfils a goal. */

@@ -81,6 +81,7 @@ test('a service that is rolled back has the content of its configs and secrets o
   const parts = (content: string): StackParts => ({
     services: {
       web: service('1', {
+        command: ['sh', '-c', 'echo "settings: $(cat /settings)"; exec sleep 600'],
         configs: [{ source: 'settings', target: '/settings' }],
         secrets: [{ source: 'key', target: '/run/secrets/key' }],
         healthcheck: {
@@ -97,6 +98,8 @@ test('a service that is rolled back has the content of its configs and secrets o
   await daemon.up('back', parts('good'), { wait: true })
   const failure = await failureOf(daemon.up('back', parts('bad')))
   expect(failure.message).toContain('rolled back')
+  // Its log is gone with it.
+  expect(failure.hint).toBe('back-web-1 wrote last:\n  settings: bad')
   const { id } = await daemon.container('back', 'web')
   expect(await daemon.sh(id, 'cat /settings; echo; cat /run/secrets/key')).toBe('good\nkey of good')
   await daemon.down('back')

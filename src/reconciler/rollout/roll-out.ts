@@ -7,6 +7,7 @@ import { toTsstackError, TsstackError } from '../../errors.ts'
 import type { Operation, RolledReplica } from '../../planner/plan.ts'
 import type { Context } from '../context.ts'
 import { createContainer } from '../create-container.ts'
+import { lastOutput } from '../last-output.ts'
 import { removeContainer } from '../remove-container.ts'
 import type { ResolvedStack } from '../resolved-stack.ts'
 import { inGroups, type Failure } from './in-groups.ts'
@@ -40,6 +41,8 @@ class Rollout {
   readonly #made = new Map<RolledReplica, string>()
   readonly #warnings: string[] = []
   #updated = 0
+  /** Of the first replica that failed: its log may be removed with it. */
+  #output: string | undefined
 
   constructor(context: Context, operation: RolloutOperation, options: RolloutOptions) {
     this.#context = context
@@ -53,6 +56,7 @@ class Rollout {
       this.#update(replica),
     )
     const action = policies.update.failureAction
+    if (isExceeded) await this.#keepOutput(failed)
     if (isExceeded && action === 'rollback') throw await this.#rollBack(failed)
     await this.#clear()
     if (isExceeded && action === 'pause') throw this.#paused(failed)
@@ -127,8 +131,13 @@ class Rollout {
     return new TsstackError(
       'FAILED_PRECONDITION',
       `Cannot update service "${this.#operation.service}": ${reasonOf(failed)}; ${state}`,
-      { cause: failed[0]?.error },
+      { cause: failed[0]?.error, ...(this.#output === undefined ? {} : { hint: this.#output }) },
     )
+  }
+
+  async #keepOutput([first]: readonly Failure<RolledReplica>[]): Promise<void> {
+    const id = first === undefined ? undefined : this.#made.get(first.item)
+    this.#output = await lastOutput(this.#context, id)
   }
 
   /**
