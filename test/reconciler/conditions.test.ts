@@ -53,6 +53,9 @@ test('a service is ready, on its way, or degraded, and says why', () => {
   expect(service({}, { desired: 0, orphan: true })).toEqual([
     'Ready/Orphan: no longer in the stack file ("up --remove-orphans" removes it)',
   ])
+  expect(service({}, { outdated: 1 })).toEqual([
+    'Degraded/Outdated: 1 of 1 containers are as before the last change',
+  ])
   expect(service({}, { desired: 2 })).toEqual(['Degraded/Missing: 1 of 2 containers are there'])
 })
 

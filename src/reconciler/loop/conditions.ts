@@ -27,6 +27,8 @@ export interface ServiceView {
   readonly override?: Override
   /** The stack file does not have it any more. */
   readonly orphan?: boolean
+  /** How many replicas are not of the revision: an update that went on without them, an `up --no-recreate`. */
+  readonly outdated?: number
 }
 
 /** What is known of a stack beside its services. */
@@ -103,7 +105,12 @@ function findProgress({ replicas }: ServiceView): Finding | undefined {
   return starting && { reason: 'Starting', message: `${starting.name} is not healthy yet` }
 }
 
-function findDegradation({ desired, replicas, override }: ServiceView): Finding | undefined {
+function findDegradation({
+  desired,
+  replicas,
+  override,
+  outdated = 0,
+}: ServiceView): Finding | undefined {
   if (override?.kind === 'stopped')
     return {
       reason: 'StoppedByHand',
@@ -111,9 +118,13 @@ function findDegradation({ desired, replicas, override }: ServiceView): Finding 
     }
   const bad = replicas.find((replica) => !isGood(replica))
   if (bad !== undefined) return { reason: reasonOf(bad), message: messageOf(bad) }
-  if (replicas.length >= desired) return undefined
-  const message = `${String(replicas.length)} of ${String(desired)} containers are there`
-  return { reason: 'Missing', message }
+  if (replicas.length < desired) {
+    const message = `${String(replicas.length)} of ${String(desired)} containers are there`
+    return { reason: 'Missing', message }
+  }
+  if (outdated === 0) return undefined
+  const message = `${String(outdated)} of ${String(replicas.length)} containers are as before the last change`
+  return { reason: 'Outdated', message }
 }
 
 function untilText({ until }: Override): string {

@@ -7,6 +7,7 @@ import { restartsByPolicy } from '../container-exit.ts'
 import type { Context } from '../context.ts'
 import { containersOf, healthOf } from '../observe.ts'
 import type { ContainerRecord, StackRecord } from '../records.ts'
+import type { RevisionRecord } from '../revisions/revision-store.ts'
 import { serviceConditions, stackConditions, type ReplicaView } from './conditions.ts'
 import { interventionsOf } from './interventions.ts'
 import { reconcileMode } from './look.ts'
@@ -19,7 +20,7 @@ export function statusOf(context: Context, stack: string): StackStatus {
   const revision = context.revisions.latest(stack)
   const { suspended } = interventionsOf(context.interventions, stack)
   const { drift, failures, lookedAt, lastError, retryAt } = context.loop.stateOf(stack)
-  const services = servicesOf(context, record, revision?.number)
+  const services = servicesOf(context, record, revision)
   return {
     stack,
     ...(revision === undefined ? {} : { revision: revision.number }),
@@ -45,12 +46,16 @@ export function statusOf(context: Context, stack: string): StackStatus {
 function servicesOf(
   context: Context,
   { name: stack, stack: model, scope = [] }: StackRecord,
-  revision: number | undefined,
+  revision: RevisionRecord | undefined,
 ): ServiceStatus[] {
   const { services: overrides } = interventionsOf(context.interventions, stack)
   const containers = containersOf(context, stack).filter(({ config }) => !config.oneoff)
   const names = new Set([...scope, ...containers.map(({ config }) => config.service)])
+  // One that is on its way, or has failed, says so itself.
+  const hashes =
+    revision?.outcome.status === 'succeeded' ? context.revisions.replaceHashes(revision) : undefined
   return [...names].sort().map((name) => {
+    const hash = hashes?.get(name)
     const records = containers.filter(({ config }) => config.service === name)
     const definition = ownValue(model.services, name)
     const override = ownValue(overrides, name)
@@ -61,9 +66,12 @@ function servicesOf(
       replicas: records.map((record) => replicaView(context, record)),
       ...(override === undefined ? {} : { override }),
       orphan: definition === undefined,
+      outdated: records.filter(
+        ({ part, replaceHash }) => part === undefined && hash !== undefined && replaceHash !== hash,
+      ).length,
     }
     const running = records.filter(({ state }) => state === 'running').length
-    const conditions = serviceConditions(view, revision)
+    const conditions = serviceConditions(view, revision?.number)
     return { name, running, conditions, desired, ...(override === undefined ? {} : { override }) }
   })
 }

@@ -11,6 +11,7 @@ import { TsstackError } from '../../errors.ts'
 import { canonicalJson, ownValue, sha256 } from '../../planner/config-hash.ts'
 import type { DesiredState } from '../../planner/desired-state.ts'
 import { modelChanges } from '../../planner/model-changes.ts'
+import { serviceConfiguration } from '../../planner/service-fields.ts'
 import type { Archive, StateStore } from '../../state/state-store.ts'
 
 /** Older ones are forgotten, but never the current one and never the last that succeeded. */
@@ -43,6 +44,8 @@ export interface RevisionStore {
   /** What has to be applied to go back to it. @throws {NOT_FOUND} */
   sourceOf(revision: RevisionRecord): StackSource
   desiredOf(revision: RevisionRecord): DesiredState
+  /** By service: what the containers have that are made of it (ContainerRecord.replaceHash). None when it is not kept. */
+  replaceHashes(revision: RevisionRecord): ReadonlyMap<string, string>
   /**
    * Makes a desired state the current one. One that equals the current one is no new revision: that is tried again, and
    * one that was not done when a new one came is superseded.
@@ -59,6 +62,8 @@ export function openRevisionStore(state: StateStore): RevisionStore {
 class Store implements RevisionStore {
   readonly #records: Archive<RevisionRecord>
   readonly #sources: Archive<StackSource>
+  /** Of each stack's last one that was asked for: with each status, and only another revision has others. */
+  readonly #hashes = new Map<string, { digest: string; hashes: ReadonlyMap<string, string> }>()
 
   constructor(records: Archive<RevisionRecord>, sources: Archive<StackSource>) {
     this.#records = records
@@ -104,6 +109,22 @@ class Store implements RevisionStore {
     const { imageDigests, mountedImageDigests, contentDigests } = revision
     const { stack } = this.sourceOf(revision)
     return { stack, imageDigests, mountedImageDigests, contentDigests }
+  }
+
+  replaceHashes(revision: RevisionRecord): ReadonlyMap<string, string> {
+    const { stack, digest } = revision
+    const known = this.#hashes.get(stack)
+    if (known?.digest === digest) return known.hashes
+    if (this.#sources.get(`${stack}/${digest}`) === undefined) return new Map()
+    const desired = this.desiredOf(revision)
+    const hashes = new Map(
+      Object.keys(desired.stack.services).map((name) => [
+        name,
+        serviceConfiguration(name, desired).replaceHash,
+      ]),
+    )
+    this.#hashes.set(stack, { digest, hashes })
+    return hashes
   }
 
   accept({ source, desired, author, rollbackOf }: Acceptance): RevisionRecord {
