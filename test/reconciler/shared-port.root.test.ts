@@ -173,13 +173,16 @@ const unchecked: Service = {
   'x-tsstack': { replica: { hostname: 'web-{{.Replica}}' } },
 }
 
-test('another number of replicas fails no request: new ones listen first, old ones finish what they have', async () => {
+test('another number of replicas, and an update of some at a time, fail no request', async () => {
   await up(1, unchecked)
   expect(await eventually('an answer', () => tryToAnswer())).toBe(true)
   const load = onHost(LOAD)
   await up(3, unchecked)
-  await up(2, unchecked)
-  await up(1, unchecked)
+  await eventually('all three', () => answering('127.0.0.1', 12).length === 3)
+  const next = { ...unchecked, environment: { A: '1' }, deploy: { update_config: {} } }
+  await up(3, next)
+  await up(2, next)
+  await up(1, next)
   await load.end()
   const { requests, failures } = JSON.parse(load.said()) as Record<string, number>
   expect(failures).toBe(0)

@@ -7,20 +7,34 @@ const LOOK_MS = 50
 /** Somebody may have asked for the name just before it led elsewhere, and connects only now. */
 const QUIET_MS = 500
 
+export interface DrainOptions {
+  readonly longestMs: number
+  /** Whether somebody still serves in its place: without anybody what is new comes to it again. Default: yes. */
+  readonly isReplaced?: () => boolean
+}
+
 /**
  * For a container to which nothing new leads any more. Resolves when it has had no incoming TCP connection for a moment
  * and none is left of which it has yet to hear, when it has ended, or when the time is over. Connections that it has not
  * answered are led elsewhere. One on the network of the host has connections that can't be told from the host's own: those
  * are not waited for.
  */
-export async function drain(context: Context, id: string, longestMs: number): Promise<void> {
+export async function drain(
+  context: Context,
+  id: string,
+  { longestMs, isReplaced = () => true }: DrainOptions,
+): Promise<void> {
   if (context.containers.get(id)?.config.networkMode.kind !== 'endpoints') return
   forgetConnections(context, id, 'unanswered')
-  await untilQuiet(context, id, longestMs)
+  await untilQuiet(context, id, { longestMs, isReplaced })
   forgetConnections(context, id, 'unanswered') // what came between the rules and the first time
 }
 
-async function untilQuiet(context: Context, id: string, longestMs: number): Promise<void> {
+async function untilQuiet(
+  context: Context,
+  id: string,
+  { longestMs, isReplaced }: Required<DrainOptions>,
+): Promise<void> {
   const startedAt = performance.now()
   let busyAt = startedAt
   for (;;) {
@@ -30,7 +44,7 @@ async function untilQuiet(context: Context, id: string, longestMs: number): Prom
     if (listening.size === 0) return
     const now = performance.now()
     if (incoming > 0) busyAt = now
-    if (now - startedAt >= longestMs) return
+    if (now - startedAt >= longestMs || !isReplaced()) return
     if (now - busyAt >= QUIET_MS) {
       if (!areConnectionsUnheard(context, id)) return
       busyAt = now

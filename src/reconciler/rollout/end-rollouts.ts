@@ -21,7 +21,7 @@ export async function endRollouts(context: Context): Promise<void> {
 
 async function end(context: Context, { id, config, part }: ContainerRecord): Promise<void> {
   try {
-    if (part === 'retired') await drain(context, id, DRAIN_MS)
+    if (part === 'retired') await drain(context, id, { longestMs: DRAIN_MS })
     await stopReplica(context, id, {})
     log.info('container of an unfinished update stopped', { container: config.name })
   } catch (error) {

@@ -13,7 +13,10 @@ export async function leave(context: Context, id: string, drainMs: number): Prom
   if (record === undefined || !context.live.has(id) || !othersServe(context, record)) return
   context.containers.put(id, { ...record, wanted: 'stopped' })
   context.networks.readinessChanged(id)
-  await drain(context, id, drainMs)
+  await drain(context, id, {
+    longestMs: drainMs,
+    isReplaced: () => othersServe(context, record),
+  })
 }
 
 function othersServe(context: Context, { id, config }: ContainerRecord): boolean {

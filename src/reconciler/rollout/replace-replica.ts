@@ -2,7 +2,7 @@
  * One replica takes the place of another, forward or back:
  *
  *   start-first   start new ─ ready ─ hand over ─ drain old ─ stop old
- *   stop-first    stop old ─ hand over ─ start new ─ ready
+ *   stop-first    others serve: drain old ─ stop old ─ hand over ─ start new ─ ready
  */
 import type { RolloutPolicy } from '../../planner/rollout-policy.ts'
 import { toTsstackError, TsstackError } from '../../errors.ts'
@@ -11,6 +11,7 @@ import { startOnRequest } from '../request-start.ts'
 import { stopContainer } from '../stop-container.ts'
 import { drain } from './drain.ts'
 import { handOver, type HandOver } from './hand-over.ts'
+import { leave } from './leave.ts'
 import { becomeReady, whyNotReady } from './readiness.ts'
 import { forgetConnections } from './tracked-connections.ts'
 
@@ -30,8 +31,9 @@ export type Warning = string | undefined
  * the new one is on standby; with stop-first the new one is in its place, as it is
  */
 export async function replaceReplica(context: Context, replacement: Replacement): Promise<Warning> {
-  const { from, to, policy } = replacement
+  const { from, to, policy, drainMs } = replacement
   if (policy.order === 'start-first') return startFirst(context, replacement)
+  await leave(context, from, drainMs)
   const warning = await stopReplica(context, from, replacement)
   forgetConnections(context, from, 'all')
   handOver(context, replacement)
@@ -42,7 +44,7 @@ async function startFirst(context: Context, replacement: Replacement): Promise<W
   const { from, to, policy, drainMs } = replacement
   const warning = await startReplica(context, to, policy)
   handOver(context, replacement)
-  await drain(context, from, drainMs)
+  await drain(context, from, { longestMs: drainMs })
   // Its first load may have been too much for it, and the old one is still there.
   const why = whyNotReady(context, to)
   if (why !== undefined && context.live.has(from)) {
