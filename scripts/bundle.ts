@@ -1,5 +1,5 @@
 /**
- * Bundles the command line and the daemon into .cache/bundle: `cli.cjs`, `daemon.mjs` with its `unpack-thread-HASH.mjs`, and a
+ * Bundles the command line and the daemon into .cache/bundle: `cli.cjs`, `daemon.mjs` with its threads (`unpack-thread-HASH.mjs`), and a
  * `stamp` whose time is the moment at which reading the sources began. `--if-stale`: only when a source is newer than the stamp.
  *
  * Why bundles: a start from TypeScript sources costs 100 ms and more of resolving, stripping and compiling; a bundle
@@ -18,7 +18,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { createHash } from 'node:crypto'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 import type { BuildOptions, Plugin } from 'esbuild'
@@ -100,32 +100,45 @@ async function bundle(): Promise<void> {
     const made = readdirSync(temporary).sort()
     for (const name of made) renameSync(join(temporary, name), join(TARGET, name))
     for (const name of readdirSync(TARGET))
-      if (name.startsWith(THREAD) && !made.includes(name)) rmSync(join(TARGET, name))
+      if (/-thread-\w+\.mjs$/.test(name) && !made.includes(name)) rmSync(join(TARGET, name))
   } finally {
     rmSync(temporary, { recursive: true, force: true })
   }
 }
 
-const THREAD = 'unpack-thread'
+/** What of the daemon knows the name of a thread's bundle, and what the thread runs. */
+const THREADS = [
+  { define: 'UNPACK_THREAD', entry: 'src/engine/images/unpack-thread.ts' },
+  { define: 'LOAD_THREAD', entry: 'src/gitops/load-thread.ts' },
+] as const
 
 /** A daemon that still runs when others have taken its bundle's place must not start their threads: so it knows its own by name. */
 async function buildDaemon(directory: string): Promise<void> {
   const module: BuildOptions = { ...COMMON, format: 'esm', banner: { js: REQUIRE } }
-  const draft = join(directory, `${THREAD}.mjs`)
-  await build({
-    ...module,
-    entryPoints: ['src/engine/images/unpack-thread.ts'],
-    outfile: draft,
-  })
-  const hash = createHash('sha256').update(readFileSync(draft)).digest('hex').slice(0, 16)
-  const thread = `${THREAD}-${hash}.mjs`
-  renameSync(draft, join(directory, thread))
+  const define: Record<string, string> = {}
+  for (const thread of THREADS)
+    define[thread.define] = JSON.stringify(await buildThread(directory, module, thread.entry))
   await build({
     ...module,
     entryPoints: ['src/daemon/main.ts'],
     outfile: join(directory, 'daemon.mjs'),
-    define: { UNPACK_THREAD: JSON.stringify(thread) },
+    define,
   })
+}
+
+/** @returns its name in the directory */
+async function buildThread(
+  directory: string,
+  module: BuildOptions,
+  entry: string,
+): Promise<string> {
+  const name = basename(entry, '.ts')
+  const draft = join(directory, `${name}.mjs`)
+  await build({ ...module, entryPoints: [entry], outfile: draft })
+  const hash = createHash('sha256').update(readFileSync(draft)).digest('hex').slice(0, 16)
+  const thread = `${name}-${hash}.mjs`
+  renameSync(draft, join(directory, thread))
+  return thread
 }
 
 function hasDaemon(): boolean {

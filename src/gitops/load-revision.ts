@@ -17,6 +17,7 @@ import { decryptedFiles } from './decrypt-files.ts'
 import { imagePathOf } from './image-path.ts'
 import { imagePolicyFindings, policedImages, type PolicedImage } from './image-policies.ts'
 import { policyFindings } from './policy.ts'
+import { refuseLarge, sizeFindings } from './size-limits.ts'
 
 const YAML = /\.ya?ml$/
 
@@ -64,6 +65,7 @@ export async function loadRevision(request: LoadRequest): Promise<LoadedRevision
       ...policyFindings(stack, context),
       ...missingMounts(stack, root),
       ...imagePolicyFindings(stack),
+      ...sizeFindings(stack),
     ],
   })
   const { stack, directories } = await withStoredMounts(loaded.stack, root, request.contentRoot)
@@ -137,10 +139,13 @@ async function withStoredMounts(
   contentRoot: string,
 ): Promise<{ readonly stack: Stack; readonly directories: readonly string[] }> {
   const directories = new Set<string>()
+  const stored = new Map<string, Promise<string>>()
   const storedVolume = async (volume: ServiceVolume): Promise<ServiceVolume> => {
     const source = realOrSame(volume.source ?? '')
     if (volume.type !== 'bind' || !isWithin(root, source)) return volume
-    const place = await storeContent(contentRoot, source)
+    const storing = stored.get(source) ?? storeContent(contentRoot, source)
+    stored.set(source, storing)
+    const place = await storing
     directories.add(place)
     return { ...volume, source: place, read_only: true }
   }
@@ -165,5 +170,6 @@ async function digestOf(source: StackSource, root: string): Promise<string> {
   for (const path of new Set(read))
     if (isWithin(root, path) && existsSync(path)) trees.push(await digestOfTree(path))
   const text = canonicalJson({ stack, contents, trees })
+  refuseLarge(text)
   return sha256(text.replaceAll(root, ''))
 }

@@ -17,7 +17,7 @@ import { progressOf, record, type GitopsEngine } from './engine.ts'
 import { mayChangeAt } from './freeze-windows.ts'
 import { gitAccess } from './git-access.ts'
 import type { PolicedImage } from './image-policies.ts'
-import { loadRevision } from './load-revision.ts'
+import { loadApart } from './load-apart.ts'
 import { rollBack, settleRelease, type Settling } from './settle-release.ts'
 import type { Release } from './source-records.ts'
 import { updateImages } from './update-images.ts'
@@ -79,7 +79,7 @@ async function lookAtSource(engine: GitopsEngine, pass: Pass): Promise<Look | un
   try {
     const { contentRoot } = engine
     const loading = { source, root, contentRoot, others: otherStacks(engine, source) }
-    const { warnings: _, images, ...loaded } = await loadRevision(loading)
+    const { warnings: _, images, ...loaded } = await loadApart(loading)
     const origin = originOf(source, commit.commit)
     const release = { ...commit, ...loaded, source: { ...loaded.source, origin }, at }
     refuseEmptying(engine, release, pass)

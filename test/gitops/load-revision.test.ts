@@ -72,6 +72,13 @@ describe('loadRevision()', () => {
     expect(readFileSync(join(mount?.source ?? '', 'x'), 'utf8')).toBe('x')
   })
 
+  test('reads what is mounted many times once', { timeout: 8000 }, async () => {
+    const mounts = Array.from({ length: 1000 }, (_, at) => `"./large:/${String(at)}"`)
+    put('one/large', Buffer.alloc(20 << 20))
+    put('one/stack.yaml', web(`volumes: [${mounts.join(', ')}]`))
+    expect((await load()).directories).toHaveLength(1)
+  })
+
   test.each([
     ['an env file of the host', 'env_file: /etc/hostname', 'it is outside the repository'],
     ['a link to one', 'env_file: link', 'it is outside the repository'],
