@@ -1,23 +1,26 @@
 /** Sources as people read them. Pure. */
 import type { GitSourceStatus, RevisionSummary } from '../api/gitops-types.ts'
-import { ellipsis, lowerDuration } from './human.ts'
+import { lowerDuration } from './human.ts'
 import { formatTable, printable } from './table.ts'
 
 const SHORT_COMMIT = 12
-const MAX_MESSAGE = 60
 
 function short(commit: string | undefined): string {
   return commit?.slice(0, SHORT_COMMIT) ?? ''
 }
 
 /** One line for each source. */
-export function sourcesTable(sources: readonly GitSourceStatus[]): string {
+export function sourcesTable(
+  sources: readonly GitSourceStatus[],
+  width: number | undefined,
+): string {
   return formatTable(
     ['NAME', 'STACK', 'READY', 'REASON', 'COMMIT', 'MESSAGE'],
     sources.map(({ name, stack, ready, reason, applied, message }) => [
       ...[name, stack, ready, reason, short(applied?.commit)],
-      ellipsis(message.split('\n', 1)[0] ?? '', MAX_MESSAGE),
+      message.split('\n', 1)[0] ?? '',
     ]),
+    width,
   )
 }
 

@@ -39,7 +39,7 @@ import { openVolumeStore } from '../volumes/volume-store.ts'
 import { toTsstackError } from '../errors.ts'
 import { log, setLogLevel } from '../log.ts'
 import { openDaemonLog } from './daemon-log.ts'
-import { listenForMetrics } from './routes/metrics.ts'
+import { listenForMetrics, metricsRoutes } from './routes/metrics.ts'
 import { createReconcileMetrics } from './telemetry/reconcile-metrics.ts'
 import { createTelemetry, openTracer } from './telemetry/telemetry.ts'
 import { openListener } from './listener.ts'
@@ -93,15 +93,17 @@ async function serve(settings: Settings): Promise<void> {
   context.events.subscribe((event) => {
     reconcile.event(event)
   })
-  const metrics = { context, reconcile }
   restartUnhealthyContainers(context)
   context.events.emit({ type: 'daemon', action: 'start', stack: '', id: 'tsstack', attributes: {} })
   await adoptContainers(context)
   const leaving = new AbortController()
-  const app = createServer(context, { stateDir, metrics, leaving: leaving.signal })
-  jobRoutes(app, openJobScheduler(context))
+  const app = createServer(context, { stateDir, leaving: leaving.signal })
+  const jobs = openJobScheduler(context)
+  jobRoutes(app, jobs)
   const gitops = openGitops(context, path.join(stateDir, 'gitops'))
   gitopsRoutes(app, gitops)
+  const metrics = { context, reconcile, gitops, jobs }
+  metricsRoutes(app, metrics)
   await app.ready()
   const requests = countRequests(app.server)
   listener.allow(settings.socketGroup)

@@ -8,7 +8,6 @@ import { containerFileRoutes } from './routes/container-files.ts'
 import { containerRoutes } from './routes/containers.ts'
 import { engineRoutes } from './routes/engine.ts'
 import { imageRoutes } from './routes/images.ts'
-import { metricsRoutes, type MetricsSource } from './routes/metrics.ts'
 import { networkRoutes } from './routes/networks.ts'
 import { revisionRoutes } from './routes/revisions.ts'
 import { statusRoutes } from './routes/status.ts'
@@ -25,13 +24,12 @@ const MAX_BODY_BYTES = 64 << 20
 
 export interface ServerOptions {
   readonly stateDir: string
-  readonly metrics: MetricsSource
   readonly leaving: AbortSignal
 }
 
 export function createServer(
   context: Context,
-  { stateDir, metrics, leaving }: ServerOptions,
+  { stateDir, leaving }: ServerOptions,
 ): FastifyInstance {
   const app = Fastify({ logger: false, bodyLimit: MAX_BODY_BYTES, forceCloseConnections: true })
   app.decorate('leaving', leaving)
@@ -54,7 +52,6 @@ export function createServer(
     const failure = new TsstackError('NOT_FOUND', `Cannot find ${request.method} ${request.url}`)
     return reply.code(404).send(failure.toBody())
   })
-  metricsRoutes(app, metrics)
   engineRoutes(app, context, stateDir)
   networkRoutes(app, context)
   volumeRoutes(app, context)

@@ -165,7 +165,7 @@ function changeLines({ verb, changes }: Row, { paint, placeOf }: Layout): string
   const column = Math.min(lineLength, WIDTH - 2 - noteLength)
   return entries.flatMap(({ field, before, after, line, note, fits }) => {
     const suffix = note === '' ? '' : `  ${paint('90', note)}`
-    if (fits) return [`${suffix === '' ? line : line.padEnd(column)}${suffix}`]
+    if (fits || before === after) return [`${suffix === '' ? line : line.padEnd(column)}${suffix}`]
     return [
       `${INDENT}${field}:${suffix}`,
       `${INDENT}  ${paint('31', `- ${before}`)}`,

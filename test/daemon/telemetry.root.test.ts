@@ -126,6 +126,11 @@ test('metrics have the names of cAdvisor, and what is ours', async () => {
   expect(sample(text, 'container_cpu_usage_seconds_total', project)).toBeGreaterThan(0)
   expect(sample(text, 'container_network_receive_bytes_total', project)).toBeGreaterThanOrEqual(0)
   expect(sample(text, 'tsstack_containers', `stack="${STACK}",state="running"`)).toBe(1)
+  expect(sample(text, 'tsstack_stack_condition', `stack="${STACK}",condition="Ready"`)).toBe(1)
+  expect(sample(text, 'tsstack_stack_condition', `stack="${STACK}",condition="Stalled"`)).toBe(0)
+  expect(sample(text, 'tsstack_service_ready', `stack="${STACK}",service="a"`)).toBe(1)
+  expect(sample(text, 'tsstack_stack_revision', `stack="${STACK}"`)).toBe(1)
+  expect(sample(text, 'tsstack_stack_drift', `stack="${STACK}"`)).toBe(0)
   expect(sample(text, 'tsstack_reconcile_duration_seconds_count', 'result="success"')).toBe(1)
   expect(sample(text, 'tsstack_operations_total', 'kind="start-container",result="success"')).toBe(
     1,

@@ -61,7 +61,7 @@ async function run(context: CommandContext): Promise<number> {
   const isWanted = eventFilter(flags.list('filter'))
   if (flags.has('json') && flags.has('format'))
     throw new TsstackError('INVALID_ARGUMENT', '--json and --format are incompatible')
-  const stack = await resolveStackName(context)
+  const stack = flags.bool('all') ? undefined : await resolveStackName(context)
   const since = flags.text('since')
   const client = await context.client()
   const interrupt = onInterrupt()
@@ -71,7 +71,11 @@ async function run(context: CommandContext): Promise<number> {
       ? AbortSignal.any([interrupt.signal, AbortSignal.timeout(Math.min(restMs, LONGEST_TIMER_MS))])
       : interrupt.signal
   try {
-    const query = { stack, follow: restMs > 0, ...(since === undefined ? {} : { since }) }
+    const query = {
+      follow: restMs > 0,
+      ...(stack === undefined ? {} : { stack }),
+      ...(since === undefined ? {} : { since }),
+    }
     for await (const event of flatten(client.events(query, signal))) {
       if (positional.length > 0 && !positional.includes(event.service ?? '')) continue
       if (Date.parse(event.time) > endMs) break
@@ -89,6 +93,7 @@ export const command: Command = {
   usage: '[OPTIONS] [SERVICE...]',
   summary: 'Receive events of the containers as they happen',
   flags: [
+    { name: 'all', short: 'a', kind: 'bool', help: 'Of all stacks, and of the daemon' },
     { name: 'json', kind: 'bool', help: 'A JSON object a line' },
     {
       name: 'since',
@@ -112,6 +117,7 @@ export const command: Command = {
   ],
   examples: [
     ['tsstack events --json', 'For a program'],
+    ['tsstack events --all --filter event=drift', 'What somebody changes under the stacks'],
     ['tsstack events --since 1h --until 5m web', 'What happened to "web" meanwhile'],
   ],
   run,

@@ -36,7 +36,7 @@ async function add(context: CommandContext, [name = '']: readonly string[]): Pro
 async function list({ flags, output, client }: CommandContext): Promise<number> {
   const sources = await (await client()).gitSources()
   if (flags.bool('json')) output.line(JSON.stringify(sources, null, 2))
-  else output.write(sourcesTable(sources))
+  else output.write(sourcesTable(sources, output.width()))
   return 0
 }
 

@@ -2,12 +2,11 @@ import type { Revision } from '../../api/revision-types.ts'
 import { TsstackError } from '../../errors.ts'
 import { formatModelChanges } from '../../planner/model-changes.ts'
 import type { Command, CommandContext } from '../command.ts'
-import { ellipsis, humanDuration } from '../human.ts'
+import { humanDuration } from '../human.ts'
 import { resolveStackName } from '../stack-name.ts'
 import { createStyle } from '../style.ts'
 import { formatTable, printable } from '../table.ts'
 
-const CHANGE_WIDTH = 60
 const SHORT_COMMIT = 12
 
 /** `3..5`, `3..` (to the newest), `5` (from the one before). */
@@ -34,7 +33,7 @@ function aboutOf({ changes, rollbackOf, number }: Revision): string {
   const words = changes.map(({ kind, name, field, resource }) =>
     resource === undefined ? `${name}: ${field}` : `${kind} ${name} ${resource}`,
   )
-  return ellipsis([...new Set(words)].join(', '), CHANGE_WIDTH)
+  return [...new Set(words)].join(', ')
 }
 
 function sourceOf({ origin, files }: Revision): string {
@@ -42,7 +41,7 @@ function sourceOf({ origin, files }: Revision): string {
   return `${origin.repository}@${origin.commit.slice(0, SHORT_COMMIT)}`
 }
 
-function historyTable(revisions: readonly Revision[]): string {
+function historyTable(revisions: readonly Revision[], width: number | undefined): string {
   const rows = revisions.map((revision) => [
     `${String(revision.number)}${revision.current ? ' *' : ''}`,
     `${humanDuration(Date.now() - Date.parse(revision.createdAt))} ago`,
@@ -51,7 +50,7 @@ function historyTable(revisions: readonly Revision[]): string {
     sourceOf(revision),
     aboutOf(revision),
   ])
-  return formatTable(['REVISION', 'CREATED', 'BY', 'STATUS', 'SOURCE', 'CHANGES'], rows)
+  return formatTable(['REVISION', 'CREATED', 'BY', 'STATUS', 'SOURCE', 'CHANGES'], rows, width)
 }
 
 async function list(context: CommandContext): Promise<number> {
@@ -60,7 +59,7 @@ async function list(context: CommandContext): Promise<number> {
   const revisions = await (await context.client()).revisions(stack)
   if (flags.bool('json')) output.write(`${JSON.stringify(revisions, null, 2)}\n`)
   else {
-    output.write(historyTable(revisions))
+    output.write(historyTable(revisions, output.width()))
     for (const { number, outcome } of revisions)
       if (outcome.message !== undefined)
         output.note(printable(`revision ${String(number)} ${outcome.status}: ${outcome.message}`))

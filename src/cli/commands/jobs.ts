@@ -48,7 +48,7 @@ async function show<T>(
   output.write(
     flags.bool('json')
       ? `${JSON.stringify(items, null, 2)}\n`
-      : formatTable(table.head, items.map(table.row)),
+      : formatTable(table.head, items.map(table.row), output.width()),
   )
   return Promise.resolve(0)
 }

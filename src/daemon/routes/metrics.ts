@@ -5,6 +5,10 @@ import { once } from 'node:events'
 import type { Context } from '../../reconciler/context.ts'
 import { TsstackError } from '../../errors.ts'
 import { log } from '../../log.ts'
+import type { Gitops } from '../../gitops/open-gitops.ts'
+import type { JobScheduler } from '../../reconciler/jobs/scheduler.ts'
+import { statusOf } from '../../reconciler/loop/status.ts'
+import { conditionMetrics } from '../telemetry/condition-metrics.ts'
 import { containerMetrics } from '../telemetry/container-metrics.ts'
 import { engineMetrics } from '../telemetry/engine-metrics.ts'
 import { formatMetrics, OPEN_METRICS_TEXT, PROMETHEUS_TEXT } from '../telemetry/exposition.ts'
@@ -13,6 +17,8 @@ import type { ReconcileMetrics } from '../telemetry/reconcile-metrics.ts'
 export interface MetricsSource {
   readonly context: Context
   readonly reconcile: ReconcileMetrics
+  readonly gitops: Pick<Gitops, 'list'>
+  readonly jobs: Pick<JobScheduler, 'history'>
 }
 
 interface Exposition {
@@ -20,10 +26,19 @@ interface Exposition {
   readonly text: string
 }
 
-function expose({ context, reconcile }: MetricsSource, accept: string | undefined): Exposition {
+function expose(
+  { context, reconcile, gitops, jobs }: MetricsSource,
+  accept: string | undefined,
+): Exposition {
   const openMetrics = accept?.includes('application/openmetrics-text') === true
+  const stacks = context.stacks.values().map(({ name }) => name)
   const families = [
     ...engineMetrics(context),
+    ...conditionMetrics({
+      stacks: stacks.map((stack) => statusOf(context, stack)),
+      sources: gitops.list(),
+      runs: stacks.flatMap((stack) => jobs.history(stack)),
+    }),
     ...reconcile.families(),
     ...containerMetrics(context),
   ]
