@@ -4,16 +4,17 @@ const MAX_OUTPUT_BYTES = 4096
 const SIGKILL = 9
 
 export interface FinishedSession {
-  /** undefined: it took longer than it may, and was killed. */
+  /** undefined: it took longer than it may, or could not be waited for, and was killed. */
   readonly exitCode: number | undefined
   /** The first 4 KiB of both streams. */
   readonly output: string
 }
 
-/** Lets a program in a container run to its end, but no longer than this. */
+/** Lets a program in a container run to its end, but no longer than this, and than until the signal is raised. */
 export async function finishSession(
   session: ExecSession,
   timeoutMs: number,
+  hurry?: AbortSignal,
 ): Promise<FinishedSession> {
   let output = ''
   const collect = (bytes: Buffer): void => {
@@ -23,12 +24,16 @@ export async function finishSession(
   session.stdout.on('data', collect)
   session.stderr?.on('data', collect)
   const late = new AbortController()
-  const timer = setTimeout(() => {
+  const end = (): void => {
     late.abort()
     session.process.signal(SIGKILL)
-  }, timeoutMs)
+  }
+  const timer = setTimeout(end, timeoutMs)
+  hurry?.addEventListener('abort', end)
+  if (hurry?.aborted === true) end()
   const status = await session.process.exited
   clearTimeout(timer)
+  hurry?.removeEventListener('abort', end)
   session.stdout.destroy()
   session.stderr?.destroy()
   return { exitCode: late.signal.aborted ? undefined : (status?.exitCode ?? 1), output }

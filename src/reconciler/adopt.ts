@@ -20,6 +20,7 @@ import type { RecoveredDescriptors } from './kept-descriptors.ts'
 import { endRollouts } from './rollout/end-rollouts.ts'
 import { connectListeners } from './output-listeners.ts'
 import { hasProcess, type ContainerRecord } from './records.ts'
+import { removeContainer } from './remove-container.ts'
 import { resumeStarts } from './resume-starts.ts'
 import { unpauseContainer } from './stop-container.ts'
 
@@ -37,6 +38,7 @@ export async function adoptContainers(context: Context): Promise<void> {
   for (const record of ended) finishRun(context, record, recovered)
   recovered.close()
   reapOthers(context)
+  await sweepUnbegun(context)
   await sweepFiles(context)
   context.networks.sweep()
   sweepBuildNetwork(context)
@@ -54,6 +56,9 @@ function adopt(
   const process =
     record.pid === undefined ? undefined : adoptProcess(record.pid, record.pidStartTime ?? 0)
   if (process === undefined) return false
+  if (record.wanted === 'restarted')
+    // its restart was cut short, and it goes on
+    context.containers.put(record.id, { ...record, wanted: 'running' })
   const cgroup = context.cgroups.open(cgroupName(record))
   const io = reopenIo(context, record, recovered)
   connectListeners(context, record.id, io)
@@ -132,6 +137,16 @@ async function sweepCgroups(context: Context): Promise<void> {
     }
     log.info('cgroup swept', { cgroup: name })
   }
+}
+
+/** Made for one run, by `run --rm` or for a hook, which the daemon before did not come to begin: nobody will. */
+async function sweepUnbegun(context: Context): Promise<void> {
+  const left = context.containers
+    .values()
+    .filter(
+      ({ state, removeOnExit }) => removeOnExit && (state === 'created' || state === 'exited'),
+    )
+  for (const { id } of left) await context.locks.run(id, () => removeContainer(context, id))
 }
 
 async function sweepFiles(context: Context): Promise<void> {

@@ -93,7 +93,7 @@ export function restartsByPolicy({
   exitCode,
   restartCount,
 }: ContainerRecord): boolean {
-  if (wanted === 'stopped') return false
+  if (wanted !== 'running') return false
   const { condition, maxRetries } = config.restart
   if (condition === 'always' || condition === 'unless-stopped') return true
   return condition === 'on-failure' && exitCode !== 0 && restartCount < (maxRetries ?? Infinity)
@@ -130,7 +130,7 @@ async function restart(
   { restartCount, launch }: { readonly restartCount: number; readonly launch: Launch },
 ): Promise<void> {
   const record = context.containers.get(id)
-  if (record?.state !== 'restarting' || record.wanted === 'stopped') return
+  if (record?.state !== 'restarting' || record.wanted !== 'running') return
   context.containers.put(id, { ...record, restartCount })
   try {
     await launch(context, id)

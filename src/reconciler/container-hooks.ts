@@ -17,11 +17,16 @@ import { removeContainer } from './remove-container.ts'
 const LONGEST_HOOK_MS = 3_600_000
 const MAX_OUTPUT = 4096
 const LEAST_PRE_STOP_MS = 1000
+const SIGKILL = 9
 
 /** @throws {FAILED_PRECONDITION} for the first hook that does not exit with 0 */
-export async function runPostStartHooks(context: Context, record: ContainerRecord): Promise<void> {
+export async function runPostStartHooks(
+  context: Context,
+  record: ContainerRecord,
+  hurry?: AbortSignal,
+): Promise<void> {
   for (const hook of record.config.hooks.postStart) {
-    const failure = await runInside(context, record, { hook, timeoutMs: LONGEST_HOOK_MS })
+    const failure = await runInside(context, record, { hook, timeoutMs: LONGEST_HOOK_MS, hurry })
     if (failure !== undefined) throw hookError(record, 'post_start', { hook, failure })
   }
 }
@@ -49,7 +54,15 @@ export async function runPreStopHooks(
 async function runInside(
   context: Context,
   record: ContainerRecord,
-  { hook, timeoutMs }: { readonly hook: Hook; readonly timeoutMs: number },
+  {
+    hook,
+    timeoutMs,
+    hurry,
+  }: {
+    readonly hook: Hook
+    readonly timeoutMs: number
+    readonly hurry?: AbortSignal | undefined
+  },
 ): Promise<string | undefined> {
   const { command, user, privileged, workingDir, environment } = hook
   const exec = {
@@ -61,7 +74,8 @@ async function runInside(
   }
   try {
     const session = await openContainerExec(context, record.id, exec)
-    const { exitCode, output } = await finishSession(session, timeoutMs)
+    const { exitCode, output } = await finishSession(session, timeoutMs, hurry)
+    if (hurry?.aborted === true && exitCode === undefined) return 'could not be waited for'
     return exitCode === 0 ? undefined : failureText(exitCode, output)
   } catch (error) {
     const { exitCode, message } = toTsstackError(error)
@@ -91,10 +105,14 @@ function hookError(
  * is not run again for the same definition; without `per_replica` one run serves all replicas.
  * @throws {FAILED_PRECONDITION} for the first that fails
  */
-export async function runPreStartHooks(context: Context, record: ContainerRecord): Promise<void> {
+export async function runPreStartHooks(
+  context: Context,
+  record: ContainerRecord,
+  hurry?: AbortSignal,
+): Promise<void> {
   const pending = record.config.hooks.preStart.filter((hook) => !isPrepared(context, record, hook))
   for (const hook of pending) {
-    const failure = await runBeside(context, record, hook)
+    const failure = await runBeside(context, record, { hook, hurry })
     if (failure !== undefined) throw hookError(record, 'pre_start', { hook, failure })
   }
   if (pending.length === 0) return
@@ -120,7 +138,7 @@ function isPrepared(context: Context, record: ContainerRecord, hook: Hook): bool
 async function runBeside(
   context: Context,
   record: ContainerRecord,
-  hook: Hook,
+  { hook, hurry }: { readonly hook: Hook; readonly hurry: AbortSignal | undefined },
 ): Promise<string | undefined> {
   const id = randomBytes(32).toString('hex')
   const config = await initConfig(context, record, hook)
@@ -140,11 +158,18 @@ async function runBeside(
     output = (output + bytes.toString('utf8')).slice(-MAX_OUTPUT)
   })
   const exitCode = exitCodeOf(context, id)
+  const kill = (): void => {
+    context.live.get(id)?.process.signal(SIGKILL)
+  }
+  hurry?.addEventListener('abort', kill)
   try {
     await context.locks.run(id, () => launchContainer(context, id))
+    if (hurry?.aborted === true) kill()
     const code = await exitCode.promise
+    if (hurry?.aborted === true && code !== 0) return 'could not be waited for'
     return code === 0 ? undefined : failureText(code, output)
   } finally {
+    hurry?.removeEventListener('abort', kill)
     exitCode.close()
     listening()
     await context.locks.run(id, () => removeContainer(context, id))

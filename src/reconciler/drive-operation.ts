@@ -1,6 +1,6 @@
 /** Each operation of a plan as calls of the rooms below. */
 import type { ProgressEvent } from '../api/types.ts'
-import type { Operation } from '../planner/plan.ts'
+import type { Operation, Plan } from '../planner/plan.ts'
 import { TsstackError, toTsstackError } from '../errors.ts'
 import { createContainer } from './create-container.ts'
 import { createVolume } from './create-volume.ts'
@@ -23,19 +23,26 @@ export interface DriveOptions {
   /** Needed by operations that make something. */
   readonly resolved?: ResolvedStack
   readonly graceMs?: number
-  /** Containers that the plan removes. */
-  readonly going?: ReadonlySet<string>
+  /** Raised when it is to wait for nothing any more. */
+  readonly hurry?: AbortSignal
   /** Told what an operation of several steps does. */
   readonly progress?: (event: ProgressEvent) => void
 }
 
-export function operationDriver(context: Context, options: DriveOptions): OperationDriver {
+/** @param plan - what an operation means depends on those beside it */
+export function operationDriver(
+  context: Context,
+  { operations }: Plan,
+  options: DriveOptions,
+): OperationDriver {
   // A replaced container is gone when its successor is made: remember now what the successor takes over.
   const volumes = new Map(
     context.containers.values().map((record) => [record.id, record.anonymousVolumes]),
   )
+  const going = containersOf(operations, 'remove-container')
+  const restarting = containersOf(operations, 'start-container')
   return async (operation) => {
-    const warning = await drive(context, operation, { ...options, volumes })
+    const warning = await drive(context, operation, { ...options, volumes, going, restarting })
     return warning === undefined ? {} : { warning }
   }
 }
@@ -43,6 +50,22 @@ export function operationDriver(context: Context, options: DriveOptions): Operat
 interface Driving extends DriveOptions {
   /** Anonymous volumes by container id, as they were when the plan began. */
   readonly volumes: ReadonlyMap<string, Readonly<Record<string, string>>>
+  /** Containers that the plan removes. */
+  readonly going: ReadonlySet<string>
+  /** Containers of before that it starts. */
+  readonly restarting: ReadonlySet<string>
+}
+
+/** Ids of those that there were before the plan. */
+function containersOf(
+  operations: readonly Operation[],
+  wanted: Operation['kind'],
+): ReadonlySet<string> {
+  return new Set(
+    operations.flatMap((operation) =>
+      operation.kind === wanted && 'containerId' in operation ? (operation.containerId ?? []) : [],
+    ),
+  )
 }
 
 /** @returns a warning for the user */
@@ -79,6 +102,7 @@ async function drive(
       return startOnRequest(
         context,
         operation.containerId ?? findByName(context, operation.container),
+        options.hurry,
       )
     case 'stop-container':
       return stop(context, operation, options)
@@ -153,25 +177,29 @@ async function remove(
 async function stop(
   context: Context,
   { containerId, drainMs }: Operation & { kind: 'stop-container' },
-  { graceMs }: Driving,
+  { graceMs, restarting }: Driving,
 ): Promise<string | undefined> {
   if (drainMs !== undefined) await leave(context, containerId, drainMs)
   return context.locks.run(containerId, () =>
-    stopContainer(context, containerId, graceMs === undefined ? {} : { graceMs }),
+    stopContainer(context, containerId, {
+      ...(graceMs === undefined ? {} : { graceMs }),
+      restarts: restarting.has(containerId),
+    }),
   )
 }
 
 async function wait(
   context: Context,
   operation: Operation & { kind: 'wait-for-service' },
-  options: DriveOptions,
+  options: Driving,
 ): Promise<string | undefined> {
   try {
     await waitForService(context, {
       stack: options.stack,
       service: operation.service,
       goal: operation.condition,
-      ...(options.going === undefined ? {} : { except: options.going }),
+      except: options.going,
+      ...(options.hurry === undefined ? {} : { signal: options.hurry }),
     })
     return undefined
   } catch (error) {

@@ -4,6 +4,7 @@
  */
 import type { EngineEvent } from '../api/types.ts'
 import { timestamp } from '../engine/logs/log-format.ts'
+import { log } from '../log.ts'
 import type { StateStore } from '../state/state-store.ts'
 
 export interface EventLog {
@@ -36,7 +37,7 @@ export function openEventLog(state: StateStore): EventLog {
     emit(partial) {
       const event: EngineEvent = { ...partial, time: timestamp() }
       state.appendEvent(JSON.stringify(event))
-      for (const listener of listeners) listener(event)
+      for (const listener of listeners) tell(listener, event)
     },
     subscribe,
     async *read({ since, follow }) {
@@ -44,6 +45,15 @@ export function openEventLog(state: StateStore): EventLog {
       yield* reader.batches()
       if (follow !== undefined) yield* followEvents(reader, { subscribe, signal: follow })
     },
+  }
+}
+
+/** A listener that fails (rules that the kernel refuses) keeps nobody else from being told. */
+function tell(listener: (event: EngineEvent) => void, event: EngineEvent): void {
+  try {
+    listener(event)
+  } catch (error) {
+    log.warn('an event was not followed', { action: event.action, error })
   }
 }
 

@@ -81,7 +81,7 @@ function observeContainer(context: Context, record: ContainerRecord): ObservedCo
     health: healthOf(context, record),
     ...(record.part === undefined ? {} : { part: record.part }),
     ...(record.exitCode === undefined ? {} : { exitCode: record.exitCode }),
-    stopRequested: record.wanted === 'stopped',
+    stopRequested: record.wanted !== 'running',
     replaceHash: record.replaceHash,
     updateHash: record.updateHash,
     fields: record.fields,

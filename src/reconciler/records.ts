@@ -5,6 +5,7 @@ import type { ContainerConfig } from '../engine/container-config.ts'
 import type { TerminalSize } from '../engine/device-tree.ts'
 import type { SubnetRecord } from '../network/ipam.ts'
 import type { MacvlanMode } from '../network/rtnetlink/link-messages.ts'
+import type { DownOptions } from '../planner/desired-state.ts'
 import type { ContainerState, RolloutPart } from '../planner/observed-state.ts'
 import type { StackContents } from '../spec/loaded-stack.ts'
 import type { Stack } from '../spec/stack.ts'
@@ -23,8 +24,11 @@ export interface ContainerRecord {
   readonly pausedBriefly?: true
   /** See RolloutPart. */
   readonly part?: RolloutPart
-  /** What the user last asked for: a stopped container is not started again by its restart policy. */
-  readonly wanted: 'running' | 'stopped'
+  /**
+   * What the user last asked for: a stopped container is not started again by its restart policy. `restarted`: it stops
+   * only to be started again, so one that is found stopped was forgotten half-way.
+   */
+  readonly wanted: 'running' | 'stopped' | 'restarted'
   /** RFC 3339. */
   readonly createdAt: string
   readonly startedAt?: string
@@ -103,6 +107,8 @@ export interface StackRecord {
   readonly contents: StackContents
   /** The whole stack was stopped by request: its schedules rest until it is started or brought up. */
   readonly stopped?: true
+  /** It is being taken down: the `down` that was asked for, until it is done. */
+  readonly down?: { readonly stack: Stack; readonly options: DownOptions }
   readonly origin?: StackOrigin
   /** The services that have been brought up and not taken down: those whose containers are kept. */
   readonly scope?: readonly string[]

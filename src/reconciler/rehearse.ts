@@ -4,16 +4,9 @@ import type { Plan } from '../planner/plan.ts'
 import type { Context } from './context.ts'
 import { executePlan } from './execute-plan.ts'
 import { isSignalling, signalContainers } from './signal-containers.ts'
-import {
-  finish,
-  planStack,
-  planStackDown,
-  planStackLifecycle,
-  tellPlan,
-  type DownTarget,
-  type LifecycleTarget,
-  type Progress,
-} from './stack-operations.ts'
+import { finish, tellPlan, type Progress } from './run-plan.ts'
+import { planStack, planStackLifecycle, type LifecycleTarget } from './stack-operations.ts'
+import { planStackDown, type DownTarget } from './take-down.ts'
 
 async function rehearse(context: Context, plan: Plan, progress: Progress): Promise<void> {
   tellPlan(plan, progress)

@@ -7,16 +7,21 @@ import { launchContainer } from './launch-container.ts'
 
 /**
  * Nothing to do when it runs.
+ * @param hurry - raised when hooks are not to be waited for any more
  * @returns a warning for the user
  */
-export async function startOnRequest(context: Context, id: string): Promise<string | undefined> {
+export async function startOnRequest(
+  context: Context,
+  id: string,
+  hurry?: AbortSignal,
+): Promise<string | undefined> {
   return context.locks.run(id, async () => {
     const record = requireContainer(context, id)
     context.containers.put(id, { ...record, wanted: 'running', restartCount: 0 })
     if (!context.live.has(id)) {
-      await runPreStartHooks(context, record)
+      await runPreStartHooks(context, record, hurry)
       await launchContainer(context, id)
-      await runPostStartHooks(context, record)
+      await runPostStartHooks(context, record, hurry)
     }
     return describeWarnings(record.config.name, context.live.get(id)?.cgroup.warnings ?? [])
   })

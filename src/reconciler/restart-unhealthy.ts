@@ -22,7 +22,7 @@ export function restartUnhealthyContainers(context: Context): void {
 async function restartUnhealthy(context: Context, id: string): Promise<void> {
   const live = context.live.get(id)
   const before = context.containers.get(id)
-  if (before === undefined || before.wanted === 'stopped') return
+  if (before === undefined || before.wanted !== 'running') return
   if (live?.health?.state() !== 'unhealthy') return
   const { maxRetries = Infinity } = before.config.restart
   if (before.restartCount >= maxRetries) return

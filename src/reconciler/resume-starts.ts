@@ -24,17 +24,20 @@ export async function resumeStarts(context: Context): Promise<void> {
   )
   await Promise.all(
     [...stacks].map((stack) =>
-      context.locks.run(`stack ${stack}`, () => startInOrder(context, stack)),
+      context.locks.run(`stack ${stack}`, (hurry) => startInOrder(context, stack, hurry), {
+        abandoned: AbortSignal.abort(), // nobody waits for it
+      }),
     ),
   )
 }
 
 function isUnfinished({ state, wanted, part }: ContainerRecord): boolean {
   if (part !== undefined) return false
+  if (state === 'exited') return wanted === 'restarted'
   return state === 'restarting' || (state === 'created' && wanted === 'running')
 }
 
-async function startInOrder(context: Context, stack: string): Promise<void> {
+async function startInOrder(context: Context, stack: string, hurry: AbortSignal): Promise<void> {
   const unfinished = containersOf(context, stack).filter(isUnfinished)
   for (const record of unfinished) settle(context, record)
   const services = [
@@ -45,7 +48,7 @@ async function startInOrder(context: Context, stack: string): Promise<void> {
   const target = { observed: observe(context, stack), stack: context.stacks.get(stack)?.stack }
   const meant = new Set(unfinished.map(({ id }) => id))
   const plan = planLifecycle('start', target, { services, noDeps: true })
-  const drive = operationDriver(context, { stack })
+  const drive = operationDriver(context, plan, { stack, hurry })
   await executePlan(plan, {
     // Another replica of the service may have ended for good.
     drive: async (operation) =>
@@ -71,7 +74,7 @@ function settle(context: Context, record: ContainerRecord): void {
 /** What could not be started is left to its restart policy. */
 function retry(context: Context, id: string): void {
   const record = context.containers.get(id)
-  if (record?.state !== 'exited' || record.wanted === 'stopped') return
+  if (record?.state !== 'exited' || record.wanted !== 'running') return
   if (record.config.restart.condition === 'no') return
   context.containers.put(id, { ...record, state: 'restarting' })
   scheduleRestart(context, record, launchContainer)

@@ -1,44 +1,28 @@
 /** The entry: what a user asks of a stack. Each asks the planner what to do and has it done; one at a time for a stack. */
-import type {
-  DownRequest,
-  LifecycleRequest,
-  ProgressEvent,
-  RequestManner,
-  StackSource,
-  UpRequest,
-} from '../api/types.ts'
+import type { LifecycleRequest, StackSource, UpRequest } from '../api/types.ts'
 import type { Digest } from '../engine/images/image.ts'
 import { parseSignal } from '../engine/signals.ts'
 import { ownValue } from '../planner/config-hash.ts'
 import { baseStateDigest } from '../planner/base-state.ts'
 import { dependencyGraph, selectServices } from '../planner/dependency-graph.ts'
-import { planDown } from '../planner/plan-down.ts'
 import { planLifecycle, type PlannedAction } from '../planner/plan-lifecycle.ts'
 import { planUp } from '../planner/plan-up.ts'
 import type { Plan } from '../planner/plan.ts'
 import { TsstackError } from '../errors.ts'
-import { summarize } from './container-summary.ts'
 import type { Context } from './context.ts'
 import { whileComingUp } from './images-in-use.ts'
 import { resolveStack, type ImagePins } from './desired-state-of.ts'
+import type { StackRecord } from './records.ts'
 import type { ResolvedStack } from './resolved-stack.ts'
-import { operationDriver, type DriveOptions } from './drive-operation.ts'
-import { executePlan } from './execute-plan.ts'
 import { containersOf, observe } from './observe.ts'
 import { buildMissing } from './build-missing.ts'
 import { lookUpServices, pullServices, type PullOptions } from './pull-services.ts'
 import { interventionsOf, overrideBy, setOverrides } from './loop/interventions.ts'
 import { asRevision } from './revisions/as-revision.ts'
+import { finish, mannerOf, runPlan, type Progress } from './run-plan.ts'
 import { freeIdRange } from './stack-user-namespace.ts'
 import { isSignalling, signalContainers } from './signal-containers.ts'
 import { waitForService } from './wait-for.ts'
-
-export type Progress = (event: ProgressEvent) => void
-
-/** Starting is bound by the kernel's locks, not by waiting: a few at once keep two cores busy. */
-const CONCURRENCY = 8
-/** What `--parallel` may ask for. */
-const MAX_CONCURRENCY = 1000
 
 /** @returns what `up` would do now; changes nothing but the image store */
 export async function planStack(
@@ -121,57 +105,33 @@ async function bringUp(
   control: UpControl,
 ): Promise<void> {
   const { name } = request.stack
-  const { signal, pins = {} } = control
+  const { signal, author = 'daemon', pins = {}, rollbackOf } = control
   const scope = scopeOf(request).filter((service) => !Object.hasOwn(pins.services ?? {}, service))
   // Before the lock: a long pull holds up no other request of the stack.
   await pullServices(context, request, { ...pullOptions(request, scope), signal }, progress)
   await buildMissing(context, request, scope, { tell: progress, signal })
-  await context.locks.run(`stack ${name}`, async () => {
+  const work = async (hurry: AbortSignal): Promise<void> => {
     const { plan, resolved } = await planInScope(context, request, {}, pins)
-    const { author = 'daemon', rollbackOf } = control
-    rememberStack(context, request, scopeOf(request))
-    noteScale(context, request, author)
-    const acceptance = { source: request, desired: resolved.desired, author }
-    await asRevision(
-      context,
-      rollbackOf === undefined ? acceptance : { ...acceptance, rollbackOf },
-      async () => {
-        const manner = mannerOf(request, request.options.timeoutSeconds)
-        const options = { stack: name, resolved, ...manner }
-        const changed = await run(context, plan, options, progress)
-        if (request.options.wait === true) await waitForAll(context, name, request.options)
-        finish(context, { stack: name, changed }, progress)
-      },
-    )
-  })
-}
-
-export interface DownTarget {
-  readonly stack: string
-  readonly request: DownRequest
-}
-
-/** @returns what `down` would do now */
-export function planStackDown(context: Context, { stack: name, request }: DownTarget): Plan {
-  const stack = request.source?.stack ?? context.stacks.get(name)?.stack
-  return planDown(observe(context, name), stack, request.options)
-}
-
-/** Removes containers and networks, and volumes when asked. The stack file is not needed. */
-export async function downStack(
-  context: Context,
-  target: DownTarget,
-  progress: Progress,
-): Promise<void> {
-  const { stack: name, request } = target
-  await context.locks.run(`stack ${name}`, async () => {
-    const plan = planStackDown(context, target)
-    const options = { stack: name, ...mannerOf(request, request.options.timeoutSeconds) }
-    const changed = await run(context, plan, options, progress)
-    forgetIfEmpty(context, name)
-    forgetServices(context, name)
-    finish(context, { stack: name, changed }, progress)
-  })
+    const acceptance = {
+      source: request,
+      desired: resolved.desired,
+      author,
+      options: request.options,
+      ...(rollbackOf === undefined ? {} : { rollbackOf }),
+    }
+    const note = (): void => {
+      rememberStack(context, request, scopeOf(request))
+      noteScale(context, request, author)
+    }
+    await asRevision(context, { acceptance, note }, async () => {
+      const manner = mannerOf(request, request.options.timeoutSeconds)
+      const options = { stack: name, resolved, hurry, ...manner }
+      const changed = await runPlan(context, plan, options, progress)
+      if (request.options.wait === true) await waitForAll(context, name, request.options, hurry)
+      finish(context, { stack: name, changed }, progress)
+    })
+  }
+  await context.locks.run(`stack ${name}`, work, { urgency: 'request', abandoned: signal })
 }
 
 export interface LifecycleTarget {
@@ -179,6 +139,8 @@ export interface LifecycleTarget {
   readonly request: LifecycleRequest
   /** Who asks: see UpControl. */
   readonly author?: string
+  /** Raised when the client has gone. */
+  readonly signal?: AbortSignal
 }
 
 /** @returns what `start`, `stop` or `restart` would do now */
@@ -203,20 +165,30 @@ export async function lifecycle(
 ): Promise<void> {
   const { stack: name, request, author = 'daemon' } = target
   const { action } = request
-  noteAction(context, name, { request, author })
   if (isSignalling(action)) {
+    noteAction(context, name, { request, author })
     await signalContainers(context, target, progress)
     finish(context, { stack: name, changed: true }, progress)
     return
   }
-  await context.locks.run(`stack ${name}`, async () => {
+  const work = async (hurry: AbortSignal): Promise<void> => {
     const plan = planStackLifecycle(context, target, action)
-    const options = { stack: name, ...mannerOf(request, request.timeoutSeconds) }
-    const changed = await run(context, plan, options, progress)
+    noteAction(context, name, { request, author, started: startedBy(plan) })
+    const options = { stack: name, hurry, ...mannerOf(request, request.timeoutSeconds) }
+    const changed = await runPlan(context, plan, options, progress)
     if ((request.services ?? []).length === 0) markStopped(context, name, action === 'stop')
-    if (request.wait === true) await waitForAll(context, name, request)
+    if (request.wait === true) await waitForAll(context, name, request, hurry)
     finish(context, { stack: name, changed }, progress)
-  })
+  }
+  const urgency = action === 'stop' && (request.services ?? []).length === 0 ? 'urgent' : 'request'
+  await context.locks.run(`stack ${name}`, work, { urgency, abandoned: target.signal })
+}
+
+/** Services of which containers are started: those that are meant, and what goes with them. */
+function startedBy({ operations }: Plan): readonly string[] {
+  return operations.flatMap((operation) =>
+    operation.kind === 'start-container' ? operation.service : [],
+  )
 }
 
 function markStopped(context: Context, name: string, isStopped: boolean): void {
@@ -230,7 +202,15 @@ function markStopped(context: Context, name: string, isStopped: boolean): void {
 function noteAction(
   context: Context,
   stack: string,
-  { request, author }: { readonly request: LifecycleRequest; readonly author: string },
+  {
+    request,
+    author,
+    started = [],
+  }: {
+    readonly request: LifecycleRequest
+    readonly author: string
+    readonly started?: readonly string[]
+  },
 ): void {
   const { action, services = [], signal } = request
   const isStop =
@@ -240,7 +220,9 @@ function noteAction(
   const here = new Set(containersOf(context, stack).map(({ config }) => config.service))
   const { services: overrides } = interventionsOf(context.interventions, stack)
   const changes = [...here]
-    .filter((service) => services.length === 0 || services.includes(service))
+    .filter(
+      (service) => services.length === 0 || services.includes(service) || started.includes(service),
+    )
     .filter((service) => isStop || overrides[service]?.kind === 'stopped')
     .map((service) => {
       const override = isStop ? overrideBy(author, { kind: 'stopped' }, request) : undefined
@@ -255,64 +237,6 @@ function noteAction(
 function scopeOf({ stack, options }: UpRequest): string[] {
   const { services, noDeps } = options
   return [...selectServices(dependencyGraph(stack), services, { noDeps: noDeps ?? false })]
-}
-
-async function run(
-  context: Context,
-  plan: Plan,
-  options: DriveOptions & { readonly concurrency: number },
-  progress: Progress,
-): Promise<boolean> {
-  const { concurrency } = options
-  tellPlan(plan, progress)
-  const told = withoutRepeats(progress)
-  const drive = operationDriver(context, { ...options, going: removedBy(plan), progress: told })
-  await context.telemetry.plan({ plan, drive }, (measured) =>
-    executePlan(plan, { drive: measured, progress: told, concurrency }),
-  )
-  return plan.operations.length > 0
-}
-
-/** What is to be said of a service is said once, however many replicas it has. */
-function withoutRepeats(progress: Progress): Progress {
-  const told = new Set<string>()
-  return (event) => {
-    if (event.type === 'warning' && told.has(event.message)) return
-    if (event.type === 'warning') told.add(event.message)
-    progress(event)
-  }
-}
-
-/** How many operations will come, and what to be wary of. */
-export function tellPlan(plan: Plan, progress: Progress): void {
-  progress({ type: 'plan', operations: plan.operations.length })
-  for (const message of plan.warnings) progress({ type: 'warning', message })
-}
-
-function removedBy(plan: Plan): ReadonlySet<string> {
-  return new Set(
-    plan.operations.flatMap((operation) =>
-      operation.kind === 'remove-container' ? [operation.containerId] : [],
-    ),
-  )
-}
-
-function mannerOf(
-  { parallel }: RequestManner,
-  timeoutSeconds: number | undefined,
-): { readonly concurrency: number; readonly graceMs?: number } {
-  const grace = timeoutSeconds === undefined ? {} : { graceMs: timeoutSeconds * 1000 }
-  return { concurrency: Math.min(parallel ?? CONCURRENCY, MAX_CONCURRENCY), ...grace }
-}
-
-/** The last word: whether anything was changed, and what there is now. */
-export function finish(
-  context: Context,
-  done: { readonly stack: string; readonly changed: boolean },
-  progress: Progress,
-): void {
-  const containers = containersOf(context, done.stack).map((record) => summarize(context, record))
-  progress({ type: 'done', changed: done.changed, containers })
 }
 
 /** Replicas that were asked for beside the stack file, until an `up` that goes by the file again. */
@@ -344,6 +268,8 @@ export function rememberStack(
     workingDir,
     contents,
     ...(origin === undefined ? {} : { origin }),
+    // What is run beside the stack is no reason to end its rest, or to bring it back.
+    ...(broughtUp.length === 0 ? restOf(before) : {}),
     scope: [...new Set([...(before?.scope ?? []), ...broughtUp])].filter((service) =>
       Object.hasOwn(stack.services, service),
     ),
@@ -351,39 +277,24 @@ export function rememberStack(
   if (JSON.stringify(before) !== JSON.stringify(record)) context.stacks.put(stack.name, record)
 }
 
-/** When nothing of the stack is left, nothing of it is remembered; a volume that stays keeps no range, its ids are plain. */
-function forgetIfEmpty(context: Context, name: string): void {
-  if (containersOf(context, name).length > 0 || context.networks.documentsOf(name).length > 0)
-    return
-  context.userNamespaces.get(name)?.close()
-  context.userNamespaces.delete(name)
-  context.stacks.delete(name)
-  context.interventions.delete(name)
-  context.events.emit({ type: 'stack', action: 'destroy', stack: name, id: name, attributes: {} })
-}
-
-/** Services of which no container is left have been taken down: the loop does not bring them back. */
-export function forgetServices(context: Context, name: string): void {
-  const record = context.stacks.get(name)
-  if (record === undefined) return
-  const left = new Set(containersOf(context, name).map(({ config }) => config.service))
-  const scope = (record.scope ?? []).filter((service) => left.has(service))
-  if (scope.length !== record.scope?.length) context.stacks.put(name, { ...record, scope })
-}
-
 async function waitForAll(
   context: Context,
   stack: string,
   { waitTimeoutSeconds }: { readonly waitTimeoutSeconds?: number },
+  hurry: AbortSignal,
 ): Promise<void> {
-  const signal =
-    waitTimeoutSeconds === undefined
-      ? {}
-      : { signal: AbortSignal.timeout(waitTimeoutSeconds * 1000) }
+  const timeout =
+    waitTimeoutSeconds === undefined ? [] : [AbortSignal.timeout(waitTimeoutSeconds * 1000)]
+  const signal = AbortSignal.any([hurry, ...timeout])
   const services = new Set(containersOf(context, stack).map(({ config }) => config.service))
   await Promise.all(
     [...services].map((service) =>
-      waitForService(context, { stack, service, goal: 'settled', ...signal }),
+      waitForService(context, { stack, service, goal: 'settled', signal }),
     ),
   )
+}
+
+function restOf(record: StackRecord | undefined): Pick<StackRecord, 'stopped' | 'down'> {
+  const { stopped, down } = record ?? {}
+  return { ...(stopped === undefined ? {} : { stopped }), ...(down === undefined ? {} : { down }) }
 }

@@ -14,6 +14,8 @@ const KILL_DEADLINE_MS = 10_000
 export interface StopOptions {
   /** Default: the container's own. */
   readonly graceMs?: number
+  /** The caller is going to start it again: whoever finds it stopped, after a crash or a failure, does that instead. */
+  readonly restarts?: boolean
 }
 
 /**
@@ -29,7 +31,8 @@ export async function stopContainer(
   clearTimeout(context.restartTimers.get(id))
   context.restartTimers.delete(id)
   const settled = record.state === 'restarting' ? 'exited' : record.state
-  context.containers.put(id, { ...record, wanted: 'stopped', state: settled })
+  const wanted = options.restarts === true ? 'restarted' : 'stopped'
+  context.containers.put(id, { ...record, wanted, state: settled })
   const live = context.live.get(id)
   if (live === undefined) return undefined
   context.networks.readinessChanged(id)

@@ -73,8 +73,8 @@ export function waitForService(context: Context, request: WaitRequest): Promise<
     }
     const timer = setInterval(look, PAUSE_PATIENCE_MS)
     const unsubscribe = context.events.subscribe((event) => {
-      // Events tell what happens before the record says so; look when the turn is over.
-      if (event.stack === request.stack) queueMicrotask(look)
+      // Events tell what happens before the record says so; look when the turn is over. Of others there may be hundreds.
+      if (event.stack === request.stack && event.service === request.service) queueMicrotask(look)
     })
     const stop = (): void => {
       clearInterval(timer)
@@ -83,9 +83,7 @@ export function waitForService(context: Context, request: WaitRequest): Promise<
     }
     const abort = (): void => {
       stop()
-      reject(
-        new TsstackError('CANCELLED', `Cannot wait for service "${request.service}" any longer`),
-      )
+      reject(reasonOf(request))
     }
     // A signal that is aborted already tells nobody.
     if (request.signal?.aborted === true) abort()
@@ -105,6 +103,12 @@ async function failureOf(
     `Cannot wait for service "${service}": ${why}`,
     hint === undefined ? {} : { hint },
   )
+}
+
+function reasonOf({ signal, service }: WaitRequest): TsstackError {
+  const reason: unknown = signal?.reason
+  if (reason instanceof TsstackError) return reason
+  return new TsstackError('CANCELLED', `Cannot wait for service "${service}" any longer`)
 }
 
 /** Whether a container fulfils a goal. */

@@ -16,17 +16,22 @@ const ITEMS = ['a', 'b', 'c', 'd']
 async function run(
   policy: Partial<RolloutPolicy>,
   bad = '',
+  hurry?: AbortSignal,
 ): Promise<{ groups: string[]; done: string; failed: string; isExceeded: boolean }> {
   const groups: string[] = []
   let open = 0
-  const outcome = await inGroups(ITEMS, { ...POLICY, ...policy }, async (item) => {
-    if (open === 0) groups.push('')
-    open++
-    groups.push((groups.pop() ?? '') + item)
-    await new Promise((resolve) => setImmediate(resolve))
-    open--
-    if (bad.includes(item)) throw new Error(`${item} is bad`)
-  })
+  const outcome = await inGroups(
+    ITEMS,
+    { policy: { ...POLICY, ...policy }, hurry },
+    async (item) => {
+      if (open === 0) groups.push('')
+      open++
+      groups.push((groups.pop() ?? '') + item)
+      await new Promise((resolve) => setImmediate(resolve))
+      open--
+      if (bad.includes(item)) throw new Error(`${item} is bad`)
+    },
+  )
   return {
     groups,
     done: outcome.done.join(''),
@@ -80,4 +85,13 @@ test('groups are the delay apart', async () => {
   const elapsed = performance.now() - start
   expect(elapsed).toBeGreaterThanOrEqual(49)
   expect(elapsed).toBeLessThan(50 * ITEMS.length) // once, between the two groups
+})
+
+test('none begins when nothing is to be waited for any more', async () => {
+  const hurry = new AbortController()
+  const running = run({ parallelism: 2, delayMs: 60_000 }, '', hurry.signal)
+  setTimeout(() => {
+    hurry.abort()
+  }, 10)
+  expect(await running).toMatchObject({ groups: ['ab'], done: 'ab' })
 })

@@ -100,3 +100,36 @@ test('schedules rest while the stack is stopped, and outlive the daemon', async 
     await eventually('a run of the new daemon', async () => (await history()).length > before)
   })
 })
+
+test('runs that can not be started are forgotten as others are', async () => {
+  const parts = stackOf('true', { cron: NEVER_SOON, history: 2 })
+  const job = { ...parts.services['job'], command: ['/no/such/program'] }
+  await withStack({ services: { job } }, async (history) => {
+    for (let count = 0; count < 4; count++)
+      await daemon.client.runJob('cron', 'job').catch(() => undefined)
+    expect((await history()).map(({ state }) => state)).toEqual(['failed', 'failed'])
+    await eventually('as many containers', async () => {
+      const all = await daemon.client.containers({ stack: 'cron', all: true })
+      return all.length === 2
+    })
+  })
+})
+
+test('a run that has waited is of what the stack is by then', async () => {
+  const schedule: Schedule = { cron: NEVER_SOON, concurrency: 'replace' }
+  const slow = stackOf(
+    'trap "sleep 1; exit 1" TERM; echo ready; while :; do sleep 0.05; done',
+    schedule,
+  )
+  await withStack(slow, async (history) => {
+    await daemon.client.runJob('cron', 'job')
+    await eventually('a handler', async () => {
+      const lines = await collect(daemon.client.logs('cron', { services: 'job' }))
+      return lines.length > 0
+    })
+    const next = daemon.client.runJob('cron', 'job')
+    await daemon.up('cron', stackOf('exit 7', schedule))
+    await next
+    await eventually('its end', async () => (await history())[0]?.exitCode === 7)
+  })
+})

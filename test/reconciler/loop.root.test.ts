@@ -265,4 +265,17 @@ describe('the loop leaves alone', () => {
     const { services } = await daemon.client.status(STACK)
     expect(services[0]?.override).toBeUndefined()
   })
+  test('what was stopped by hand, until something that needs it is started', async () => {
+    const idle: Service = { ...web, ports: [], command: ['sleep', '600'] }
+    const depends_on = { db: { condition: 'service_started', required: true } } as const
+    await daemon.up(STACK, { ...parts, services: { db: idle, web: { ...idle, depends_on } } })
+    await collect(daemon.client.lifecycle(STACK, { action: 'stop' }))
+    await collect(daemon.client.lifecycle(STACK, { action: 'start', services: ['web'] }))
+    const { conditions, services } = await daemon.client.status(STACK)
+    expect(services.map(({ running, override }) => [running, override])).toEqual([
+      [1, undefined],
+      [1, undefined],
+    ])
+    expect(conditions[0]).toMatchObject({ type: 'Ready', status: 'True' })
+  })
 })

@@ -4,12 +4,12 @@ import type { ContainerDetail, TopResponse } from '../../api/types.ts'
 import { parseSignal } from '../../engine/signals.ts'
 import { summarize } from '../../reconciler/container-summary.ts'
 import type { Context } from '../../reconciler/context.ts'
-import { findContainer } from '../../reconciler/find-container.ts'
+import { findContainer, requireContainer } from '../../reconciler/find-container.ts'
 import { launchContainer } from '../../reconciler/launch-container.ts'
 import type { ContainerRecord } from '../../reconciler/records.ts'
 import { removeContainer } from '../../reconciler/remove-container.ts'
 import { setOverrides } from '../../reconciler/loop/interventions.ts'
-import { forgetServices } from '../../reconciler/stack-operations.ts'
+import { forgetServices } from '../../reconciler/take-down.ts'
 import { killContainer, stopContainer } from '../../reconciler/stop-container.ts'
 import { waitForExit } from '../../reconciler/wait-for-exit.ts'
 import { TsstackError } from '../../errors.ts'
@@ -49,12 +49,13 @@ export function containerRoutes(app: FastifyInstance, context: Context): void {
   })
 
   app.post<ContainerParams>('/v1/containers/:id/start', async (request, reply) => {
-    const record = findContainer(context, request.params.id)
-    const { stack, service } = record.config
+    const { id, config } = findContainer(context, request.params.id)
+    const { stack, service } = config
     setOverrides(context.interventions, stack, { [service]: undefined })
-    await context.locks.run(record.id, () => {
-      context.containers.put(record.id, { ...record, wanted: 'running', restartCount: 0 })
-      return launchContainer(context, record.id)
+    await context.locks.run(id, () => {
+      const record = requireContainer(context, id) // as it is now: it may have been changed meanwhile
+      context.containers.put(id, { ...record, wanted: 'running', restartCount: 0 })
+      return launchContainer(context, id)
     })
     return reply.code(204).send()
   })

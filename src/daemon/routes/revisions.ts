@@ -22,6 +22,6 @@ export function revisionRoutes(app: FastifyInstance, context: Context): void {
   app.post<StackParams>('/v1/stacks/:stack/rollback', async (request, reply) => {
     const body = parseBody(rollbackRequest, request.body)
     const target = { stack: request.params.stack, request: body, author: authorOf(request) }
-    await streamProgress(reply, (tell) => rollBack(context, target, tell))
+    await streamProgress(reply, (tell, signal) => rollBack(context, { ...target, signal }, tell))
   })
 }

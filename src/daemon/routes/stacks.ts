@@ -12,7 +12,8 @@ import type { Context } from '../../reconciler/context.ts'
 import { containersOf } from '../../reconciler/observe.ts'
 import { createOneOff } from '../../reconciler/one-off.ts'
 import { rehearseDown, rehearseLifecycle, rehearseUp } from '../../reconciler/rehearse.ts'
-import { downStack, lifecycle, planStack, upStack } from '../../reconciler/stack-operations.ts'
+import { lifecycle, planStack, upStack } from '../../reconciler/stack-operations.ts'
+import { downStack } from '../../reconciler/take-down.ts'
 import { TsstackError } from '../../errors.ts'
 import { streamProgress } from '../progress-stream.ts'
 import { downRequest, lifecycleRequest, runRequest, upRequest } from '../request-schemas.ts'
@@ -55,8 +56,8 @@ export function stackRoutes(app: FastifyInstance, context: Context): void {
   app.post<StackParams>('/v1/stacks/:stack/lifecycle', async (request, reply) => {
     const body: LifecycleRequest = parseBody(lifecycleRequest, request.body)
     const target = { stack: request.params.stack, request: body, author: authorOf(request) }
-    await streamProgress(reply, (tell) =>
-      (body.dryRun === true ? rehearseLifecycle : lifecycle)(context, target, tell),
+    await streamProgress(reply, (tell, signal) =>
+      (body.dryRun === true ? rehearseLifecycle : lifecycle)(context, { ...target, signal }, tell),
     )
   })
 

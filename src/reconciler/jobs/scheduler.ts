@@ -126,12 +126,7 @@ class Scheduler implements JobScheduler {
   }
 
   #jobs(): Job[] {
-    return this.#context.stacks.values().flatMap((record) =>
-      Object.entries(record.stack.services).flatMap(([service, definition]) => {
-        const schedule = definition['x-tsstack']?.schedule
-        return schedule === undefined ? [] : [{ record, service, schedule }]
-      }),
-    )
+    return this.#context.stacks.values().flatMap((record) => jobsOf(record))
   }
 
   /** Starts what is due, and comes back when the next one is. */
@@ -207,32 +202,62 @@ class Scheduler implements JobScheduler {
       this.#trim(job)
       return skipped
     }
-    if (concurrency === 'replace') await Promise.all(others.map((run) => this.#stop(run)))
-    return this.#start(job, this.#runs.begin({ ...base, state: 'running' }))
+    const run = this.#runs.begin({ ...base, state: 'running' })
+    if (concurrency === 'replace') await Promise.all(others.map((other) => this.#stop(other)))
+    return this.#start(job, run)
   }
 
-  async #start({ record, service }: Job, begun: JobRun): Promise<JobRun> {
+  async #start(job: Job, begun: JobRun): Promise<JobRun> {
+    const { service } = job
     let run = begun
     try {
+      const record = this.#recordOf(job)
       const name = `${record.name}-${service}-job-${begun.id}`
       const source = sourceOf(record)
       const request = { ...source, service, name, tty: false, stdin: false, noDeps: true }
       const container = await createOneOff(this.#context, request)
       run = this.#runs.change(run, { container })
+      this.#assertWanted(job, run)
       await startOnRequest(this.#context, container)
       this.#settle() // it may have ended already
       return this.#runs.of(record.name, service).find(({ id }) => id === run.id) ?? run
     } catch (error) {
       const reason = toTsstackError(error).message
-      log.warn('scheduled run could not be started', { stack: record.name, service, error })
-      return this.#runs.change(run, {
-        state: 'failed',
-        reason,
-        finishedAt: new Date().toISOString(),
-      })
+      log.warn('scheduled run could not be started', { stack: job.record.name, service, error })
+      const finishedAt = new Date().toISOString()
+      const failed = this.#runs.change(run, { state: 'failed', reason, finishedAt })
+      await this.#removeUnbegun(run)
+      this.#trim(job)
+      return failed
     }
   }
 
+  /**
+   * What the stack is by now: a new revision, or a `down`, may have come since the run was due.
+   * @throws {FAILED_PRECONDITION} when the service has no schedule any more
+   */
+  #recordOf({ record: { name }, service }: Job): StackRecord {
+    const record = this.#context.stacks.get(name)
+    if (record !== undefined && jobsOf(record).some((job) => job.service === service)) return record
+    throw new TsstackError('FAILED_PRECONDITION', `Cannot run job "${service}": it is gone`)
+  }
+
+  /** @throws {FAILED_PRECONDITION} when its time is over before it began */
+  #assertWanted(job: Job, { id }: JobRun): void {
+    const { record, service, schedule } = job
+    this.#recordOf(job)
+    const latest = this.#runs.of(record.name, service).findLast(({ state }) => state === 'running')
+    if (schedule.concurrency !== 'replace' || latest?.id === id) return
+    throw new TsstackError('FAILED_PRECONDITION', `Cannot run job "${service}": it was replaced`)
+  }
+
+  /** It has no log that anybody could want. */
+  async #removeUnbegun({ container = '', service }: JobRun): Promise<void> {
+    if (this.#context.containers.get(container)?.state === 'created')
+      await this.#remove(container, service)
+  }
+
+  /** One whose container is being made yields by itself: see #assertWanted. */
   async #stop({ container, service }: JobRun): Promise<void> {
     if (container === undefined) return
     try {
@@ -248,7 +273,8 @@ class Scheduler implements JobScheduler {
       const container =
         run.container === undefined ? undefined : this.#context.containers.get(run.container)
       if (run.container !== undefined && this.#context.live.has(run.container)) continue
-      if (container?.state === 'created' || (container === undefined && this.#isBeginning(run)))
+      // It is being made, or prepared, in another turn. What an earlier daemon had not begun nobody begins.
+      if ((container === undefined || container.state === 'created') && this.#isBeginning(run))
         continue
       const { exitCode = 255, finishedAt = new Date().toISOString() } = container ?? {}
       const state = exitCode === 0 ? 'succeeded' : 'failed'
@@ -260,10 +286,9 @@ class Scheduler implements JobScheduler {
     }
   }
 
-  /** It has no container yet: another turn is making one. */
   readonly #openedAt = new Date().toISOString()
-  #isBeginning({ container, startedAt }: JobRun): boolean {
-    return container === undefined && startedAt >= this.#openedAt
+  #isBeginning({ startedAt }: JobRun): boolean {
+    return startedAt >= this.#openedAt
   }
 
   /** Forgets the oldest runs that have ended, with their containers. */
@@ -273,14 +298,28 @@ class Scheduler implements JobScheduler {
     for (const run of ended.slice(0, Math.max(0, surplus))) {
       this.#runs.forget(run)
       const { container } = run
-      if (container === undefined) continue
-      void this.#context.locks
-        .run(container, () => removeContainer(this.#context, container, { volumes: true }))
-        .catch((error: unknown) => {
-          log.warn('container of a run could not be removed', { service, error })
-        })
+      if (container !== undefined) void this.#remove(container, service)
     }
   }
+
+  async #remove(container: string, service: string): Promise<void> {
+    try {
+      await this.#context.locks.run(container, () =>
+        removeContainer(this.#context, container, { volumes: true }),
+      )
+    } catch (error) {
+      log.warn('container of a run could not be removed', { service, error })
+    }
+  }
+}
+
+/** None while the stack is being taken down. */
+function jobsOf(record: StackRecord): Job[] {
+  if (record.down !== undefined) return []
+  return Object.entries(record.stack.services).flatMap(([service, definition]) => {
+    const schedule = definition['x-tsstack']?.schedule
+    return schedule === undefined ? [] : [{ record, service, schedule }]
+  })
 }
 
 function keyOf({ record, service }: Job): string {

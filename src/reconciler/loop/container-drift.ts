@@ -145,7 +145,7 @@ function mayMount({ config: { privileged, capAdd } }: ContainerRecord): boolean 
 /** Mounts can't be put back into a running container's namespace as they were: it starts again. */
 async function startAnew(context: Context, { id }: ContainerRecord): Promise<void> {
   await context.locks.run(id, async () => {
-    await stopContainer(context, id)
+    await stopContainer(context, id, { restarts: true })
     const record = context.containers.get(id)
     if (record === undefined) return
     context.containers.put(id, { ...record, wanted: 'running' })

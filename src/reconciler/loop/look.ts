@@ -10,7 +10,7 @@ import type { Drift, FoundDrift } from './drift.ts'
 import type { HostView } from './host-view.ts'
 import { hasEnded, interventionsOf, resume } from './interventions.ts'
 import { findNetworkDrift } from './network-drift.ts'
-import { findEndedOverrides } from './override-end.ts'
+import { findOverrideDrift } from './override-drift.ts'
 import { findPlanDrift, type SettledPlans } from './plan-drift.ts'
 
 export interface LookOptions {
@@ -21,6 +21,8 @@ export interface LookOptions {
   readonly tampering: Set<string>
   /** What was told already, and has not been repaired. */
   readonly reported: readonly Drift[]
+  /** Raised when it is to wait for nothing any more. */
+  readonly hurry: AbortSignal
 }
 
 export interface Looked {
@@ -48,7 +50,7 @@ export async function lookAtStack(
 ): Promise<Looked> {
   const mode = effectiveMode(context, stack)
   if (mode === 'off') return { drift: [], repaired: 0 }
-  const { baselines, settledPlans, host, tampering } = options
+  const { baselines, settledPlans, host, tampering, hurry } = options
   const mayRepair = mode === 'repair'
   const records = containersOf(context, stack)
   const inContainers = await findContainerDrift(context, records, { baselines, mayRepair })
@@ -58,8 +60,8 @@ export async function lookAtStack(
     ...(inNetworks(host.recent()).length === 0 ? [] : inNetworks(host.now())),
     ...findFirewallDrift(context, stack, tampering),
     ...inContainers,
-    ...findEndedOverrides(context, stack),
-    ...findPlanDrift(context, stack, settledPlans),
+    ...findOverrideDrift(context, stack),
+    ...findPlanDrift(context, stack, { settledPlans, hurry }),
   ]
   for (const drift of found) if (!isAmong(options.reported, drift)) tell(context, stack, drift)
   if (!mayRepair) return { drift: found.map(withoutRepair), repaired: 0 }

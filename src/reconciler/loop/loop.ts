@@ -36,6 +36,9 @@ export interface LoopOptions {
   readonly intervalMs: number
 }
 
+/** A repair may wait for what a person is going to change. */
+const NOBODY_WAITS = AbortSignal.abort()
+
 const UNSEEN: LoopState = { drift: [], failures: 0 }
 
 /** @param contextOf - the loop is part of what it works with */
@@ -182,7 +185,7 @@ class StackLoop implements Loop {
     this.#wakes.delete(stack)
     const before = this.stateOf(stack)
     try {
-      await context.locks.run(`stack ${stack}`, async () => {
+      const work = async (hurry: AbortSignal): Promise<void> => {
         if (this.#closed || context.stacks.get(stack) === undefined) {
           this.#states.delete(stack)
           this.#settledPlans.delete(stack)
@@ -194,13 +197,15 @@ class StackLoop implements Loop {
           host: this.#host,
           tampering: this.#tampering,
           reported: before.drift,
+          hurry,
         })
         const lookedAt = new Date().toISOString()
         this.#states.set(stack, { drift: looked.drift, failures: 0, lookedAt })
         if (looked.repaired > 0 || looked.drift.length !== before.drift.length) this.#tell(stack)
         this.#wakeAtEnd(stack)
         if (looked.failure !== undefined) throw looked.failure
-      })
+      }
+      await context.locks.run(`stack ${stack}`, work, { abandoned: NOBODY_WAITS })
     } catch (error) {
       this.#retryLater(stack, before.failures + 1, error)
     }

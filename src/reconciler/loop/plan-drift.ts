@@ -14,7 +14,9 @@ import { resolveStack } from '../desired-state-of.ts'
 import { operationDriver } from '../drive-operation.ts'
 import { executePlan } from '../execute-plan.ts'
 import { containersOf, healthOf, observe } from '../observe.ts'
+import { concludeRevision } from '../revisions/as-revision.ts'
 import type { RevisionRecord } from '../revisions/revision-store.ts'
+import { goOnWithDown, planLeftOfDown } from '../take-down.ts'
 import type { FoundDrift } from './drift.ts'
 import { interventionsOf } from './interventions.ts'
 
@@ -27,10 +29,12 @@ export type SettledPlans = Map<string, readonly unknown[]>
 export function findPlanDrift(
   context: Context,
   stack: string,
-  settledPlans: SettledPlans,
+  { settledPlans, hurry }: { readonly settledPlans: SettledPlans; readonly hurry: AbortSignal },
 ): FoundDrift[] {
   const record = context.stacks.get(stack)
   const revision = context.revisions.latest(stack)
+  const unfinished = planLeftOfDown(context, stack)
+  if (unfinished !== undefined) return findLeftOfDown(context, unfinished)
   if (record === undefined || revision === undefined || revision.outcome.status === 'failed')
     return []
   const scope = record.scope ?? []
@@ -40,11 +44,9 @@ export function findPlanDrift(
   if (areSame(settledPlans.get(stack), inputs)) return []
   const desired = context.revisions.desiredOf(revision)
   const observed = observe(context, stack)
+  // What was cut short goes on as it began; otherwise a difference is nobody's order to replace a container.
   const plan = planUp(desired, isInterrupted ? observed : settled(context, desired, observed), {
-    services: scope,
-    noDeps: true,
-    // What was cut short goes on; otherwise a difference is nobody's order to replace a container.
-    noRecreate: !isInterrupted,
+    ...(isInterrupted ? revision.options : { services: scope, noDeps: true, noRecreate: true }),
     scale: scaleOf(context, stack),
   })
   if (plan.operations.length === 0) {
@@ -53,10 +55,16 @@ export function findPlanDrift(
     return []
   }
   const difference = plan.operations.map(describe).join(', ')
-  const repair = async (): Promise<void> => {
-    await apply(context, { revision, plan, scope })
-    context.revisions.settle(revision, { status: 'succeeded' })
-  }
+  const carryOut = (): Promise<void> => apply(context, { revision, plan, scope, hurry })
+  const repair = (): Promise<void> =>
+    isInterrupted ? concludeRevision(context, revision, carryOut) : carryOut()
+  return [{ kind: 'containers', subject: stack, difference, repair }]
+}
+
+function findLeftOfDown(context: Context, plan: Plan): FoundDrift[] {
+  const { stack, operations } = plan
+  const difference = operations.map(describe).join(', ')
+  const repair = (): Promise<void> => goOnWithDown(context, stack, plan)
   return [{ kind: 'containers', subject: stack, difference, repair }]
 }
 
@@ -119,7 +127,7 @@ function isContent(context: Context, { id, state }: ObservedContainer): boolean 
   const record = context.containers.get(id)
   if (record === undefined || context.restartTimers.has(id)) return true
   if (state === 'created') return record.wanted === 'stopped'
-  return state === 'exited' && !restartsByPolicy(record)
+  return state === 'exited' && record.wanted !== 'restarted' && !restartsByPolicy(record)
 }
 
 async function apply(
@@ -128,17 +136,19 @@ async function apply(
     revision,
     plan,
     scope,
+    hurry,
   }: {
     readonly revision: RevisionRecord
     readonly plan: Plan
     readonly scope: readonly string[]
+    readonly hurry: AbortSignal
   },
 ): Promise<void> {
   const source = context.revisions.sourceOf(revision)
   const pins = { services: revision.imageDigests, mounted: revision.mountedImageDigests }
   const resolved = await resolveStack(context, source, scope, pins)
   await executePlan(plan, {
-    drive: operationDriver(context, { stack: revision.stack, resolved }),
+    drive: operationDriver(context, plan, { stack: revision.stack, resolved, hurry }),
     progress: () => undefined,
     concurrency: CONCURRENCY,
   })

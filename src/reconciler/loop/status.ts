@@ -77,13 +77,14 @@ function servicesOf(
 }
 
 function replicaView(context: Context, record: ContainerRecord): ReplicaView {
-  const { config, state, exitCode, error } = record
+  const { config, state, exitCode, error, wanted } = record
   return {
     name: config.name,
     state,
     health: healthOf(context, record),
     ...(exitCode === undefined ? {} : { exitCode }),
     ...(error === undefined ? {} : { error }),
-    completed: state === 'exited' && exitCode === 0 && !restartsByPolicy(record),
+    completed:
+      state === 'exited' && exitCode === 0 && wanted === 'running' && !restartsByPolicy(record),
   }
 }

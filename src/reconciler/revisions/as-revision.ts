@@ -2,18 +2,47 @@ import { toTsstackError } from '../../errors.ts'
 import type { Context } from '../context.ts'
 import type { Acceptance, RevisionRecord } from './revision-store.ts'
 
+interface Beginning {
+  readonly acceptance: Acceptance
+  /** Writes what else has to be known of it, in the same transaction. */
+  readonly note: () => void
+}
+
 /**
  * Makes a desired state the stack's current revision, does what that takes, and writes down how it ended.
  * @throws what the work throws
  */
 export async function asRevision(
   context: Context,
-  acceptance: Acceptance,
+  { acceptance, note }: Beginning,
   work: () => Promise<void>,
 ): Promise<void> {
   const before = context.revisions.latest(acceptance.source.stack.name)
-  const revision = context.revisions.accept(acceptance)
+  const revision = accepted(context, { acceptance, note })
   if (revision.number !== before?.number) tell(context, revision, 'revision')
+  await concludeRevision(context, revision, work)
+}
+
+function accepted(context: Context, { acceptance, note }: Beginning): RevisionRecord {
+  const revisions: RevisionRecord[] = []
+  context.state.atomically(() => {
+    note()
+    revisions.push(context.revisions.accept(acceptance))
+  })
+  const [revision] = revisions
+  if (revision === undefined) throw new Error('a transaction has not done its work')
+  return revision
+}
+
+/**
+ * Does what is left to do for a revision, and writes down how it ended.
+ * @throws what the work throws
+ */
+export async function concludeRevision(
+  context: Context,
+  revision: RevisionRecord,
+  work: () => Promise<void>,
+): Promise<void> {
   try {
     await work()
     context.revisions.settle(revision, { status: 'succeeded' })

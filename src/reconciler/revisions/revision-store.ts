@@ -9,7 +9,7 @@ import type { Revision, RevisionOutcome } from '../../api/revision-types.ts'
 import type { StackSource } from '../../api/types.ts'
 import { TsstackError } from '../../errors.ts'
 import { canonicalJson, ownValue, sha256 } from '../../planner/config-hash.ts'
-import type { DesiredState } from '../../planner/desired-state.ts'
+import { planningOptions, type DesiredState, type UpOptions } from '../../planner/desired-state.ts'
 import { modelChanges } from '../../planner/model-changes.ts'
 import { serviceConfiguration } from '../../planner/service-fields.ts'
 import type { Archive, StateStore } from '../../state/state-store.ts'
@@ -23,6 +23,8 @@ const KEPT_CHANGES = 200
 export interface RevisionRecord extends Omit<Revision, 'current'> {
   readonly mountedImageDigests: Readonly<Record<string, string>>
   readonly contentDigests: DesiredState['contentDigests']
+  /** What its `up` is about, and how: for whoever goes on with one that was cut short. */
+  readonly options?: UpOptions
 }
 
 /** A desired state that is to become the stack's current revision. */
@@ -30,6 +32,7 @@ export interface Acceptance {
   readonly source: StackSource
   readonly desired: DesiredState
   readonly author: string
+  readonly options: UpOptions
   readonly rollbackOf?: number
 }
 
@@ -127,12 +130,12 @@ class Store implements RevisionStore {
     return hashes
   }
 
-  accept({ source, desired, author, rollbackOf }: Acceptance): RevisionRecord {
+  accept({ source, desired, author, options, rollbackOf }: Acceptance): RevisionRecord {
     const { name } = source.stack
     const before = this.latest(name)
     const complete = this.#completed(desired, before)
     const digest = digestOf(complete)
-    if (before?.digest === digest) return this.#retried(before)
+    if (before?.digest === digest) return this.#retried(before, options)
     if (before?.outcome.status === 'applying')
       this.#write({ ...before, outcome: outcomeOf('superseded') })
     const old = before === undefined ? undefined : this.desiredOf(before)
@@ -149,6 +152,7 @@ class Store implements RevisionStore {
       mountedImageDigests: complete.mountedImageDigests ?? {},
       contentDigests: complete.contentDigests,
       ...(rollbackOf === undefined ? {} : { rollbackOf }),
+      options: lastingOptions(options),
       changes: modelChanges(old, complete).slice(0, KEPT_CHANGES),
       outcome: outcomeOf('applying'),
     })
@@ -167,9 +171,10 @@ class Store implements RevisionStore {
   }
 
   /** What succeeded stays so until it fails. */
-  #retried(record: RevisionRecord): RevisionRecord {
+  #retried(record: RevisionRecord, options: UpOptions): RevisionRecord {
     if (record.outcome.status === 'succeeded') return record
-    return this.#write({ ...record, outcome: outcomeOf('applying') })
+    const outcome = outcomeOf('applying')
+    return this.#write({ ...record, options: lastingOptions(options), outcome })
   }
 
   /** An `up` of some services looks at their images only: the others keep theirs, where they still ask for the same. */
@@ -215,8 +220,17 @@ function outcomeOf(status: RevisionOutcome['status'], message?: string): Revisio
   return { status, at, ...(message === undefined ? {} : { message }) }
 }
 
-function digestOf({ stack, imageDigests, contentDigests }: DesiredState): string {
-  return sha256(canonicalJson({ stack, imageDigests, contentDigests }))
+function digestOf(desired: DesiredState): string {
+  const { stack, imageDigests, mountedImageDigests = {}, contentDigests } = desired
+  const mounted = Object.keys(mountedImageDigests).length === 0 ? {} : { mountedImageDigests }
+  return sha256(canonicalJson({ stack, imageDigests, ...mounted, contentDigests }))
+}
+
+/** Not what is to be done once: who goes on after a crash does not know to whom it was done already. */
+function lastingOptions(options: UpOptions): UpOptions {
+  const { forceRecreate, alwaysRecreateDeps, removeOrphans, scale, ...lasting } =
+    planningOptions(options)
+  return lasting
 }
 
 /** Without the options and logins of the request. */

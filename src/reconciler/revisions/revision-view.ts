@@ -11,7 +11,7 @@ export function listRevisions(context: Context, stack: string): Revision[] {
 }
 
 function toRevision(record: RevisionRecord, current: number | undefined): Revision {
-  const { mountedImageDigests, contentDigests, ...shown } = record
+  const { mountedImageDigests, contentDigests, options, ...shown } = record
   return { ...shown, current: record.number === current }
 }
 

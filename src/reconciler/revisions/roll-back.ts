@@ -1,8 +1,17 @@
 import type { RollbackRequest } from '../../api/revision-types.ts'
 import { TsstackError } from '../../errors.ts'
 import type { Context } from '../context.ts'
-import { upStack, type Progress } from '../stack-operations.ts'
+import type { Progress } from '../run-plan.ts'
+import { upStack } from '../stack-operations.ts'
 import type { RevisionRecord } from './revision-store.ts'
+
+interface RollbackTarget {
+  readonly stack: string
+  readonly request: RollbackRequest
+  readonly author: string
+  /** Raised when the client has gone. */
+  readonly signal?: AbortSignal
+}
 
 /**
  * Goes back to an earlier revision: its model, its contents, and its images by their ids, whatever their names mean
@@ -12,10 +21,10 @@ import type { RevisionRecord } from './revision-store.ts'
  */
 export async function rollBack(
   context: Context,
-  target: { readonly stack: string; readonly request: RollbackRequest; readonly author: string },
+  target: RollbackTarget,
   progress: Progress,
 ): Promise<void> {
-  const { stack, request, author } = target
+  const { stack, request, author, signal } = target
   const { revision: number, ...options } = request
   const revision =
     number === undefined ? lastGoodOf(context, stack) : context.revisions.get(stack, number)
@@ -25,6 +34,7 @@ export async function rollBack(
     progress,
     {
       author,
+      signal,
       pins: { services: revision.imageDigests, mounted: revision.mountedImageDigests },
       rollbackOf: revision.number,
     },

@@ -16,11 +16,12 @@ export interface Outcome<T> {
 
 /**
  * Runs the work for groups of `parallelism` items, `delay` apart. A failure is counted; when there are more than
- * `max_failure_ratio` of all, no other group begins, unless the policy is to continue.
+ * `max_failure_ratio` of all, no other group begins, unless the policy is to continue; nor does one when the signal is
+ * raised.
  */
 export async function inGroups<T>(
   items: readonly T[],
-  policy: RolloutPolicy,
+  { policy, hurry }: { readonly policy: RolloutPolicy; readonly hurry?: AbortSignal | undefined },
   work: (item: T) => Promise<void>,
 ): Promise<Outcome<T>> {
   const size = policy.parallelism === 0 ? items.length : policy.parallelism
@@ -28,7 +29,8 @@ export async function inGroups<T>(
   const failed: Failure<T>[] = []
   const isExceeded = (): boolean => failed.length / items.length > policy.maxFailureRatio
   for (let first = 0; first < items.length; first += size) {
-    if (first > 0) await sleep(policy.delayMs)
+    if (first > 0) await pause(policy.delayMs, hurry)
+    if (hurry?.aborted === true) break
     const group = items.slice(first, first + size)
     const results = await Promise.allSettled(group.map((item) => work(item)))
     for (const [index, result] of results.entries()) {
@@ -40,4 +42,8 @@ export async function inGroups<T>(
     if (isExceeded() && policy.failureAction !== 'continue') break
   }
   return { done, failed, isExceeded: isExceeded() }
+}
+
+async function pause(ms: number, hurry: AbortSignal | undefined): Promise<void> {
+  await sleep(ms, undefined, { signal: hurry }).catch(() => undefined)
 }

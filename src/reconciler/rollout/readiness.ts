@@ -1,5 +1,5 @@
 /** When a new replica counts as updated: it runs, is healthy where it has a check, and stays so for a while. */
-import { TsstackError } from '../../errors.ts'
+import { toTsstackError, TsstackError } from '../../errors.ts'
 import type { Context } from '../context.ts'
 import { listensWhereItHasNoCheck } from '../first-listen.ts'
 import type { ContainerRecord } from '../records.ts'
@@ -7,12 +7,21 @@ import { judge, type Verdict } from '../wait-for.ts'
 
 /**
  * Resolves when the container is as it should be and has stayed so for the given time.
- * @throws {FAILED_PRECONDITION} as soon as it never will be, with the reason
+ * @throws {FAILED_PRECONDITION} as soon as it never will be, with the reason; what the signal was raised with
  */
-export async function becomeReady(context: Context, id: string, monitorMs: number): Promise<void> {
-  await watch(context, id, (verdict) => verdict.kind === 'ready')
+export async function becomeReady(
+  context: Context,
+  id: string,
+  { monitorMs, hurry }: Patience & { readonly monitorMs: number },
+): Promise<void> {
+  await watch(context, id, { isEnough: (verdict) => verdict.kind === 'ready', hurry })
   await listensWhereItHasNoCheck(context, id)
-  if (monitorMs > 0) await staysReady(context, id, monitorMs)
+  if (monitorMs > 0) await staysReady(context, id, { monitorMs, hurry })
+}
+
+interface Patience {
+  /** Raised when it is not to be waited for any more. */
+  readonly hurry?: AbortSignal | undefined
 }
 
 /** @returns why the container is not as it should be; undefined when it is */
@@ -45,8 +54,14 @@ function isJobDone({ state, exitCode, config }: ContainerRecord): boolean {
 function watch(
   context: Context,
   id: string,
-  isEnough: (verdict: Verdict) => boolean,
-  timeoutMs?: number,
+  {
+    isEnough,
+    timeoutMs,
+    hurry,
+  }: Patience & {
+    readonly isEnough: (verdict: Verdict) => boolean
+    readonly timeoutMs?: number
+  },
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     let timer: NodeJS.Timeout | undefined
@@ -54,7 +69,13 @@ function watch(
     const end = (settle: () => void): void => {
       clearTimeout(timer)
       unsubscribe()
+      hurry?.removeEventListener('abort', giveUp)
       settle()
+    }
+    const giveUp = (): void => {
+      end(() => {
+        reject(toTsstackError(hurry?.reason))
+      })
     }
     const look = (): void => {
       const verdict = verdictOf(context, id)
@@ -69,12 +90,18 @@ function watch(
       if (event.id === id) queueMicrotask(look)
     })
     if (timeoutMs !== undefined) timer = setTimeout(end, timeoutMs, resolve)
-    look()
+    hurry?.addEventListener('abort', giveUp)
+    if (hurry?.aborted === true) giveUp()
+    else look()
   })
 }
 
-async function staysReady(context: Context, id: string, monitorMs: number): Promise<void> {
-  await watch(context, id, () => false, monitorMs)
+async function staysReady(
+  context: Context,
+  id: string,
+  { monitorMs, hurry }: Patience & { readonly monitorMs: number },
+): Promise<void> {
+  await watch(context, id, { isEnough: () => false, timeoutMs: monitorMs, hurry })
   const why = whyNotReady(context, id)
   if (why !== undefined) throw new TsstackError('FAILED_PRECONDITION', why)
 }

@@ -20,6 +20,8 @@ export interface Replacement extends HandOver {
   readonly drainMs: number
   /** Absent: each container's own. */
   readonly graceMs?: number
+  /** Raised when it is to wait for nothing any more. */
+  readonly hurry?: AbortSignal | undefined
 }
 
 /** Something to tell the user of, though all went well. */
@@ -31,18 +33,18 @@ export type Warning = string | undefined
  * the new one is on standby; with stop-first the new one is in its place, as it is
  */
 export async function replaceReplica(context: Context, replacement: Replacement): Promise<Warning> {
-  const { from, to, policy, drainMs } = replacement
+  const { from, to, policy, drainMs, hurry } = replacement
   if (policy.order === 'start-first') return startFirst(context, replacement)
   await leave(context, from, drainMs)
   const warning = await stopReplica(context, from, replacement)
   forgetConnections(context, from, 'all')
   handOver(context, replacement)
-  return (await startReplica(context, to, policy)) ?? warning
+  return (await startReplica(context, to, { policy, hurry })) ?? warning
 }
 
 async function startFirst(context: Context, replacement: Replacement): Promise<Warning> {
-  const { from, to, policy, drainMs } = replacement
-  const warning = await startReplica(context, to, policy)
+  const { from, to, policy, drainMs, hurry } = replacement
+  const warning = await startReplica(context, to, { policy, hurry })
   handOver(context, replacement)
   await drain(context, from, { longestMs: drainMs })
   // Its first load may have been too much for it, and the old one is still there.
@@ -56,9 +58,13 @@ async function startFirst(context: Context, replacement: Replacement): Promise<W
   return failure ?? warning
 }
 
-async function startReplica(context: Context, id: string, policy: RolloutPolicy): Promise<Warning> {
-  const warning = await startOnRequest(context, id)
-  await becomeReady(context, id, policy.monitorMs)
+async function startReplica(
+  context: Context,
+  id: string,
+  { policy, hurry }: Pick<Replacement, 'policy' | 'hurry'>,
+): Promise<Warning> {
+  const warning = await startOnRequest(context, id, hurry)
+  await becomeReady(context, id, { monitorMs: policy.monitorMs, hurry })
   return warning
 }
 

@@ -18,6 +18,8 @@ type RolloutOperation = Operation & { readonly kind: 'roll-out-service' }
 export interface RolloutOptions {
   readonly resolved: ResolvedStack
   readonly graceMs?: number
+  /** Raised when it is to wait for nothing any more. */
+  readonly hurry?: AbortSignal
   readonly progress?: (event: ProgressEvent) => void
 }
 
@@ -52,9 +54,12 @@ class Rollout {
 
   async run(): Promise<string | undefined> {
     const { replicas, policies } = this.#operation
-    const { failed, isExceeded } = await inGroups(replicas, policies.update, (replica) =>
+    const { hurry } = this.#options
+    const groups = { policy: policies.update, hurry }
+    const { failed, isExceeded } = await inGroups(replicas, groups, (replica) =>
       this.#update(replica),
     )
+    if (hurry?.aborted === true && this.#updated < replicas.length) throw await this.#interrupted()
     const action = policies.update.failureAction
     if (isExceeded) await this.#keepOutput(failed)
     if (isExceeded && action === 'rollback') throw await this.#rollBack(failed)
@@ -97,9 +102,9 @@ class Rollout {
     policy: RolloutOperation['policies']['update'],
   ): Promise<string | undefined> {
     const { drainMs } = this.#operation.policies
-    const { graceMs } = this.#options
+    const { graceMs, hurry } = this.#options
     const grace = graceMs === undefined ? {} : { graceMs }
-    return replaceReplica(this.#context, { from, to, suffix, policy, drainMs, ...grace })
+    return replaceReplica(this.#context, { from, to, suffix, policy, drainMs, hurry, ...grace })
   }
 
   /** Every replica that has its new container in place gets its old one back. */
@@ -107,13 +112,22 @@ class Rollout {
     const { rollback } = this.#operation.policies
     const replaced = [...this.#made].filter(([, id]) => this.#serves(id))
     this.#tell(`rolling back: ${reasonOf(failed)}`)
-    const back = await inGroups(replaced, rollback, async ([{ containerId }, id]) => {
+    const back = await inGroups(replaced, { policy: rollback }, async ([{ containerId }, id]) => {
       this.#note(await this.#replace({ from: id, to: containerId, suffix: 'failed' }, rollback))
     })
     await this.#clear()
     if (back.failed.length === 0)
       return this.#failure(failed, 'rolled back, the version before serves')
     return this.#failure(failed, `rolling back has failed too: ${reasonOf(back.failed)}`)
+  }
+
+  /** Whoever has come decides on what is left to do. */
+  async #interrupted(): Promise<TsstackError> {
+    await this.#clear()
+    return new TsstackError(
+      'CANCELLED',
+      `Cannot go on updating service "${this.#operation.service}": another request has come; ${this.#count()} updated`,
+    )
   }
 
   #paused(failed: readonly Failure<RolledReplica>[]): TsstackError {
