@@ -2,13 +2,7 @@
 import { NetlinkProtocol } from '../../kernel/netlink-socket.ts'
 import { addressBytes, requireAddress } from '../ip-address.ts'
 import { be32, findAttribute, u32, type Attribute } from '../netlink/attributes.ts'
-import {
-  NetlinkError,
-  openConnection,
-  query,
-  transact,
-  type NetlinkConnection,
-} from '../netlink/connection.ts'
+import { find, NetlinkError, openConnection, transact } from '../netlink/connection.ts'
 import { RequestFlag, type NetlinkRequest } from '../netlink/messages.ts'
 import { NetfilterFamily } from './nf-tables.ts'
 
@@ -50,9 +44,14 @@ export type WhichConnections = 'all' | 'unanswered'
  * @param addresses - of the container, IPv4 and IPv6
  */
 export function forgetConnectionsTo(addresses: readonly string[], which: WhichConnections): void {
-  withConnection(undefined, (connection) => {
+  const connection = openConnection(NetlinkProtocol.NETFILTER)
+  try {
     for (const address of addresses) transact(connection, [forgetRequest(address, which)])
-  })
+  } catch (error) {
+    if (!(error instanceof NetlinkError)) throw error
+  } finally {
+    connection.close()
+  }
 }
 
 /**
@@ -62,10 +61,21 @@ export function forgetConnectionsTo(addresses: readonly string[], which: WhichCo
  * @param addresses - of the container, IPv4 and IPv6
  * @returns false where the kernel does not say
  */
-export function areUnheardConnectionsTo(addresses: readonly string[]): boolean {
-  return withConnection(false, (connection) =>
-    addresses.some((address) => query(connection, listRequest(address)).some(isUnheard)),
-  )
+export async function areUnheardConnectionsTo(addresses: readonly string[]): Promise<boolean> {
+  for (const address of addresses) if (await isUnheardConnectionTo(address)) return true
+  return false
+}
+
+async function isUnheardConnectionTo(address: string): Promise<boolean> {
+  const connection = openConnection(NetlinkProtocol.NETFILTER)
+  try {
+    return await find(connection, listRequest(address), isUnheard)
+  } catch (error) {
+    if (!(error instanceof NetlinkError)) throw error
+    return false
+  } finally {
+    connection.close()
+  }
 }
 
 function isUnheard(body: Buffer): boolean {
@@ -76,19 +86,6 @@ function isUnheard(body: Buffer): boolean {
   if (state < TCP_CONNTRACK_ESTABLISHED || state > TCP_CONNTRACK_LAST_ACK) return false
   const flags = findAttribute(tcp, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL)?.[0] ?? 0
   return (flags & IP_CT_TCP_FLAG_DATA_UNACKNOWLEDGED) !== 0
-}
-
-/** @returns `otherwise` where the kernel can't do it */
-function withConnection<T>(otherwise: T, work: (connection: NetlinkConnection) => T): T {
-  const connection = openConnection(NetlinkProtocol.NETFILTER)
-  try {
-    return work(connection)
-  } catch (error) {
-    if (!(error instanceof NetlinkError)) throw error
-    return otherwise
-  } finally {
-    connection.close()
-  }
 }
 
 function listRequest(address: string): NetlinkRequest {

@@ -1,5 +1,6 @@
 /** Requests over a netlink socket: many in one send, the kernel's refusals as errors that name the request. */
 import { closeSync } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
 import { TsstackError } from '../../errors.ts'
 import { errnoName } from '../../kernel/libc.ts'
 import {
@@ -8,7 +9,13 @@ import {
   receiveNetlink,
   sendNetlink,
 } from '../../kernel/netlink-socket.ts'
-import { decodeReplies, encodeRequests, RequestFlag, type NetlinkRequest } from './messages.ts'
+import {
+  decodeReplies,
+  encodeRequests,
+  RequestFlag,
+  type NetlinkReply,
+  type NetlinkRequest,
+} from './messages.ts'
 
 const DUMP_ATTEMPTS = 10
 
@@ -104,6 +111,29 @@ export function query(connection: NetlinkConnection, request: NetlinkRequest): B
   }
 }
 
+/**
+ * Asks for a list that may be long, and looks at one answer after the other; other work of the daemon has its turn between.
+ * @param isFound - of the body of an answer, a view that is valid within the call alone
+ * @returns whether one was found; the connection can't be used again
+ * @throws {NetlinkError}
+ */
+export async function find(
+  connection: NetlinkConnection,
+  request: NetlinkRequest,
+  isFound: (body: Buffer) => boolean,
+): Promise<boolean> {
+  sendNetlink(connection.fd, encodeRequests([request], takeSequence(connection, 1), -1))
+  for (;;) {
+    for (const reply of decodeReplies(receiveNetlink(connection.fd))) {
+      if (reply.kind === 'data' && isFound(reply.body)) return true
+      if (reply.kind === 'data') continue
+      if (reply.errno !== 0) throw refusalOf(request, reply)
+      return false
+    }
+    await setImmediate()
+  }
+}
+
 function queryOnce(
   connection: NetlinkConnection,
   request: NetlinkRequest,
@@ -118,9 +148,15 @@ function queryOnce(
       if (reply.sequence !== sequence) continue
       if (reply.kind !== 'result') interrupted ||= reply.interrupted
       if (reply.kind === 'data') bodies.push(Buffer.from(reply.body))
-      else if (reply.errno !== 0)
-        throw new NetlinkError(request, reply.errno, reply.kind === 'result' ? reply.detail : '')
+      else if (reply.errno !== 0) throw refusalOf(request, reply)
       else return { bodies, interrupted }
     }
   }
+}
+
+function refusalOf(
+  request: NetlinkRequest,
+  reply: Exclude<NetlinkReply, { kind: 'data' }>,
+): NetlinkError {
+  return new NetlinkError(request, reply.errno, reply.kind === 'result' ? reply.detail : '')
 }

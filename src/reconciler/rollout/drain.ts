@@ -46,7 +46,7 @@ async function untilQuiet(
     if (incoming > 0) busyAt = now
     if (now - startedAt >= longestMs || !isReplaced()) return
     if (now - busyAt >= QUIET_MS) {
-      if (!areConnectionsUnheard(context, id)) return
+      if (!(await areConnectionsUnheard(context, id))) return
       busyAt = now
     }
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS))

@@ -12,7 +12,7 @@ export function forgetConnections(context: Context, id: string, which: WhichConn
 }
 
 /** Whether clients are going to say something again that the container did not hear. */
-export function areConnectionsUnheard(context: Context, id: string): boolean {
+export function areConnectionsUnheard(context: Context, id: string): Promise<boolean> {
   return areUnheardConnectionsTo(addressesOf(context, id))
 }
 
