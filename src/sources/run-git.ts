@@ -71,9 +71,12 @@ function environmentOfSettings(settings: readonly string[]): Environment {
 function environmentOf(env: Environment, { protocol }: GitReference): Environment {
   const kept = Object.entries(env).filter(([name]) => !OUTER.test(name))
   const ssh = 'GIT_SSH' in env || 'GIT_SSH_COMMAND' in env
+  // Whatever TLS library its libcurl has: that of Debian reads no SSL_CERT_FILE.
+  const authorities = env['GIT_SSL_CAINFO'] ?? env['SSL_CERT_FILE']
   return {
     ...Object.fromEntries(kept),
     ...(ssh ? {} : { GIT_SSH_COMMAND: 'ssh -o BatchMode=yes' }),
+    ...(authorities === undefined ? {} : { GIT_SSL_CAINFO: authorities }),
     GIT_TERMINAL_PROMPT: '0',
     // It would take precedence over the settings of protocols.
     GIT_ALLOW_PROTOCOL: protocol,
@@ -202,6 +205,9 @@ function killGroup({ pid }: Git): void {
   }
 }
 
+/** Git asks for another login when one is refused, and nobody is there to ask. */
+const NO_LOGIN = /could not read (?:Username|Password) for '([^']*)': terminal prompts disabled/g
+
 /** The lines that say why, without git's own advice; URLs may hold passwords. */
 function toldBy(
   stderr: string,
@@ -210,7 +216,9 @@ function toldBy(
 ): string {
   const lines = stderr.split('\n').filter((line) => /^(?:fatal|error|remote|ssh):? /.test(line))
   const told = lines.map((line) => line.replace(/^(?:fatal|error|remote): /, '')).join('; ')
-  const said = withoutLogin(told).slice(0, MAX_SHOWN)
+  const said = withoutLogin(told)
+    .replaceAll(NO_LOGIN, "'$1' refuses the login, or wants one")
+    .slice(0, MAX_SHOWN)
   // SIGXFSZ of man 7 signal: of git, or of the program that it has write the pack.
   if (code === 'SIGXFSZ' || /index-pack|File too large/.test(stderr))
     return `git: ${said}; files of it may have ${String(maxFileBytes >> 20)} MiB`

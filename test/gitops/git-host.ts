@@ -3,13 +3,16 @@
  * password, and OpenSSH with keys of its own. All of it ends with `close`.
  *
  *   http://127.0.0.1:8080/shop.git      ssh://root@127.0.0.1:2222/DIR/shop.git
+ *   https://127.0.0.1:8443/shop.git     with a certificate of its own authority (makeHostCertificate)
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { eventually } from '../eventually.ts'
+import { makeAuthority, makeCertificate, type Certificate } from '../registry/certificates.ts'
 
 const HTTP_PORT = 8080
+const HTTPS_PORT = 8443
 const SSH_PORT = 2222
 const SSHD = '/usr/sbin/sshd'
 const FCGIWRAP = '/usr/sbin/fcgiwrap'
@@ -21,13 +24,28 @@ const PASSWORD = 'deploy:a password that nobody may see'
 
 export const hasGitHost = [SSHD, FCGIWRAP, NGINX, BACKEND].every((path) => existsSync(path))
 
+/** Made before the daemon is, which has to trust its authority. */
+export interface HostCertificate extends Certificate {
+  readonly authority: string
+}
+
+export function makeHostCertificate(directory: string): HostCertificate {
+  const authority = makeAuthority(directory, 'authority')
+  const certificate = makeCertificate(directory, authority, ['IP:127.0.0.1'])
+  return { ...certificate, authority: authority.certificate }
+}
+
 export interface GitHost {
   readonly httpUrl: string
+  /** Only with a certificate. */
+  readonly httpsUrl: string
   readonly sshUrl: string
   /** `user:password`, and a file that holds it. */
   readonly password: string
   readonly passwordFile: string
   readonly sshKeyFile: string
+  /** May only read. */
+  readonly readOnlyKeyFile: string
   readonly knownHostsFile: string
   /** Knows the host by a key that is not its own. */
   readonly wrongHostsFile: string
@@ -41,7 +59,11 @@ export interface GitHost {
  * @param directory - with `shop.git`; the host's own files go beside it
  * @param netns - a path of the network namespace to listen in
  */
-export async function startGitHost(directory: string, netns: string): Promise<GitHost> {
+export async function startGitHost(
+  directory: string,
+  netns: string,
+  certificate?: Certificate,
+): Promise<GitHost> {
   const own = join(directory, 'host')
   mkdirSync(own)
   const inside = (program: string, words: readonly string[]): ChildProcess =>
@@ -52,7 +74,7 @@ export async function startGitHost(directory: string, netns: string): Promise<Gi
   if (madeDirectory) mkdirSync(SSHD_DIRECTORY, { mode: 0o755 })
   const processes = [
     backend,
-    inside(NGINX, ['-c', nginxSettings(own, directory, socket), '-p', own]),
+    inside(NGINX, ['-c', nginxSettings({ own, root: directory, socket, certificate }), '-p', own]),
     inside(SSHD, ['-D', '-f', sshdSettings(own)]),
   ]
   const answers = (port: number): boolean =>
@@ -61,10 +83,12 @@ export async function startGitHost(directory: string, netns: string): Promise<Gi
   await eventually('the git host', () => existsSync(socket) && [HTTP_PORT, SSH_PORT].every(answers))
   return {
     httpUrl: `http://127.0.0.1:${String(HTTP_PORT)}/shop.git`,
+    httpsUrl: `https://127.0.0.1:${String(HTTPS_PORT)}/shop.git`,
     sshUrl: `ssh://root@127.0.0.1:${String(SSH_PORT)}${directory}/shop.git`,
     password: PASSWORD,
     passwordFile: written(own, 'password', PASSWORD),
     sshKeyFile: join(own, 'client'),
+    readOnlyKeyFile: join(own, 'reader'),
     knownHostsFile: written(own, 'known', knownHost(own, 'server')),
     wrongHostsFile: written(own, 'wrong', knownHost(own, 'client')),
     pause: () => {
@@ -86,7 +110,14 @@ function written(directory: string, name: string, text: string): string {
   return path
 }
 
-function nginxSettings(own: string, root: string, socket: string): string {
+interface HttpHost {
+  readonly own: string
+  readonly root: string
+  readonly socket: string
+  readonly certificate: Certificate | undefined
+}
+
+function nginxSettings({ own, root, socket, certificate }: HttpHost): string {
   const [user = '', password = ''] = PASSWORD.split(':')
   const users = written(own, 'users', `${user}:{PLAIN}${password}\n`)
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
@@ -101,7 +132,14 @@ function nginxSettings(own: string, root: string, socket: string): string {
     CONTENT_LENGTH: '$content_length',
     HTTP_CONTENT_ENCODING: '$http_content_encoding',
     GIT_PROTOCOL: '$http_git_protocol',
+    // Who has logged in may write.
+    REMOTE_USER: '$remote_user',
   }
+  const tls =
+    certificate === undefined
+      ? ''
+      : `listen 127.0.0.1:${String(HTTPS_PORT)} ssl;
+    ssl_certificate ${certificate.certificate}; ssl_certificate_key ${certificate.key};`
   return written(
     own,
     'nginx.conf',
@@ -112,6 +150,7 @@ http {
   ${temporary.map((name) => `${name}_temp_path ${own}/${name};`).join(' ')}
   server {
     listen 127.0.0.1:${String(HTTP_PORT)};
+    ${tls}
     location / {
       auth_basic git;
       auth_basic_user_file ${users};
@@ -127,14 +166,18 @@ http {
 }
 
 function sshdSettings(own: string): string {
-  for (const name of ['server', 'client'])
+  for (const name of ['server', 'client', 'reader'])
     spawnSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(own, name)])
+  const keyOf = (name: string): string => readFileSync(join(own, `${name}.pub`), 'utf8')
+  // As hosts have deploy keys.
+  const read = String.raw`command="case \"$SSH_ORIGINAL_COMMAND\" in git-upload-pack*) eval \"$SSH_ORIGINAL_COMMAND\";; *) echo 'this key is read only' >&2; exit 1;; esac" `
+  written(own, 'keys', `${keyOf('client')}${read}${keyOf('reader')}`)
   return written(
     own,
     'sshd.conf',
     `ListenAddress 127.0.0.1:${String(SSH_PORT)}
 HostKey ${own}/server
-AuthorizedKeysFile ${own}/client.pub
+AuthorizedKeysFile ${own}/keys
 PermitRootLogin prohibit-password
 PasswordAuthentication no
 KbdInteractiveAuthentication no
