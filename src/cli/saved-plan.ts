@@ -48,7 +48,9 @@ export function readPlan(file: string): UpRequest {
   if (typeof formatVersion !== 'string' || !READABLE.test(formatVersion))
     throw new TsstackError(
       'INVALID_ARGUMENT',
-      `Cannot use plan "${file}": its format is "${String(formatVersion)}", this version reads ${FORMAT_VERSION}`,
+      typeof formatVersion === 'string'
+        ? `Cannot use plan "${file}": its format is "${formatVersion}", this version reads ${FORMAT_VERSION}`
+        : `Cannot use plan "${file}": it is not one that "plan --out" has saved`,
     )
   if (request === undefined || base === undefined)
     throw new TsstackError('INVALID_ARGUMENT', `Cannot use plan "${file}": it is not complete`, {

@@ -18,6 +18,7 @@ import { containersOf, observe } from './observe.ts'
 import { buildMissing } from './build-missing.ts'
 import { lookUpServices, pullServices, type PullOptions } from './pull-services.ts'
 import { interventionsOf, overrideBy, setOverrides } from './loop/interventions.ts'
+import { reconcileMode } from './loop/look.ts'
 import { asRevision } from './revisions/as-revision.ts'
 import { finish, mannerOf, runPlan, type Progress } from './run-plan.ts'
 import { freeIdRange } from './stack-user-namespace.ts'
@@ -120,7 +121,10 @@ async function bringUp(
       ...(rollbackOf === undefined ? {} : { rollbackOf }),
     }
     const note = (): void => {
+      const mode = reconcileMode(context.stacks.get(name)?.stack)
       rememberStack(context, request, scopeOf(request))
+      // What was left as it is until now is put right, or forgotten.
+      if (reconcileMode(request.stack) !== mode) context.loop.request(name)
       noteScale(context, request, author)
     }
     await asRevision(context, { acceptance, note }, async () => {

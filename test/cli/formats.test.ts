@@ -258,6 +258,9 @@ test("formatEvent() is Docker Compose's line", () => {
   expect(formatEvent(event)).toBe(
     '2026-01-02 13:23:37.123456 container die 0123 (exitCode=0, name=hello-front-1)',
   )
+  expect(formatEvent({ ...event, attributes: {} })).toBe(
+    '2026-01-02 13:23:37.123456 container die 0123',
+  )
 })
 
 test('formatCheck() shows the remedy of what is not well', () => {

@@ -86,6 +86,7 @@ describe('a saved plan', () => {
   test.each([
     ['no JSON', 'no JSON', /Cannot read plan/],
     ['another format', '{"formatVersion":"2.0"}', /its format is "2.0"/],
+    ['something else', '{}', /it is not one that "plan --out" has saved/],
     ['what --json prints', '{"formatVersion":"1.0","base":"x"}', /not complete/],
   ])('%s is refused', (_, text, message) => {
     const file = path.join(directory, 'wrong.json')

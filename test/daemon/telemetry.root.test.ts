@@ -1,4 +1,5 @@
 /** Metrics and traces of a real daemon: scraped, and sent to a collector. */
+import { execFileSync } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { once } from 'node:events'
 import {
@@ -138,6 +139,17 @@ test('metrics have the names of cAdvisor, and what is ours', async () => {
   expect(sample(text, 'tsstack_events_total', 'type="container",action="start"')).toBe(1)
   for (const line of text.split('\n').filter((one) => one !== '' && !one.startsWith('#')))
     expect(line).toMatch(/^[a-z_]+(\{([a-z_]+="([^"\\]|\\.)*",?)+\})? [-+0-9.eInf]+$/)
+})
+
+test('what the loop repairs is a trace, too: a span for each difference', async () => {
+  const [network] = await daemon.client.networks(STACK)
+  execFileSync('nsenter', [`--net=${daemon.netns}`, 'ip', 'link', 'del', network?.bridge ?? ''])
+  const repair = await eventually('the spans', () =>
+    spans.find(({ name }) => name === `repair ${STACK}`),
+  )
+  const parts = spans.filter(({ parentSpanId }) => parentSpanId === repair.spanId)
+  expect(parts.map(({ name }) => name)).toContain('repair network')
+  expect(parts.every(({ status }) => status.code === 1)).toBe(true)
 })
 
 test('metrics are served on loopback, nothing else is', async () => {

@@ -101,7 +101,7 @@ test('a stack is as its services are, as its revision is, and as its repairs go'
     'Stalled/RevisionFailed: no such image',
   ])
   expect(stack({ drift: 1, failures: 4, lastError: 'EBUSY' })).toEqual([
-    'Degraded/Drift: 1 differences are not repaired',
+    'Degraded/Drift: 1 difference is not repaired',
   ])
   expect(stack({ drift: 1, failures: 5, lastError: 'EBUSY' })).toEqual([
     'Degraded/RepairFails: EBUSY',

@@ -225,8 +225,11 @@ describe('the loop leaves alone', () => {
       expect.objectContaining({ type: 'Degraded', status: 'True', reason: 'Drift' }),
     )
     expect(await drifts()).toHaveLength(count + 1) // once is enough
+    await daemon.up(STACK, parts) // and from now on it is repaired
+    await answers()
 
     await daemon.up(STACK, mode('off'))
+    onHost('ip', 'link', 'set', name, 'down')
     count = (await drifts()).length
     await look()
     expect(await daemon.client.status(STACK)).toMatchObject({ mode: 'off', drift: [] })

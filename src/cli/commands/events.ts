@@ -18,7 +18,8 @@ export function formatEvent({ time, type, action, id, attributes }: EngineEvent)
   const pairs = Object.entries(attributes)
     .toSorted()
     .map(([key, value]) => `${key}=${value}`)
-  return printable(`${stamp} ${type} ${action} ${id} (${pairs.join(', ')})`)
+  const details = pairs.length === 0 ? '' : ` (${pairs.join(', ')})`
+  return printable(`${stamp} ${type} ${action} ${id}${details}`)
 }
 
 /** A line of output, its newline included. @throws {INVALID_ARGUMENT} for a template that can't be used */

@@ -1,5 +1,6 @@
 /** Counts and traces the reconciler's plans: a span for the plan, and one for each of its operations. */
 import type { Operation } from '../../planner/plan.ts'
+import type { Drift } from '../../reconciler/loop/drift.ts'
 import type { OperationDriver } from '../../reconciler/execute-plan.ts'
 import { describeOperation } from '../../reconciler/operation-words.ts'
 import type { Telemetry } from '../../reconciler/telemetry.ts'
@@ -36,6 +37,22 @@ export function createTelemetry(metrics: ReconcileMetrics, tracer: Tracer): Tele
         throw error
       }
     },
+    repairs(stack, work) {
+      const attributes = { 'project.name': stack }
+      return tracer.span({ name: `repair ${stack}`, attributes }, () =>
+        work((drift, repair) =>
+          tracer.span({ name: `repair ${drift.kind}`, attributes: driftAttributes(drift) }, repair),
+        ),
+      )
+    },
+  }
+}
+
+function driftAttributes({ subject, service, difference }: Drift): Record<string, string> {
+  return {
+    'tsstack.subject': subject,
+    ...(service === undefined ? {} : { 'service.name': service }),
+    'tsstack.difference': difference,
   }
 }
 

@@ -80,11 +80,15 @@ export function stackConditions(
   const degraded: Finding | undefined =
     stalled ??
     firstOf(services, 'Degraded') ??
-    (drift > 0
-      ? { reason: 'Drift', message: `${String(drift)} differences are not repaired` }
-      : undefined)
+    (drift > 0 ? { reason: 'Drift', message: driftText(drift) } : undefined)
   const notReady = progressing ?? degraded
   return conditions({ notReady, progressing, degraded, stalled }, revision?.number)
+}
+
+function driftText(count: number): string {
+  return count === 1
+    ? '1 difference is not repaired'
+    : `${String(count)} differences are not repaired`
 }
 
 function firstOf(

@@ -96,17 +96,20 @@ async function repairAll(
   stack: string,
   found: readonly FoundDrift[],
 ): Promise<Looked> {
+  if (found.length === 0) return { drift: [], repaired: 0 }
   const left: Drift[] = []
   let failure: TsstackError | undefined
-  for (const drift of found) {
-    try {
-      await drift.repair()
-      tell(context, stack, drift, 'repair')
-    } catch (error) {
-      left.push(withoutRepair(drift))
-      failure ??= toTsstackError(error)
+  await context.telemetry.repairs(stack, async (measure) => {
+    for (const drift of found) {
+      try {
+        await measure(drift, () => drift.repair())
+        tell(context, stack, drift, 'repair')
+      } catch (error) {
+        left.push(withoutRepair(drift))
+        failure ??= toTsstackError(error)
+      }
     }
-  }
+  })
   const repaired = found.length - left.length
   return { drift: left, repaired, ...(failure === undefined ? {} : { failure }) }
 }

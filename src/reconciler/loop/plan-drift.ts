@@ -147,9 +147,12 @@ async function apply(
   const source = context.revisions.sourceOf(revision)
   const pins = { services: revision.imageDigests, mounted: revision.mountedImageDigests }
   const resolved = await resolveStack(context, source, scope, pins)
-  await executePlan(plan, {
-    drive: operationDriver(context, plan, { stack: revision.stack, resolved, hurry }),
-    progress: () => undefined,
-    concurrency: CONCURRENCY,
-  })
+  const drive = operationDriver(context, plan, { stack: revision.stack, resolved, hurry })
+  await context.telemetry.plan({ plan, drive }, (measured) =>
+    executePlan(plan, {
+      drive: measured,
+      progress: () => undefined,
+      concurrency: CONCURRENCY,
+    }),
+  )
 }
