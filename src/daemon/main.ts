@@ -18,6 +18,7 @@ import { openGitops } from '../gitops/open-gitops.ts'
 import { openWebhooks } from '../gitops/webhook-server.ts'
 import { adoptContainers } from '../reconciler/adopt.ts'
 import type { Context } from '../reconciler/context.ts'
+import { openEstates } from '../reconciler/estates.ts'
 import { openEventLog } from '../reconciler/event-log.ts'
 import { imagesToKeep } from '../reconciler/images-in-use.ts'
 import { openJobScheduler } from '../reconciler/jobs/scheduler.ts'
@@ -125,13 +126,7 @@ function buildContext(
   { stateDir, runDir, storageDriver, cgroupParent, reconcileIntervalMs }: Settings,
   telemetry: Telemetry,
 ): Context {
-  const directory = (name: string): string => {
-    const made = path.join(stateDir, name)
-    // Files in there have the ids that images and containers gave them: a setuid program of root's is nobody else's to run.
-    mkdirSync(made, { recursive: true, mode: 0o700 })
-    chmodSync(made, 0o700)
-    return made
-  }
+  const directory = (name: string): string => closedDirectory(path.join(stateDir, name))
   const state = openStateStore(path.join(stateDir, 'state.db'))
   const images = openImageStore(directory('images'), {
     registries: readRegistrySettings(process.env),
@@ -162,6 +157,7 @@ function buildContext(
     stacks: state.collection<StackRecord>('stack'),
     volumeRecords: state.collection<VolumeRecord>('volume'),
     revisions: openRevisionStore(state),
+    estates: openEstates(state),
     interventions: state.collection<InterventionRecord>('intervention'),
     loop: createLoop(() => context, { intervalMs: reconcileIntervalMs }),
     images,
@@ -181,6 +177,13 @@ function buildContext(
     restartTimers: new Map(),
   }
   return context
+}
+
+/** Files in there have the ids that images and containers gave them: a setuid program of root's is nobody else's to run. */
+function closedDirectory(directory: string): string {
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  chmodSync(directory, 0o700)
+  return directory
 }
 
 /** What the first start would wait for: the compiled system call filter and the machine code. */

@@ -36,6 +36,6 @@ function hazardOf(
 }
 
 /** Named or anonymous ones: what it wrote there outlives it. Its `fields` are canonical JSON. */
-function hasVolumes({ fields }: ObservedContainer): boolean {
-  return (fields['volumes'] ?? '').includes('"type":"volume"')
+function hasVolumes({ fields, hasAnonymousVolumes = false }: ObservedContainer): boolean {
+  return hasAnonymousVolumes || (fields['volumes'] ?? '').includes('"type":"volume"')
 }

@@ -4,6 +4,7 @@ import { canonicalJson, compareText, ownValue } from './config-hash.ts'
 import type { DesiredState } from './desired-state.ts'
 import { fieldChanges, SENSITIVE } from './field-changes.ts'
 import type { FieldChange } from './plan.ts'
+import { imageReference } from './service-fields.ts'
 
 const SECTIONS = ['services', 'networks', 'volumes', 'configs', 'secrets'] as const
 type Section = (typeof SECTIONS)[number]
@@ -79,10 +80,27 @@ function fieldsOf(
   const definition = state && ownValue<object>(state.stack[section], name)
   if (state === undefined || definition === undefined) return undefined
   const values: Record<string, unknown> = { ...definition }
-  if (section === 'services') values['image.digest'] = ownValue(state.imageDigests, name)
+  if (section === 'services') Object.assign(values, imageDigestsOf(name, state))
   if (section === 'configs') values['content'] = ownValue(state.contentDigests.configs, name)
   if (section === 'secrets') values['content'] = ownValue(state.contentDigests.secrets, name)
   return canonicalFields(values)
+}
+
+/** Of its own image, and of those that it mounts, by reference. */
+function imageDigestsOf(
+  name: string,
+  { stack, imageDigests, mountedImageDigests = {} }: DesiredState,
+): Record<string, unknown> {
+  const mounts = ownValue(stack.services, name)?.volumes ?? []
+  const mounted = mounts.flatMap(({ type, source }) => {
+    const reference = imageReference(stack, source)
+    const digest = ownValue(mountedImageDigests, reference)
+    return type === 'image' && digest !== undefined ? [[reference, digest] as const] : []
+  })
+  return {
+    'image.digest': ownValue(imageDigests, name),
+    ...(mounted.length === 0 ? {} : { 'mounted images': Object.fromEntries(mounted) }),
+  }
 }
 
 function canonicalFields(values: Readonly<Record<string, unknown>>): Record<string, string> {

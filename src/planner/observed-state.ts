@@ -30,6 +30,8 @@ export interface ObservedContainer {
   readonly fields: Readonly<Record<string, string>>
   /** Names of the networks (not keys) it is attached to. */
   readonly networks: readonly string[]
+  /** It has volumes without a name: of its image, or of the file. */
+  readonly hasAnonymousVolumes?: boolean
   /** Services that it depends on, for an ordered `down` without a stack file. */
   readonly dependsOn?: readonly string[]
 }
@@ -54,5 +56,10 @@ export interface ObservedState {
   readonly networks: readonly ObservedNetwork[]
   readonly volumes: readonly ObservedVolume[]
   /** Names of what exists and is not the stack's: what it may use as external. */
-  readonly others: { readonly networks: readonly string[]; readonly volumes: readonly string[] }
+  readonly others: {
+    readonly networks: readonly string[]
+    readonly volumes: readonly string[]
+    /** Containers of other stacks, by the network of this one that they are on. */
+    readonly attached?: Readonly<Record<string, readonly string[]>>
+  }
 }

@@ -56,7 +56,7 @@ export function planUp(desired: DesiredState, observed: ObservedState, options: 
   ])
   assertNamesFree(steps, observed.containers)
   const nodes = stopNodes(steps, graph)
-  const networkCreations = networkNodes(networks, observed.containers, endingsById(nodes))
+  const networkCreations = networkNodes(networks, observed, endingsById(nodes))
   const operations = startNodes({
     nodes,
     graph,

@@ -53,11 +53,12 @@ export function decideNetworks(
 /**
  * Nodes of the networks: `created` by name, each replaced one after the end of all that were attached to it.
  * @param endings - by container id: its stop or removal
- * @throws {FAILED_PRECONDITION} when a container that the plan does not end still runs on a network to be replaced
+ * @throws {FAILED_PRECONDITION} when a container that the plan does not end still runs on a network to be replaced, or one
+ *   of another stack is on it
  */
 export function networkNodes(
   decision: NetworkDecision,
-  containers: readonly ObservedContainer[],
+  { containers, others }: Pick<ObservedState, 'containers' | 'others'>,
   endings: ReadonlyMap<string, PlanNode>,
 ): ReadonlyMap<string, PlanNode> {
   const nodes = new Map<string, PlanNode>()
@@ -72,6 +73,8 @@ export function networkNodes(
       .sort(compareContainers)
     const holder = attached.find((container) => isLive(container) && !endings.has(container.id))
     if (holder) throw networkInUse(name, holder)
+    const foreign = ownValue(others.attached ?? {}, name) ?? []
+    if (foreign.length > 0) throw networkShared(name, foreign)
     const remove = planNode(
       { kind: 'remove-network', network: name, cause },
       attached.map(({ id }) => endings.get(id)),
@@ -181,5 +184,13 @@ function networkInUse(name: string, container: ObservedContainer): TsstackError 
         ? `Remove the container first: rm -f ${container.name}`
         : 'Repeat with --remove-orphans',
     },
+  )
+}
+
+function networkShared(name: string, containers: readonly string[]): TsstackError {
+  return new TsstackError(
+    'FAILED_PRECONDITION',
+    `Cannot replace network "${name}": containers of other stacks are on it (${containers.join(', ')})`,
+    { hint: 'Take those stacks down first, or give the network another name' },
   )
 }

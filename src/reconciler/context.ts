@@ -7,6 +7,7 @@ import type { StackUserNamespace } from '../engine/user-namespace.ts'
 import type { WatchedProcess } from '../kernel/process-watch.ts'
 import type { Collection, StateStore } from '../state/state-store.ts'
 import type { VolumeStore } from '../volumes/volume-store.ts'
+import type { Estates } from './estates.ts'
 import type { EventLog } from './event-log.ts'
 import type { HealthMonitor } from './health-monitor.ts'
 import type { KeptDescriptors } from './kept-descriptors.ts'
@@ -51,6 +52,7 @@ export interface Context {
   readonly stacks: Collection<StackRecord>
   readonly volumeRecords: Collection<VolumeRecord>
   readonly revisions: RevisionStore
+  readonly estates: Estates
   /** By stack name: what people did by hand. */
   readonly interventions: Collection<InterventionRecord>
   /** Keeps stacks as they are declared. */

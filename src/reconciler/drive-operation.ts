@@ -35,25 +35,26 @@ export function operationDriver(
   { operations }: Plan,
   options: DriveOptions,
 ): OperationDriver {
-  // A replaced container is gone when its successor is made: remember now what the successor takes over.
-  const volumes = new Map(
-    context.containers.values().map((record) => [record.id, record.anonymousVolumes]),
-  )
   const going = containersOf(operations, 'remove-container')
   const restarting = containersOf(operations, 'start-container')
+  const replaced = new Set(
+    operations.flatMap((operation) =>
+      operation.kind === 'create-container' ? (operation.replaces ?? []) : [],
+    ),
+  )
   return async (operation) => {
-    const warning = await drive(context, operation, { ...options, volumes, going, restarting })
+    const warning = await drive(context, operation, { ...options, going, restarting, replaced })
     return warning === undefined ? {} : { warning }
   }
 }
 
 interface Driving extends DriveOptions {
-  /** Anonymous volumes by container id, as they were when the plan began. */
-  readonly volumes: ReadonlyMap<string, Readonly<Record<string, string>>>
   /** Containers that the plan removes. */
   readonly going: ReadonlySet<string>
   /** Containers of before that it starts. */
   readonly restarting: ReadonlySet<string>
+  /** Containers that leave their anonymous volumes to others. */
+  readonly replaced: ReadonlySet<string>
 }
 
 /** Ids of those that there were before the plan. */
@@ -86,13 +87,7 @@ async function drive(
     case 'remove-volume':
       return removeVolumeOf(context, operation.volume, options)
     case 'create-container':
-      await createContainer(context, {
-        resolved: resolvedOf(options),
-        service: operation.service,
-        number: operation.number,
-        name: operation.container,
-        inherits: options.volumes.get(operation.replaces ?? '') ?? {},
-      })
+      await create(context, operation, options)
       return undefined
     case 'update-container':
       return context.locks.run(operation.containerId, () =>
@@ -159,16 +154,35 @@ function findByName(context: Context, name: string): string {
   throw new TsstackError('NOT_FOUND', `Cannot start container "${name}": it does not exist`)
 }
 
+async function create(
+  context: Context,
+  { service, number, container }: Operation & { kind: 'create-container' },
+  options: Driving,
+): Promise<void> {
+  const replica = { stack: options.stack, service, number }
+  await createContainer(context, {
+    resolved: resolvedOf(options),
+    service,
+    number,
+    name: container,
+    inherits: context.estates.of(replica) ?? {},
+  })
+  context.estates.settle(replica)
+}
+
 /** It may have been started since the plan was made: by its restart policy, by another client. */
 async function remove(
   context: Context,
   { containerId, volumes }: Operation & { kind: 'remove-container' },
-  { graceMs }: Driving,
+  { graceMs, replaced }: Driving,
 ): Promise<string | undefined> {
   return context.locks.run(containerId, async () => {
     const warning = context.live.has(containerId)
       ? await stopContainer(context, containerId, graceMs === undefined ? {} : { graceMs })
       : undefined
+    const record = context.containers.get(containerId)
+    if (record !== undefined && replaced.has(containerId))
+      context.estates.leave(record.config, record.anonymousVolumes)
     await removeContainer(context, containerId, { volumes: volumes ?? false })
     return warning
   })

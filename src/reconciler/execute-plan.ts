@@ -26,57 +26,74 @@ export async function executePlan(plan: Plan, options: ExecuteOptions): Promise<
 
 type Outcome = 'done' | 'failed'
 
+/** An operation that has not begun. */
+interface Pending {
+  readonly operation: Operation
+  /** Dependencies that have not ended. */
+  open: number
+  /** One of them has failed. */
+  isDoomed: boolean
+}
+
+/** Time is linear in operations and dependencies, but for the work itself. */
 class Execution {
-  readonly #plan: Plan
   readonly #options: ExecuteOptions
-  readonly #outcomes = new Map<OperationId, Outcome>()
-  readonly #started = new Set<OperationId>()
+  readonly #pending: ReadonlyMap<OperationId, Pending>
+  /** What comes after each operation. */
+  readonly #dependents = new Map<OperationId, Pending[]>()
+  /** What may begin, in the order in which that came about; those before `#next` have. */
+  readonly #ready: Operation[] = []
+  #next = 0
+  #left: number
   #busy = 0
   #firstError: unknown
   #finish: () => void = () => undefined
 
-  constructor(plan: Plan, options: ExecuteOptions) {
-    this.#plan = plan
+  constructor({ operations }: Plan, options: ExecuteOptions) {
     this.#options = options
+    this.#left = operations.length
+    this.#pending = new Map(
+      operations.map((operation) => [
+        operation.id,
+        { operation, open: operation.dependsOn.length, isDoomed: false },
+      ]),
+    )
+    for (const pending of this.#pending.values()) {
+      for (const id of pending.operation.dependsOn) {
+        const dependents = this.#dependents.get(id)
+        if (dependents) dependents.push(pending)
+        else this.#dependents.set(id, [pending])
+      }
+    }
   }
 
   async run(): Promise<void> {
     const finished = new Promise<void>((resolve) => {
       this.#finish = resolve
     })
+    for (const { operation, open } of this.#pending.values()) if (open === 0) this.#admit(operation)
     this.#advance()
     await finished
     if (this.#firstError !== undefined) throw toTsstackError(this.#firstError)
   }
 
-  #advance(): void {
-    let progressed = true
-    while (progressed) {
-      progressed = false
-      for (const operation of this.#plan.operations) {
-        if (this.#started.has(operation.id)) continue
-        const readiness = this.#readiness(operation)
-        if (readiness === 'blocked') continue
-        if (readiness === 'never') {
-          this.#settle(operation, 'failed')
-          progressed = true
-        } else if (this.#busy < this.#options.concurrency || isWait(operation))
-          void this.#drive(operation)
-      }
-    }
-    if (this.#outcomes.size === this.#plan.operations.length) this.#finish()
+  /** What only waits takes nobody's place. */
+  #admit(operation: Operation): void {
+    if (isWait(operation)) void this.#drive(operation)
+    else this.#ready.push(operation)
   }
 
-  #readiness(operation: Operation): 'ready' | 'blocked' | 'never' {
-    const outcomes = operation.dependsOn.map((id) => this.#outcomes.get(id))
-    if (outcomes.includes(undefined)) return 'blocked'
-    // An optional wait is over when what it waits for has ended, well or not.
-    if (outcomes.includes('failed') && !isOptionalWait(operation)) return 'never'
-    return 'ready'
+  #advance(): void {
+    while (this.#busy < this.#options.concurrency) {
+      const operation = this.#ready[this.#next]
+      if (operation === undefined) break
+      this.#next++
+      void this.#drive(operation)
+    }
+    if (this.#left === 0) this.#finish()
   }
 
   async #drive(operation: Operation): Promise<void> {
-    this.#started.add(operation.id)
     if (!isWait(operation)) this.#busy++
     const words = describeOperation(operation)
     const { progress } = this.#options
@@ -117,9 +134,21 @@ class Execution {
     this.#advance()
   }
 
+  /** What can't be done any more has failed, too, and so on; an optional wait is over, well or not. */
   #settle(operation: Operation, outcome: Outcome): void {
-    this.#started.add(operation.id)
-    this.#outcomes.set(operation.id, outcome)
+    const settled: { readonly id: OperationId; readonly outcome: Outcome }[] = [
+      { id: operation.id, outcome },
+    ]
+    for (const { id, outcome: how } of settled) {
+      this.#left--
+      for (const dependent of this.#dependents.get(id) ?? []) {
+        dependent.open--
+        dependent.isDoomed ||= how === 'failed' && !isOptionalWait(dependent.operation)
+        if (dependent.open > 0) continue
+        if (dependent.isDoomed) settled.push({ id: dependent.operation.id, outcome: 'failed' })
+        else this.#admit(dependent.operation)
+      }
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 /** Reality as the planner wants it: a snapshot of one stack, from the records and from what is alive. */
-import { compareText } from '../planner/config-hash.ts'
+import { compareText, ownValue } from '../planner/config-hash.ts'
 import type { HealthState, ObservedContainer, ObservedState } from '../planner/observed-state.ts'
 import type { Context } from './context.ts'
 import type { ContainerRecord } from './records.ts'
@@ -24,10 +24,23 @@ export function observe(context: Context, stack: string): ObservedState {
         configHash,
       })),
     others: {
+      attached: attachedToNetworksOf(context, stack),
       networks: namesBut(context.networks.documents(), stack),
       volumes: namesBut(context.volumeRecords.values(), stack),
     },
   }
+}
+
+/** Containers of other stacks by the network of this one. */
+function attachedToNetworksOf(context: Context, stack: string): Record<string, string[]> {
+  const attached = Object.fromEntries(
+    context.networks.documentsOf(stack).map(({ name }): [string, string[]] => [name, []]),
+  )
+  for (const { config } of context.containers.values()) {
+    if (config.stack === stack) continue
+    for (const { network } of config.endpoints) ownValue(attached, network)?.push(config.name)
+  }
+  return attached
 }
 
 function namesBut(
@@ -82,6 +95,7 @@ function observeContainer(context: Context, record: ContainerRecord): ObservedCo
     ...(record.part === undefined ? {} : { part: record.part }),
     ...(record.exitCode === undefined ? {} : { exitCode: record.exitCode }),
     stopRequested: record.wanted !== 'running',
+    ...(Object.keys(record.anonymousVolumes).length === 0 ? {} : { hasAnonymousVolumes: true }),
     replaceHash: record.replaceHash,
     updateHash: record.updateHash,
     fields: record.fields,

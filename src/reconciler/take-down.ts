@@ -64,6 +64,8 @@ function noteDown(context: Context, { stack: name, request }: DownTarget): void 
 }
 
 function endDown(context: Context, name: string): void {
+  const left = new Set(containersOf(context, name).map(({ config }) => config.service))
+  context.estates.forget(name, (service) => !left.has(service))
   forgetIfEmpty(context, name)
   const record = context.stacks.get(name)
   if (record === undefined) return

@@ -93,6 +93,33 @@ describe('revisions', () => {
     expect((await daemon.container('moving', 'web')).imageId).toBe(first)
   })
 
+  test('rollback brings up nothing that had never been brought up', async () => {
+    const services = (user: string) => ({ a: { ...FOREVER, user }, b: FOREVER })
+    await daemon.up('some', { services: services('1') }, { services: ['a'] })
+    await daemon.up('some', { services: services('2') }, { services: ['a'] })
+    await collect(daemon.client.rollback('some', {}))
+    const all = await daemon.client.containers({ stack: 'some', all: true })
+    expect(all.map(({ service }) => service)).toEqual(['a'])
+  })
+
+  test('another image that is mounted is another revision', async () => {
+    const tools = { type: 'image', source: 'tools:latest', target: '/tools' } as const
+    const services = { web: { ...FOREVER, volumes: [tools] } }
+    for (const image of ['host:sh,sleep', 'host:sh,sleep,cat']) {
+      await daemon.up('source', { services: { image: { ...FOREVER, image } } })
+      const { imageId } = await daemon.container('source', 'image')
+      await daemon.client.tagImage(imageId, 'tools:latest')
+      await daemon.up('mounted', { services })
+    }
+    expect(await history('mounted')).toEqual([
+      [2, 'succeeded'],
+      [1, 'succeeded'],
+    ])
+    expect((await newest('mounted')).changes).toEqual([
+      expect.objectContaining({ field: 'mounted images.tools:latest' }),
+    ])
+  })
+
   test('keeps the origin that the caller gives', async () => {
     const origin = { kind: 'git', repository: 'https://git/shop', commit: 'a'.repeat(40) } as const
     const request = { ...upRequest('origin', { services: { web: FOREVER } }), origin }

@@ -1,5 +1,7 @@
 import type { RollbackRequest } from '../../api/revision-types.ts'
 import { TsstackError } from '../../errors.ts'
+import type { UpOptions } from '../../planner/desired-state.ts'
+import type { Stack } from '../../spec/stack.ts'
 import type { Context } from '../context.ts'
 import type { Progress } from '../run-plan.ts'
 import { upStack } from '../stack-operations.ts'
@@ -28,9 +30,13 @@ export async function rollBack(
   const { revision: number, ...options } = request
   const revision =
     number === undefined ? lastGoodOf(context, stack) : context.revisions.get(stack, number)
+  const source = context.revisions.sourceOf(revision)
   await upStack(
     context,
-    { ...context.revisions.sourceOf(revision), options: { removeOrphans: true, ...options } },
+    {
+      ...source,
+      options: { ...servicesOf(revision, source.stack), removeOrphans: true, ...options },
+    },
     progress,
     {
       author,
@@ -39,6 +45,15 @@ export async function rollBack(
       rollbackOf: revision.number,
     },
   )
+}
+
+/** What had never been brought up is not brought up by going back. */
+function servicesOf(
+  { imageDigests }: RevisionRecord,
+  { services }: Stack,
+): Pick<UpOptions, 'services' | 'noDeps'> {
+  const names = Object.keys(services).filter((name) => Object.hasOwn(imageDigests, name))
+  return names.length === Object.keys(services).length ? {} : { services: names, noDeps: true }
 }
 
 function lastGoodOf(context: Context, stack: string): RevisionRecord {

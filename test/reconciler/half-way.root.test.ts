@@ -1,0 +1,54 @@
+/** Plans that come to their end half-way, or must not be begun: nothing is lost by them. */
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Service } from '../../src/spec/stack.ts'
+import { failureOf, startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
+
+const FOREVER: Service = {
+  image: 'host:sh,sleep,cat,ls',
+  command: ['sleep', '600'],
+  stop_signal: 'KILL',
+  network_mode: 'none',
+}
+let daemon: DaemonFixture
+
+beforeAll(async () => {
+  daemon = await startDaemonFixture()
+})
+afterAll(async () => {
+  await daemon.close()
+})
+
+test('anonymous volumes go to the successor, though the first try to make it has failed', async () => {
+  const web: Service = { ...FOREVER, volumes: [{ type: 'volume', target: '/data' }] }
+  await daemon.up('heir', { services: { web } })
+  await daemon.sh((await daemon.container('heir', 'web')).id, 'echo kept >/data/file')
+  const bad = { ...web, network_mode: 'container:gone' }
+  const failure = await failureOf(daemon.up('heir', { services: { web: bad } }))
+  expect(failure.message).toContain('container:gone')
+  await daemon.kill()
+  await daemon.start()
+  await daemon.up('heir', { services: { web } })
+  expect(await daemon.sh((await daemon.container('heir', 'web')).id, 'cat /data/file')).toBe('kept')
+  await daemon.down('heir')
+  await daemon.up('heir', { services: { web } })
+  expect(await daemon.sh((await daemon.container('heir', 'web')).id, 'ls /data')).toBe('')
+  await daemon.down('heir', { volumes: true })
+})
+
+test('a network that another stack uses is not made anew, and nobody on it is stopped', async () => {
+  const shared = { name: 'shared_net' }
+  const { network_mode, ...on } = { ...FOREVER, networks: { shared: null } }
+  const owner = { services: { web: on }, networks: { shared } }
+  await daemon.up('owner', owner)
+  const user = { services: { app: on }, networks: { shared: { ...shared, external: true } } }
+  await daemon.up('user', user)
+  const before = await daemon.container('owner', 'web')
+  const changed = { ...owner, networks: { shared: { ...shared, internal: true } } }
+  const failure = await failureOf(daemon.up('owner', changed))
+  expect(failure.message).toContain('containers of other stacks are on it (user-app-1)')
+  expect((await daemon.container('owner', 'web')).pid).toBe(before.pid)
+  expect(await daemon.client.revisions('owner')).toHaveLength(1)
+  await daemon.down('user')
+  await daemon.up('owner', changed)
+  await daemon.down('owner')
+})
