@@ -9,7 +9,7 @@ const seconds = (min: number): z.ZodNumber => z.number().min(min).max(MAX_INTERV
 const absolutePath = text.startsWith('/')
 const sourceName = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9_-]*$/)
+  .regex(/^[a-z0-9][a-z0-9_-]*$/, 'has to be small letters, digits, - and _')
   .max(63)
 const digest = z.string().regex(/^[0-9a-f]{64}$/)
 
@@ -34,7 +34,7 @@ const permissions = z.strictObject({
   devices: z.array(z.union([z.literal('gpus'), cdiDevice, absolutePath])).max(100),
   external: texts,
   ports: z
-    .array(z.string().regex(/^\d{1,5}(-\d{1,5})?$/))
+    .array(z.string().regex(/^\d{1,5}(-\d{1,5})?$/, 'has to be a port, or two with a - between'))
     .max(100)
     .exactOptional(),
 })

@@ -8,6 +8,7 @@ import type { StackOrigin } from '../api/revision-types.ts'
 import { TsstackError, toTsstackError } from '../errors.ts'
 import { containersOf } from '../reconciler/observe.ts'
 import { findRevision } from '../sources/git-checkout.ts'
+import { hasDeparted } from './departures.ts'
 import { SpecError, summaryOf } from '../spec/spec-error.ts'
 import { withoutLogin } from '../spec/without-login.ts'
 import { planRelease } from './apply-release.ts'
@@ -196,7 +197,10 @@ async function decide(engine: GitopsEngine, release: Release, pass: Pass): Promi
   const { source, force } = pass
   const { applied, applying, held, approvedDigest } = progressOf(engine, source.name)
   const begun = applying?.digest === release.digest
-  const isApplied = applied?.digest === release.digest && applying === undefined
+  const isApplied =
+    applied?.digest === release.digest &&
+    applying === undefined &&
+    !hasDeparted(engine.context, applied, source)
   if (held?.digest === release.digest && !force) return
   if (isApplied && !force) {
     markSynced(engine, release, pass)

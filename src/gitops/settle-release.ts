@@ -12,6 +12,7 @@ import {
   restoreRelease,
   waitForRelease,
 } from './apply-release.ts'
+import { revisionNow } from './departures.ts'
 import { progressOf, record, type GitopsEngine } from './engine.ts'
 import type { Release, SourceRecord } from './source-records.ts'
 
@@ -45,7 +46,12 @@ export async function settleRelease(
   })
   const failure = await attempt(engine, release, settling)
   if (failure === undefined) {
-    const good = { ...release, imageIds: imageIdsOf(engine.context, release) }
+    const { context } = engine
+    const good = {
+      ...release,
+      imageIds: imageIdsOf(context, release),
+      ...revisionNow(context, release),
+    }
     record(engine, source, {
       applying: undefined,
       applied: good,
@@ -134,7 +140,7 @@ export async function rollBack(
     await waitForRelease(engine.context, lastGood, { source, signal: news.signal })
     record(engine, source, {
       rollingBack: undefined,
-      applied: lastGood,
+      applied: { ...lastGood, ...revisionNow(engine.context, lastGood) },
       ready: 'False',
       reason: 'RolledBack',
       message: `back at ${lastGood.commit.slice(0, 12)}: ${bad}: ${held?.message ?? ''}`,

@@ -24,6 +24,8 @@ export interface Release extends RevisionSummary {
   readonly directories: readonly string[]
   /** Ids of the images that its services had when it was found good, by service. */
   readonly imageIds?: Readonly<Record<string, Digest>>
+  /** Number of the stack's revision that it became. */
+  readonly revision?: number
 }
 
 /** Key: the source's name. */

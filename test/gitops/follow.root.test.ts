@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { GitSource, GitSourceStatus } from '../../src/api/gitops-types.ts'
-import { startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
+import { collect, startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
 import { commandLine } from '../e2e/command-line.ts'
 import { eventually } from '../eventually.ts'
 import { createRepository, hasGit, type GitRepository } from '../sources/git-server.ts'
@@ -223,6 +223,28 @@ describe.skipIf(!canRun)('a source is followed', { timeout: 60_000 }, () => {
     repository.git('rm', '--quiet', 'stack.yaml')
     repository.commit({ README: 'nothing here' })
     expect((await sync()).message).toContain('Cannot find a stack file')
+    expect(await services()).toEqual(['web'])
+  })
+
+  test('what somebody brings up, or takes down, beside the source is undone; what is stopped by hand stays so', async () => {
+    const both = `services:\n${service('web')}${service('side')}`
+    repository.commit({ 'stack.yaml': both })
+    await follow()
+    await collect(daemon.client.lifecycle('shop', { action: 'stop', services: ['side'] }))
+    expect(await sync()).toMatchObject({ ready: 'True' })
+    expect((await daemon.container('shop', 'side')).state).toBe('exited')
+
+    const other = { image: 'host:sh,sleep,cat', command: ['sleep', '7'], stop_grace_period: '0s' }
+    await daemon.up('shop', { services: { web: other } })
+    expect(await sync()).toMatchObject({ ready: 'True' })
+    expect((await daemon.container('shop', 'web')).command).toContain('exec sleep 1000')
+    await daemon.down('shop')
+    expect(await sync()).toMatchObject({ ready: 'True' })
+    expect(await services()).toEqual(['side', 'web'])
+
+    repository.commit({ 'stack.yaml': `services:\n${service('web')}` })
+    await sync()
+    expect(await follow({ prune: true })).toMatchObject({ ready: 'True' })
     expect(await services()).toEqual(['web'])
   })
 

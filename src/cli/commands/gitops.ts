@@ -51,7 +51,7 @@ async function remove(context: CommandContext, names: readonly string[]): Promis
 }
 
 async function bringDown({ client, output }: CommandContext, stack: string): Promise<void> {
-  for await (const events of (await client()).down(stack, { options: {} })) {
+  for await (const events of (await client()).down(stack, { options: { removeOrphans: true } })) {
     for (const event of events) if (event.type === 'warning') output.note(event.message)
   }
 }
