@@ -80,7 +80,18 @@ export default {
     ),
     room(
       'gitops',
-      ['sources', 'reconciler', 'state', 'api', 'planner', 'spec', 'registry', 'engine', 'kernel'],
+      [
+        'sources',
+        'reconciler',
+        'state',
+        'api',
+        'planner',
+        'spec',
+        'registry',
+        'network',
+        'engine',
+        'kernel',
+      ],
       'follows git repositories: only changes what is desired',
     ),
     room(

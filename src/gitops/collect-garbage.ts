@@ -24,5 +24,6 @@ export function collectGarbage(engine: GitopsEngine): void {
   collectContent(
     contentRoot,
     new Set([...releases.flatMap(({ directories }) => directories), ...mounted]),
+    checkouts.scratch,
   )
 }

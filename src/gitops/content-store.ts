@@ -6,7 +6,7 @@
  *   <root>/<sha256>/<name>     plain files and directories, readable by every container
  */
 import { createHash } from 'node:crypto'
-import { createReadStream, existsSync, readdirSync, rmSync } from 'node:fs'
+import { createReadStream, existsSync, readdirSync } from 'node:fs'
 import {
   chmod,
   link,
@@ -22,6 +22,7 @@ import {
 import { basename, join } from 'node:path'
 import { TsstackError } from '../errors.ts'
 import { refusePointer, refuseSubmodule } from './missing-content.ts'
+import { removeAside } from './remove-aside.ts'
 
 const DIRECTORY_MODE = 0o755
 const PROGRAM_MODE = 0o755
@@ -121,14 +122,18 @@ function modeOf(kind: Exclude<Entry['kind'], 'link'>): number {
   return kind === 'program' ? PROGRAM_MODE : FILE_MODE
 }
 
-/** Removes what nobody keeps. @param kept - directories of the store, as `storeContent` gives them, or paths below */
-export function collectContent(root: string, kept: ReadonlySet<string>): void {
+/**
+ * Removes what nobody keeps.
+ * @param kept - directories of the store, as `storeContent` gives them, or paths below
+ * @param aside - as of `removeAside`
+ */
+export function collectContent(root: string, kept: ReadonlySet<string>, aside: string): void {
   const digests = new Set(
     [...kept]
       .filter((path) => path.startsWith(`${root}/`))
       .map((path) => path.slice(root.length + 1).split('/', 1)[0]),
   )
   for (const name of readdirSync(root)) {
-    if (!digests.has(name)) rmSync(join(root, name), { recursive: true, force: true })
+    if (!digests.has(name)) removeAside(join(root, name), aside)
   }
 }

@@ -21,6 +21,7 @@ const INHERITED = ['PATH', 'HOME', 'http_proxy', 'https_proxy', 'no_proxy', 'SSL
 export function gitAccess(source: GitSource): GitAccess {
   const { repo, ref } = source
   const reference = parseGitReference(ref === undefined ? repo : `${repo}#${ref}`)
+  refuseClear(source, reference)
   const timeoutMs = source.fetchTimeoutSeconds * 1000
   // A header goes wherever the server points to: with a password in it, nowhere else.
   const redirects = source.passwordFile === undefined ? 'initial' : 'false'
@@ -30,6 +31,15 @@ export function gitAccess(source: GitSource): GitAccess {
     env: { ...inherited(), ...sshEnvironment(source) },
     options: { settings, timeoutMs },
   }
+}
+
+/** Anybody on the way could change what comes by `git:`, unless commits are signed. @throws {INVALID_ARGUMENT} */
+function refuseClear({ verifyKeys }: GitSource, { protocol, url }: GitReference): void {
+  if (protocol !== 'git' || verifyKeys.length > 0) return
+  if (/^git:\/\/(?:localhost|127(?:\.\d+){3}|\[::1\])[:/]/.test(url)) return
+  throw new TsstackError('INVALID_ARGUMENT', `Cannot follow "${url}": it comes in the clear`, {
+    hint: 'Use https or ssh, or have its commits signed, and give --verify-key',
+  })
 }
 
 /**

@@ -65,7 +65,7 @@ export async function loadRevision(request: LoadRequest): Promise<LoadedRevision
       ...policyFindings(stack, context),
       ...missingMounts(stack, root),
       ...imagePolicyFindings(stack),
-      ...sizeFindings(stack),
+      ...sizeFindings(stack, source.allow.ports ?? []),
     ],
   })
   const { stack, directories } = await withStoredMounts(loaded.stack, root, request.contentRoot)

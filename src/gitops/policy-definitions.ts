@@ -3,19 +3,14 @@ import type { Finding } from '../spec/finding.ts'
 import type { Stack } from '../spec/stack.ts'
 import { isWithin } from './confined-files.ts'
 import { findingOf, ownerOf, type PolicyContext } from './policy-context.ts'
-
-const SAFE_NETWORK_OPTIONS: ReadonlySet<string> = new Set([
-  'com.docker.network.driver.mtu',
-  'com.docker.network.bridge.enable_icc',
-  'com.docker.network.bridge.enable_ip_masquerade',
-])
+import { networkFindings } from './policy-networks.ts'
 
 /** All that is found in them. */
 export function definitionFindings(stack: Stack, context: PolicyContext): Finding[] {
   return [
     ...foreignFindings(stack, context),
     ...volumeFindings(stack, context),
-    ...driverFindings(stack, context),
+    ...networkFindings(stack, context),
   ]
 }
 
@@ -74,23 +69,5 @@ function volumeFindings(stack: Stack, context: PolicyContext): Finding[] {
     const option = `--allow-host-paths ${device}`
     const what = `a volume of the device "${device}"`
     return [findingOf(['volumes', key], { at: ['driver_opts', 'device'], what, option })]
-  })
-}
-
-/** An interface of the host's own network (macvlan) is a host in it. */
-function driverFindings(stack: Stack, { allow }: PolicyContext): Finding[] {
-  if (allow.hostNamespaces) return []
-  const option = '--allow-host-namespaces'
-  return Object.entries(stack.networks).flatMap(([key, { driver = '', driver_opts = {} }]) => {
-    if (!['', 'bridge', 'default'].includes(driver)) {
-      const what = `the network driver "${driver}"`
-      return [findingOf(['networks', key], { at: ['driver'], what, option })]
-    }
-    return Object.keys(driver_opts)
-      .filter((name) => !SAFE_NETWORK_OPTIONS.has(name))
-      .map((name) => {
-        const at = ['driver_opts', name]
-        return findingOf(['networks', key], { at, what: `the network option "${name}"`, option })
-      })
   })
 }

@@ -2,18 +2,26 @@
  * The door for webhooks: `POST /hooks/SOURCE`, on an address of its own. All that a good one does is to have the daemon
  * look at the repository now; nothing in it is believed. All that a bad one learns is that it was not good.
  */
+import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { toTsstackError, TsstackError } from '../errors.ts'
 import { log } from '../log.ts'
 import { isSigned } from './webhook-signature.ts'
 
 const MAX_BODY_BYTES = 2 << 20
 const REQUEST_TIMEOUT_MS = 10_000
+/** How late the end of that time is noticed at most: whoever keeps connections open keeps others out. */
+const CHECK_MS = 1000
 const MAX_CONNECTIONS = 64
+/** Of one address at a time. */
+const MAX_OF_ADDRESS = 16
 /** Of one address within a minute. */
 const MAX_REFUSALS = 20
 const MINUTE_MS = 60_000
 const RETRY_MS = 2000
+/** The secret of sources that there are not. */
+const NOBODYS = randomBytes(32).toString('hex')
 const PATH = /^\/hooks\/([a-z0-9][a-z0-9_-]{0,62})\/?$/
 
 export interface WebhookTargets {
@@ -38,17 +46,23 @@ export function openWebhooks(listen: string, targets: WebhookTargets): void {
 }
 
 /** @throws {INVALID_ARGUMENT} no such address; {UNAVAILABLE} it can't be listened on */
-export async function listenForWebhooks(listen: string, targets: WebhookTargets): Promise<Server> {
+export async function listenForWebhooks(
+  listen: string,
+  targets: WebhookTargets,
+  requestTimeout = REQUEST_TIMEOUT_MS,
+): Promise<Server> {
   const [, host = '127.0.0.1', port] = /^(?:\[?([^\]]+)\]?:)?(\d{1,5})$/.exec(listen) ?? []
   if (port === undefined || Number(port) > 65_535)
     throw new TsstackError('INVALID_ARGUMENT', `Cannot listen on "${listen}"`, {
       hint: 'Set TSSTACK_WEBHOOK_LISTEN to HOST:PORT, such as 127.0.0.1:9180',
     })
   const refusals = countRefusals()
-  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS }, (request, response) => {
+  const times = { requestTimeout, connectionsCheckingInterval: CHECK_MS }
+  const server = createServer(times, (request, response) => {
     answer(request, response, { targets, refusals })
   })
   server.maxConnections = MAX_CONNECTIONS
+  limitAddresses(server)
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => {
       reject(
@@ -64,6 +78,38 @@ export async function listenForWebhooks(listen: string, targets: WebhookTargets)
   })
   log.info('listening for webhooks', { listen })
   return server
+}
+
+/** One address can't take all connections. A proxy on this host is one address, and has limits of its own. */
+function limitAddresses(server: Server): void {
+  const open = new Map<string, number>()
+  server.on('connection', (socket: Socket) => {
+    const { remoteAddress: address = '' } = socket
+    if (isLoopback(address)) return
+    const count = (open.get(address) ?? 0) + 1
+    open.set(address, count)
+    socket.once('close', () => {
+      const left = (open.get(address) ?? 1) - 1
+      if (left === 0) open.delete(address)
+      else open.set(address, left)
+    })
+    if (count > MAX_OF_ADDRESS) socket.destroy()
+  })
+}
+
+function isLoopback(address: string): boolean {
+  return /^(?:::ffff:)?127\.|^::1$/.test(address)
+}
+
+/**
+ * Who asks. Behind a proxy on this host all have its address: what it has added to X-Forwarded-For counts then, or whoever is refused
+ * too often would keep out everybody else.
+ */
+function addressOf({ socket, headers }: IncomingMessage): string {
+  const { remoteAddress = '' } = socket
+  const forwarded = headers['x-forwarded-for']
+  if (!isLoopback(remoteAddress) || typeof forwarded !== 'string') return remoteAddress
+  return forwarded.split(',').at(-1)?.trim() ?? remoteAddress
 }
 
 interface Refusals {
@@ -101,7 +147,7 @@ function answer(
   response: ServerResponse,
   { targets, refusals }: Answering,
 ): void {
-  const address = request.socket.remoteAddress ?? ''
+  const address = addressOf(request)
   const end = (status: number): void => {
     if (status === 401) refusals.add(address)
     if (!response.headersSent) response.writeHead(status, { connection: 'close' }).end()
@@ -128,7 +174,9 @@ function answer(
   request.on('error', () => undefined)
   request.on('end', () => {
     const secret = targets.secretOf(name)
-    if (secret === undefined || !isSigned(request.headers, Buffer.concat(chunks), secret)) end(401)
+    // Without one it takes as long: nobody learns which sources there are.
+    const isGood = isSigned(request.headers, Buffer.concat(chunks), secret ?? NOBODYS)
+    if (secret === undefined || !isGood) end(401)
     else {
       targets.trigger(name)
       end(202)

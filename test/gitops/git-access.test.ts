@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ImageUpdates } from '../../src/api/gitops-types.ts'
-import { pushAccess, type GitAccess } from '../../src/gitops/git-access.ts'
+import { gitAccess, pushAccess, type GitAccess } from '../../src/gitops/git-access.ts'
 import { gitSource } from './git-source.ts'
 
 const UPDATES: ImageUpdates = { intervalSeconds: 1, author: 'a <a@a>', message: 'x' }
@@ -41,4 +41,12 @@ test('pushAccess() with a login of its own has that alone', () => {
   expect(bySsh.reference).toMatchObject({ url: SSH, ref: 'main', protocol: 'ssh' })
   expect(bySsh.env['GIT_SSH_COMMAND']).toContain("'/etc/key' '-o' 'IdentitiesOnly=yes'")
   expect(headersOf(access({ repo: 'https://example.com/other.git' }))).toEqual([])
+})
+
+test('gitAccess() follows nothing that comes in the clear, unless it is signed', () => {
+  const source = gitSource('git://example.com/shop.git')
+  expect(() => gitAccess(source)).toThrow('it comes in the clear')
+  expect(() => gitAccess(gitSource('git://127.0.0.1.example.com/shop.git'))).toThrow('in the clear')
+  expect(gitAccess({ ...source, verifyKeys: ['a key'] }).reference.protocol).toBe('git')
+  expect(gitAccess(gitSource('git://127.0.0.1:9418/shop.git')).reference.protocol).toBe('git')
 })

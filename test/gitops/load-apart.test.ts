@@ -6,8 +6,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { loadApart, type LoadLimits } from '../../src/gitops/load-apart.ts'
 import { loadRevision, type LoadRequest } from '../../src/gitops/load-revision.ts'
 import { SpecError } from '../../src/spec/spec-error.ts'
-import { gitSource } from './git-source.ts'
+import { gitSource, NOTHING_ALLOWED } from './git-source.ts'
 
+const NETWORKS = Array.from({ length: 65 }, (_, at) => `n${String(at)}`)
 const WEB = 'services:\n  web:\n    image: web:1\n'
 
 describe('loadApart()', { timeout: 30_000 }, () => {
@@ -53,10 +54,20 @@ describe('loadApart()', { timeout: 30_000 }, () => {
   })
 
   test.each([
-    ['scale: 5001', '5001 containers together'],
-    ['deploy: { replicas: 1000000000 }', '1000000000 containers together'],
+    ['scale: 5001', '5001 containers'],
+    ['deploy: { replicas: 1000000000 }', '1000000000 containers'],
+    ['ports: ["2000-3000:2000-3000"]', '1001 published ports'],
+    ['healthcheck: { test: "true", interval: 99ms }', 'every 99ms'],
+    [`networks: [${NETWORKS.join()}]\nnetworks: { ${NETWORKS.join(': , ')}: }`, '65 networks'],
   ])('refuses %s', async (more, message) => {
     await expect(loadApart(requestOf(`${WEB}    ${more}\n`))).rejects.toThrow(message)
+  })
+
+  test('a range of ports that is allowed is as long as it likes', async () => {
+    const request = requestOf(`${WEB}    ports: ["2000-4000:2000-4000", "5000:80"]\n`)
+    const allow = { ...NOTHING_ALLOWED, ports: ['2000-4000'] }
+    const source = gitSource('file:///x.git', { allow })
+    expect(await loadApart({ ...request, source })).toBeDefined()
   })
 
   test('refuses more than the state would bear', async () => {

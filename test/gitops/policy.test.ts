@@ -274,4 +274,23 @@ describe('policyFindings() refuses what reaches into the host, unless it is allo
     expect(suggestions[0]).toContain('--allow-host-namespaces')
     expect(findings('networks: [front]', { hostNamespaces: true }, top).paths).toEqual([])
   })
+
+  test.each([
+    ['1.1.1.0/24', true],
+    ['10.0.0.0/8', true],
+    ['172.28.0.0/16', false],
+    ['192.168.4.0/24', false],
+    // Of the pools that all stacks share.
+    ['10.201.0.0/16', true],
+    ['10.201.16.0/20', false],
+    ['2001:db8::/64', true],
+    ['fd00:1::/64', false],
+    ['::/8', true],
+  ])('a network with subnet %s: refused: %s', (subnet, isRefused) => {
+    const top = `networks:\n  front: { ipam: { config: [{ subnet: "${subnet}" }] } }\n`
+    const { paths, suggestions } = findings('networks: [front]', {}, top)
+    expect(paths).toEqual(isRefused ? ['networks.front.ipam.config.0.subnet'] : [])
+    if (isRefused) expect(suggestions[0]).toContain(`--allow-external ${subnet}`)
+    expect(findings('networks: [front]', { external: [subnet] }, top).paths).toEqual([])
+  })
 })

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto'
+import { once } from 'node:events'
 import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { connect, type AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { listenForWebhooks } from '../../src/gitops/webhook-server.ts'
 
@@ -61,6 +62,28 @@ describe('listenForWebhooks()', () => {
     expect(statuses.slice(0, 20).every((status) => status === 401)).toBe(true)
     expect(statuses.at(-1)).toBe(429)
     expect(await post({ 'x-gitlab-token': SECRET })).toBe(429)
+  })
+
+  test('behind a proxy on this host, who is refused again and again keeps out nobody else', async () => {
+    const bad = { 'x-gitlab-token': 'x' }
+    for (let index = 0; index < 25; index++)
+      await post({ ...bad, 'x-forwarded-for': `203.0.113.${String(index)}, 198.51.100.1` })
+    expect(await post({ ...bad, 'x-forwarded-for': '198.51.100.1' })).toBe(429)
+    const good = { 'x-gitlab-token': SECRET, 'x-forwarded-for': '198.51.100.1, 192.0.2.7' }
+    expect(await post(good)).toBe(202)
+  })
+
+  test('who asks slowly is let go of', async () => {
+    const impatient = await listenForWebhooks(
+      '127.0.0.1:0',
+      { secretOf: () => SECRET, trigger: () => undefined },
+      200,
+    )
+    const { port } = impatient.address() as AddressInfo
+    const socket = connect(port, '127.0.0.1').on('error', () => undefined)
+    socket.write('POST /hooks/shop HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n')
+    await once(socket.resume(), 'close')
+    impatient.close()
   })
 
   test('a body without end is cut off', async () => {
