@@ -49,7 +49,8 @@ export function decryptedFiles(
       known.set(path, await decrypt(bytes, identityFile ?? '').catch(toTsstackError))
     return paths.length > 0
   }
-  return { files: { ...files, readFile }, decryptWanted }
+  const isSecret = (path: string): boolean => known.has(path)
+  return { files: { ...files, readFile, isSecret }, decryptWanted }
 }
 
 function methodOf(path: string, bytes: Buffer): Wanted['decrypt'] | undefined {

@@ -94,6 +94,9 @@ async function lookAtSource(engine: GitopsEngine, pass: Pass): Promise<Look | un
     const reason = error instanceof SpecError ? 'Invalid' : 'Refused'
     const text = textOf(error).replaceAll(`${root}/`, '')
     refuse(engine, pass, { ...commit, digest: '', at, reason, message: text })
+    // What took too much is not tried as often.
+    if (toTsstackError(error).code === 'PERMISSION_DENIED')
+      record(engine, source, { failures: before.failures + 1 })
     return undefined
   }
 }

@@ -11,6 +11,8 @@ export interface FileAccess {
   exists(path: string): boolean
   isDirectory(path: string): boolean
   realpath?(path: string): string
+  /** Whether what it says may be quoted nowhere. */
+  isSecret?(path: string): boolean
 }
 
 export interface LoadOptions {

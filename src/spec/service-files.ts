@@ -122,10 +122,9 @@ function parseFile(
   } catch (error) {
     if (!(error instanceof DotenvError)) throw error
     const source = { ...place.source, file, text, origin: { verb: 'included', ...place } as const }
-    session.diagnostics.error(
-      { source, offset: error.offset },
-      `failed to read ${file}: ${error.message}`,
-    )
+    const isSecret = session.fs.isSecret?.(file) === true
+    const said = isSecret ? `line ${String(error.line)} is no NAME=value` : error.message
+    session.diagnostics.error({ source, offset: error.offset }, `failed to read ${file}: ${said}`)
     return new Map()
   }
 }

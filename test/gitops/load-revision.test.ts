@@ -155,6 +155,13 @@ describe('loadRevision()', () => {
     const { contents } = (await load('one', parts)).source
     expect(Buffer.from(contents.secrets['db'] ?? '', 'base64').toString()).toBe('hunter2')
     await expect(load()).rejects.toThrow('age encrypted it, and the source has no --age-identity')
+    // What is wrong with it is told to everybody, and what it says to nobody.
+    const broken = spawnSync('age', ['-r', recipient], { input: 'A=1\nhunter2 is the password\n' })
+    put('one/broken.age', broken.stdout)
+    put('one/stack.yaml', web('env_file: broken.age'))
+    const told = await load('one', parts).catch((error: unknown) => (error as Error).message)
+    expect(told).toContain('broken.age: line 2 is no NAME=value')
+    expect(told).not.toContain('hunter2')
     const other = join(directory, 'other')
     spawnSync('age-keygen', ['-o', other])
     await expect(load('one', { ageIdentityFile: other })).rejects.toThrow('Cannot decrypt')
