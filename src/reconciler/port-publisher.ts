@@ -26,7 +26,7 @@ export interface PortPublisher {
   unpublish(containerId: string): void
   /** Whether others have a port together with it. */
   sharesPorts(containerId: string): boolean
-  /** New connections come to those of a shared port that are ready now, if there are such. */
+  /** New connections come to those of a shared port that are ready now, if there are such. Never fails. */
   readinessChanged(containerId: string): void
   /**
    * Publishes the ports of a container in place of those of another, in one transaction: a new connection comes to the one
@@ -89,7 +89,7 @@ class Publisher implements PortPublisher {
     this.#view = view
     this.#settings = state.collection('setting', { ofFacts: true })
     this.#unsubscribe = events.subscribe(({ action, id }) => {
-      if (action.startsWith('health_status') && this.#holdings.has(id)) this.#sync()
+      if (action.startsWith('health_status')) this.readinessChanged(id)
     })
   }
 
@@ -122,7 +122,13 @@ class Publisher implements PortPublisher {
   }
 
   readinessChanged(containerId: string): void {
-    if (this.sharesPorts(containerId)) this.#sync()
+    if (!this.sharesPorts(containerId)) return
+    try {
+      this.#sync()
+    } catch (error) {
+      // Somebody else changed the rules at the same moment; the loop sees that, and writes them anew.
+      log.warn('a shared port could not be led to those who are ready', { error })
+    }
   }
 
   handOver(from: string, to: ContainerRecord): readonly PublishedPort[] {
