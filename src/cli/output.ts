@@ -18,9 +18,9 @@ export interface Output {
   /** Raw standard error; no newline is added. */
   readonly writeError: (text: string) => void
   readonly isTerminal: boolean
-  /** Columns of the terminal that results go to; undefined when they go elsewhere. */
+  /** Columns of the terminal that results go to; undefined when they go elsewhere, or it has no size (a serial line). */
   readonly width: () => number | undefined
-  readonly isErrorTerminal: boolean
+  readonly errorWidth: () => number | undefined
   /** Whether results may be coloured. */
   readonly color: boolean
   readonly errorColor: boolean
@@ -87,8 +87,8 @@ export function createOutput(ansi: AnsiMode, env: NodeJS.ProcessEnv): Output {
       writeAll(2, text)
     },
     isTerminal: isTerminal(1),
-    width: () => (isTerminal(1) ? process.stdout.columns : undefined),
-    isErrorTerminal: isTerminal(2),
+    width: () => (isTerminal(1) ? process.stdout.columns || undefined : undefined),
+    errorWidth: () => (isTerminal(2) ? process.stderr.columns || undefined : undefined),
     color: mayColor(1, ansi, env),
     errorColor: mayColor(2, ansi, env),
   }

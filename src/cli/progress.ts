@@ -82,7 +82,7 @@ type Mode = 'tty' | 'plain' | 'json' | 'quiet'
 function chooseMode({ global, output }: CommandContext): Mode {
   if (global.progress !== 'auto') return global.progress
   if (global.dryRun) return 'plain'
-  return output.isErrorTerminal && global.ansi !== 'never' ? 'tty' : 'plain'
+  return global.ansi !== 'never' && output.errorWidth() !== undefined ? 'tty' : 'plain'
 }
 
 /** The live view is loaded only when there is something to show: it costs more than a no-op `up` may. */

@@ -1,6 +1,6 @@
 /** Follows the files that rules are about: syncs them at once, and does the rest when the burst is over. */
 import type { FollowUps } from './batch-work.ts'
-import { followUps, syncTasks } from './batch-work.ts'
+import { followUps, syncTasks, type SyncTask } from './batch-work.ts'
 import type { ActiveRules } from './active-rules.ts'
 import { createBatcher } from './batcher.ts'
 import { openFileWatcher } from './file-watcher.ts'
@@ -75,13 +75,15 @@ async function syncInitially(
   { rules }: ActiveRules,
   sender: SyncSender,
 ): Promise<ReadonlyMap<WatchRule, string>> {
-  const synced = new Map<WatchRule, string>()
+  const start = performance.now()
+  const all = new Map<string, SyncTask[]>()
   for (const active of rules) {
     if (active.rule.initial_sync !== true || !isSync(active.rule)) continue
-    const start = performance.now()
-    for (const [service, tasks] of syncTasks([active], initialPaths(active))) {
-      for (const [rule, path] of await sender.send(service, tasks, start)) synced.set(rule, path)
-    }
+    for (const [service, tasks] of syncTasks([active], initialPaths(active)))
+      all.set(service, [...(all.get(service) ?? []), ...tasks])
   }
+  const synced = new Map<WatchRule, string>()
+  for (const [service, tasks] of all)
+    for (const [rule, path] of await sender.send(service, tasks, start)) synced.set(rule, path)
   return synced
 }

@@ -63,7 +63,7 @@ async function contextOf(call: Call, written: Written): Promise<CommandContext> 
       writeError: note,
       isTerminal: false,
       width: () => undefined,
-      isErrorTerminal: false,
+      errorWidth: () => undefined,
       color: false,
       errorColor: false,
     },

@@ -134,6 +134,19 @@ describe.skipIf(!hasTmux)(
       })
     })
 
+    test('a terminal without a size gets plain lines, and nothing is cut', async () => {
+      await withTerminal({ columns: 80, rows: 24 }, async (terminal) => {
+        const type = (words: string): Promise<void> =>
+          terminal.enter(`clear; script -qec 'stty cols 0 rows 0; tsstack ${words}' /dev/null`)
+        await type('up -d')
+        await terminal.until(/^ Container terminal-talker-1 {2}Started$/m)
+        await terminal.until(PROMPT)
+        await type('ls')
+        await terminal.until(/^terminal +running\(1\) /m)
+        await terminal.until(PROMPT)
+      })
+    })
+
     test('d in the menu leaves the containers running and returns', async () => {
       await withTerminal({ columns: 80, rows: 24 }, async (terminal) => {
         await terminal.enter('tsstack up --menu; echo code=$?')

@@ -88,8 +88,12 @@ export const command: Command = {
     }
     const interrupt = onInterrupt()
     try {
-      for await (const status of flatten(client.followStatus(stack, interrupt.signal)))
+      let isFirst = true
+      for await (const status of flatten(client.followStatus(stack, interrupt.signal))) {
+        if (!isFirst && !context.flags.bool('json')) context.output.write('\n')
+        isFirst = false
         show(context, status)
+      }
     } catch (error) {
       if (!interrupt.signal.aborted) throw error
     } finally {
