@@ -94,6 +94,8 @@ export interface StackSource {
   readonly files: readonly string[]
   readonly workingDir: string
   readonly contents: StackContents
+  /** Services of the files that no active profile enables: their containers are left alone and are no orphans. */
+  readonly disabledServices?: readonly string[]
   /** Where the files come from, when the caller knows more than their paths. */
   readonly origin?: StackOrigin
 }

@@ -85,8 +85,12 @@ export function sourceOf({
   files,
   workingDir,
   contents,
-}: LoadedStack): Pick<UpRequest, 'stack' | 'files' | 'workingDir' | 'contents'> {
-  return { stack, files, workingDir, contents }
+  disabledServices,
+}: LoadedStack): Pick<
+  UpRequest,
+  'stack' | 'files' | 'workingDir' | 'contents' | 'disabledServices'
+> {
+  return { stack, files, workingDir, contents, disabledServices }
 }
 
 /** @throws {INVALID_ARGUMENT} for flags that contradict each other, and a wrong --scale */

@@ -46,7 +46,7 @@ export function watchStack(watching: WatchStack): StackWatch {
 /** As `up --build --no-deps` of the one service: what depends on it is left alone. */
 async function rebuild(
   { context, client, request }: WatchStack,
-  { stack, files, workingDir, contents }: StackSource,
+  { stack, files, workingDir, contents, disabledServices = [] }: StackSource,
   service: string,
 ): Promise<void> {
   const options: UpRequest['options'] = {
@@ -56,7 +56,7 @@ async function rebuild(
     build: 'always',
   }
   const login = await credentialsForStack(context.env, stack)
-  const asked = { stack, files, workingDir, contents, options, ...login }
+  const asked = { stack, files, workingDir, contents, disabledServices, options, ...login }
   const before = await client.containers({ stack: stack.name, all: true })
   await showProgress(client.up(stack.name, asked), withQuiet(context))
   const replaced = before.filter((container) => container.service === service)

@@ -45,6 +45,7 @@ export const source = {
   files: texts,
   workingDir: text.startsWith('/'),
   contents: z.object({ configs: z.record(text, z.base64()), secrets: z.record(text, z.base64()) }),
+  disabledServices: texts.exactOptional(),
   origin: z
     .strictObject({
       kind: z.literal('git'),

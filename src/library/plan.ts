@@ -15,9 +15,9 @@ export async function plan(options: StackOptions & ServiceOptions = {}): Promise
   const { loadWithServices } = await import('../sources/load-sources.ts')
   const loaded = await loadWithServices(toSourceOptions(options), options.services ?? [])
   const client = await connect(options.env)
-  const { stack, files, workingDir, contents } = loaded
+  const { stack, files, workingDir, contents, disabledServices } = loaded
   const { credentialsForStack } = await import('../sources/registry-credentials.ts')
   const credentials = await credentialsForStack(options.env ?? process.env, stack)
-  const source = { stack, files, workingDir, contents, ...credentials }
+  const source = { stack, files, workingDir, contents, disabledServices, ...credentials }
   return client.plan(stack.name, { ...source, options: planningOptions(options) })
 }

@@ -37,7 +37,7 @@ export async function up(options: UpOptions = {}): Promise<RunningStack> {
   const { loadWithServices } = await import('../sources/load-sources.ts')
   const loaded = await loadWithServices(toSourceOptions(options), options.services ?? [])
   const client = await connect(options.env)
-  const { stack, files, workingDir, contents } = loaded
+  const { stack, files, workingDir, contents, disabledServices } = loaded
   const { timeoutSeconds, waitTimeoutSeconds, removeVolumes = false } = options
   const { credentialsForStack } = await import('../sources/registry-credentials.ts')
   const request = {
@@ -46,6 +46,7 @@ export async function up(options: UpOptions = {}): Promise<RunningStack> {
     files,
     workingDir,
     contents,
+    disabledServices,
     options: {
       ...planningOptions(options),
       ...(options.noStart === true ? {} : { wait: true }),

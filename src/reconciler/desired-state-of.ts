@@ -59,6 +59,7 @@ export async function resolveStack(
     mountedImages,
     desired: {
       stack: source.stack,
+      disabledServices: source.disabledServices ?? [],
       imageDigests: Object.fromEntries(
         Object.entries(images).map(([name, image]) => [name, image.id]),
       ),

@@ -97,9 +97,10 @@ export async function loadWithServices(
 ): Promise<LoadedStack> {
   const loaded = await loadSources({ ...options, focus: services })
   if (services.every((service) => Object.hasOwn(loaded.stack.services, service))) return loaded
-  const { stack, contents } = await loadSources({ ...options, services })
+  const { stack, contents, disabledServices } = await loadSources({ ...options, services })
   return {
     ...loaded,
+    disabledServices,
     stack: {
       ...loaded.stack,
       services: merge(loaded.stack.services, stack.services),

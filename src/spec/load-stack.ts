@@ -64,6 +64,7 @@ export function loadStack(options: LoadOptions): LoadedStack {
     files: project.files,
     workingDir,
     contents,
+    disabledServices: disabledOf(all, options, environment),
     warnings: session.diagnostics.warnings(),
     locate: (path) => positionIn(root, path),
   }
@@ -186,6 +187,15 @@ function wantedModel(all: Model, { root, environment, options, session }: Wantin
   if (!session.resolveEnvironment) return kept
   const lookup = (variable: string): string | undefined => environment.get(variable)
   return resolveServiceFiles(kept, { root, session, lookup })
+}
+
+function disabledOf(all: Model, options: LoadOptions, environment: Environment): string[] {
+  const { services } = selectProfiles(
+    all,
+    requestedProfiles(options, environment),
+    options.services ?? [],
+  )
+  return Object.keys(all.services).filter((name) => !Object.hasOwn(services, name))
 }
 
 function toStack({ extensions, models, ...model }: Model): Stack {

@@ -9,6 +9,8 @@ export interface LoadedStack {
   readonly workingDir: string
   /** Content of each config and secret that is not external and that an active service uses, by its key in the stack; base64. */
   readonly contents: StackContents
+  /** Services of the files that no active profile enables. */
+  readonly disabledServices: readonly string[]
   readonly warnings: readonly SpecWarning[]
   /**
    * Where a path of the model is written, as deep as it can be followed: `['services', 'web', 'image']`. undefined when it

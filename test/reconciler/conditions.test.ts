@@ -37,6 +37,10 @@ function service(replica: Partial<ReplicaView>, more: Partial<ServiceView> = {})
 test('a service is ready, on its way, or degraded, and says why', () => {
   expect(service({})).toEqual(['Ready/AsDesired'])
   expect(service({ health: 'healthy' })).toEqual(['Ready/AsDesired'])
+  const incoming = [{ ...running, name: 'shop-web-1-next', health: 'starting' as const }]
+  expect(service({}, { incoming })).toEqual([
+    'Progressing/Starting: shop-web-1-next is not healthy yet',
+  ])
   expect(service({ health: 'starting' })).toEqual([
     'Progressing/Starting: shop-web-1 is not healthy yet',
   ])

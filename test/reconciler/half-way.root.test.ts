@@ -1,7 +1,13 @@
 /** Plans that come to their end half-way, or must not be begun: nothing is lost by them. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Service } from '../../src/spec/stack.ts'
-import { failureOf, startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
+import {
+  collect,
+  failureOf,
+  startDaemonFixture,
+  upRequest,
+  type DaemonFixture,
+} from '../daemon-fixture.ts'
 
 const FOREVER: Service = {
   image: 'host:sh,sleep,cat,ls',
@@ -51,4 +57,16 @@ test('a network that another stack uses is not made anew, and nobody on it is st
   await daemon.down('user')
   await daemon.up('owner', changed)
   await daemon.down('owner')
+})
+
+test('a service whose profile is not active is no orphan', async () => {
+  await daemon.up('profile', { services: { web: FOREVER, debug: FOREVER } })
+  const without = upRequest('profile', { services: { web: FOREVER } }, { removeOrphans: true })
+  const request = { ...without, disabledServices: ['debug'] }
+  const events = await collect(daemon.client.up('profile', request))
+  expect(events.filter(({ type }) => type === 'warning')).toEqual([])
+  expect((await daemon.container('profile', 'debug')).state).toBe('running')
+  await collect(daemon.client.up('profile', without))
+  expect(await daemon.client.containers({ stack: 'profile', all: true })).toHaveLength(1)
+  await daemon.down('profile')
 })

@@ -1,12 +1,12 @@
 /** What somebody changes under a running stack is told as an event and put right, with the daemon killed in between too. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { ContainerSummary, EngineEvent } from '../../src/api/types.ts'
 import { vethName } from '../../src/network/interface-names.ts'
 import type { Service } from '../../src/spec/stack.ts'
-import { collect, startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
+import { collect, failureOf, startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
 import { eventually } from '../eventually.ts'
 
 const STACK = 'drift'
@@ -177,6 +177,22 @@ describe('the loop puts right', () => {
       const { state, pid: next = 0 } = await daemon.container(STACK, 'web')
       return state === 'running' && next !== pid && mountsOf(next).includes(' /dev/shm ')
     })
+  })
+
+  test('a start that failed, when what it lacked is there', async () => {
+    const source = path.join(daemon.scratch, 'lacking')
+    mkdirSync(source)
+    const bind = { create_host_path: false }
+    const volumes = [{ type: 'bind', source, target: '/data', bind } as const]
+    await daemon.up(STACK, { ...parts, services: { web: { ...web, restart: 'no', volumes } } })
+    await collect(daemon.client.lifecycle(STACK, { action: 'stop' }))
+    rmdirSync(source)
+    const start = collect(daemon.client.lifecycle(STACK, { action: 'start' }))
+    expect((await failureOf(start)).message).toContain('it does not exist')
+    await eventually('a try', async () => (await daemon.client.status(STACK)).lastError)
+    mkdirSync(source)
+    await answers()
+    expect((await daemon.client.status(STACK)).lastError).toBeUndefined()
   })
 
   test('a limit and an interface that were changed while no daemon was there', async () => {

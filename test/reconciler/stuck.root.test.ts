@@ -103,6 +103,8 @@ test('a rollout ends where it is when the stack is taken down', async () => {
     const all = await daemon.client.containers({ stack: STACK })
     return all.every(({ name }) => name !== 'paused-web-1-old')
   })
+  const { services } = await daemon.client.status(STACK)
+  expect(services[0]?.conditions[0]).toMatchObject({ type: 'Ready', status: 'True' })
   await daemon.down(STACK)
   expect((await up).message).toContain('another request has come; 1 of 3 updated')
   expect(await names()).toEqual([])

@@ -194,6 +194,10 @@ describe('loadStack() selects', () => {
     expect(names({ profiles: ['tools'] })).toEqual(['web', 'db', 'tool'])
     expect(names({ env: { COMPOSE_PROFILES: 'x, tools' } })).toEqual(['web', 'db', 'tool'])
     expect(names({ services: ['tool'] })).toEqual(['db', 'tool'])
+    const disabled = (options: Parameters<typeof loadFrom>[1]): readonly string[] =>
+      loadFrom({ 'stack.yaml': text }, options).disabledServices
+    expect(disabled({})).toEqual(['tool'])
+    expect(disabled({ services: ['tool'] })).toEqual([])
   })
 })
 

@@ -23,7 +23,10 @@ export interface ReplicaView {
 
 export interface ServiceView {
   readonly desired: number
+  /** Those that serve. */
   readonly replicas: readonly ReplicaView[]
+  /** New ones that run and do not serve yet: a rollout. */
+  readonly incoming?: readonly ReplicaView[]
   readonly override?: Override
   /** The stack file does not have it any more. */
   readonly orphan?: boolean
@@ -102,8 +105,8 @@ function firstOf(
   return undefined
 }
 
-function findProgress({ replicas }: ServiceView): Finding | undefined {
-  const starting = replicas.find(
+function findProgress({ replicas, incoming = [] }: ServiceView): Finding | undefined {
+  const starting = [...replicas, ...incoming].find(
     ({ state, health }) => state === 'running' && health === 'starting',
   )
   return starting && { reason: 'Starting', message: `${starting.name} is not healthy yet` }

@@ -14,6 +14,7 @@ import { resolveStack } from '../desired-state-of.ts'
 import { operationDriver } from '../drive-operation.ts'
 import { executePlan } from '../execute-plan.ts'
 import { containersOf, healthOf, observe } from '../observe.ts'
+import type { ContainerRecord } from '../records.ts'
 import { concludeRevision } from '../revisions/as-revision.ts'
 import type { RevisionRecord } from '../revisions/revision-store.ts'
 import { goOnWithDown, planLeftOfDown } from '../take-down.ts'
@@ -127,7 +128,12 @@ function isContent(context: Context, { id, state }: ObservedContainer): boolean 
   const record = context.containers.get(id)
   if (record === undefined || context.restartTimers.has(id)) return true
   if (state === 'created') return record.wanted === 'stopped'
-  return state === 'exited' && record.wanted !== 'restarted' && !restartsByPolicy(record)
+  return state === 'exited' && !isOwedStart(record) && !restartsByPolicy(record)
+}
+
+/** It did not end by itself: it was stopped to start again, or could not be started. */
+function isOwedStart({ wanted, error }: ContainerRecord): boolean {
+  return wanted === 'restarted' || (wanted === 'running' && error !== undefined)
 }
 
 async function apply(

@@ -56,7 +56,9 @@ function servicesOf(
     revision?.outcome.status === 'succeeded' ? context.revisions.replaceHashes(revision) : undefined
   return [...names].sort().map((name) => {
     const hash = hashes?.get(name)
-    const records = containers.filter(({ config }) => config.service === name)
+    const all = containers.filter(({ config }) => config.service === name)
+    const records = all.filter(({ part }) => part === undefined)
+    const incoming = all.filter(({ id, part }) => part === 'standby' && context.live.has(id))
     const definition = ownValue(model.services, name)
     const override = ownValue(overrides, name)
     const desired =
@@ -64,11 +66,11 @@ function servicesOf(
     const view = {
       desired,
       replicas: records.map((record) => replicaView(context, record)),
+      incoming: incoming.map((record) => replicaView(context, record)),
       ...(override === undefined ? {} : { override }),
       orphan: definition === undefined,
-      outdated: records.filter(
-        ({ part, replaceHash }) => part === undefined && hash !== undefined && replaceHash !== hash,
-      ).length,
+      outdated: records.filter(({ replaceHash }) => hash !== undefined && replaceHash !== hash)
+        .length,
     }
     const running = records.filter(({ state }) => state === 'running').length
     const conditions = serviceConditions(view, revision?.number)

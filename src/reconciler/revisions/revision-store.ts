@@ -110,8 +110,8 @@ class Store implements RevisionStore {
 
   desiredOf(revision: RevisionRecord): DesiredState {
     const { imageDigests, mountedImageDigests, contentDigests } = revision
-    const { stack } = this.sourceOf(revision)
-    return { stack, imageDigests, mountedImageDigests, contentDigests }
+    const { stack, disabledServices = [] } = this.sourceOf(revision)
+    return { stack, disabledServices, imageDigests, mountedImageDigests, contentDigests }
   }
 
   replaceHashes(revision: RevisionRecord): ReadonlyMap<string, string> {
@@ -234,6 +234,14 @@ function lastingOptions(options: UpOptions): UpOptions {
 }
 
 /** Without the options and logins of the request. */
-function plainSource({ stack, files, workingDir, contents, origin }: StackSource): StackSource {
-  return { stack, files, workingDir, contents, ...(origin === undefined ? {} : { origin }) }
+function plainSource({
+  stack,
+  files,
+  workingDir,
+  contents,
+  disabledServices = [],
+  origin,
+}: StackSource): StackSource {
+  const plain = { stack, files, workingDir, contents, disabledServices }
+  return { ...plain, ...(origin === undefined ? {} : { origin }) }
 }
