@@ -142,7 +142,6 @@ test('up --watch shows output and saves, and Ctrl-C ends both', async () => {
     await watch.untilOutput('| version 1 listens')
     // Said once for all rules.
     expect(watch.output().match(/will be in its containers/g)).toHaveLength(1)
-    expect(watch.output()).toContain('web does not run: 3 files will be in its containers')
     tsstack.edit('app/server.mjs', 'version 1', 'version 2')
     await page(tsstack, 'page one of version 2')
     await watch.untilOutput('| version 2 listens')
