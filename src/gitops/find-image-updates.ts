@@ -28,6 +28,7 @@ export async function findImageUpdates(
   for (const policed of images) {
     const { service, image } = policed
     try {
+      registries.refuseLate()
       const newer = await newerReference(registries, policed)
       found.push({ service, image, ...(newer === undefined ? {} : { newer }) })
     } catch (error) {
@@ -91,6 +92,15 @@ class Registries {
   constructor(context: Context, credentials: CredentialsByRegistry) {
     this.#context = context
     this.#credentials = credentials
+  }
+
+  /** Patterns take their time as well, also when nobody is asked. @throws {UNAVAILABLE} */
+  refuseLate(): void {
+    if (!this.#late.aborted) return
+    throw new TsstackError(
+      'UNAVAILABLE',
+      `Cannot look for newer images: all together took longer than ${String(MAX_MS / 1000)} s`,
+    )
   }
 
   tagsOf(name: string): Promise<readonly string[]> {

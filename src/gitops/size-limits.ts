@@ -10,7 +10,7 @@ const MAX_CONTAINERS = 5000
 const MAX_NETWORKS = 64
 /** Each is held by a descriptor of the daemon, which has some thousands for all stacks. */
 const MAX_PORTS = 1000
-const MAX_MEBIBYTES = 32
+const MAX_MEBIBYTES = 16
 /** Of health checks: each look starts a process, or opens a connection. */
 const MIN_INTERVAL_MS = 100
 

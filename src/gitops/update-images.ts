@@ -8,7 +8,7 @@ import type { FollowedImage, ImageUpdates } from '../api/gitops-types.ts'
 import { toTsstackError, TsstackError } from '../errors.ts'
 import { log } from '../log.ts'
 import { isWithin, realOrSame } from './confined-files.ts'
-import { editReference, type ReferenceEdit } from './edit-reference.ts'
+import { editReferences, type ReferenceEdit } from './edit-references.ts'
 import { progressOf, record, type GitopsEngine } from './engine.ts'
 import { findImageUpdates } from './find-image-updates.ts'
 import { mayChangeAt } from './freeze-windows.ts'
@@ -127,7 +127,12 @@ function editsOf(
     if ((inFile.get(place)?.to ?? to) !== to) throw disagree(service, from)
     edits.set(path, inFile.set(place, { line, column, from, to }))
   }
-  return new Map([...edits].map(([path, inFile]) => [path, editAll([...inFile.values()])]))
+  return new Map(
+    [...edits].map(([path, inFile]) => [
+      path,
+      (text: string) => editReferences(text, [...inFile.values()]),
+    ]),
+  )
 }
 
 function notWritten(service: string): TsstackError {
@@ -142,12 +147,6 @@ function disagree(service: string, image: string): TsstackError {
     'FAILED_PRECONDITION',
     `Cannot update the image of "${service}": the policies of services that share "${image}" disagree`,
   )
-}
-
-/** From the end to the start: what comes before stays where it is. */
-function editAll(edits: readonly ReferenceEdit[]): (text: string) => string {
-  const ordered = edits.toSorted((a, b) => b.line - a.line || b.column - a.column)
-  return (text) => ordered.reduce(editReference, text)
 }
 
 function pathOf(root: string, file: string | undefined): string | undefined {

@@ -73,7 +73,7 @@ describe('loadApart()', { timeout: 30_000 }, () => {
   test('refuses more than the state would bear', async () => {
     writeFileSync(join(directory, 'one/large'), `A=${'x'.repeat(1_000_000)}\n`)
     const service = (at: number): string => `  s${String(at)}: { image: a, env_file: large }\n`
-    const text = `services:\n${Array.from({ length: 35 }, (_, at) => service(at)).join('')}`
-    await expect(loadApart(requestOf(text))).rejects.toThrow(/configs and secrets it has 3\d MiB/)
+    const text = `services:\n${Array.from({ length: 18 }, (_, at) => service(at)).join('')}`
+    await expect(loadApart(requestOf(text))).rejects.toThrow(/configs and secrets it has 1\d MiB/)
   })
 })
