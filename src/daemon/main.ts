@@ -175,6 +175,7 @@ function buildContext(
     userNamespaces: new Map(),
     syncJournal: createSyncJournal(),
     restartTimers: new Map(),
+    followed: new Map(),
   }
   return context
 }

@@ -70,6 +70,14 @@ class FollowedSources implements Gitops {
     this.#engine = engine
     collectGarbage(engine)
     for (const { name } of engine.records.sources.values()) this.#follow(name)
+    this.#noteFollowed()
+  }
+
+  #noteFollowed(): void {
+    const { context, records } = this.#engine
+    context.followed.clear()
+    for (const { name, stack, suspended } of records.sources.values())
+      if (!suspended) context.followed.set(stack, name)
   }
 
   list(): readonly GitSourceStatus[] {
@@ -86,6 +94,7 @@ class FollowedSources implements Gitops {
     const suspended = sources.get(source.name)?.suspended ?? false
     const declared = { ...source, suspended }
     sources.put(source.name, declared)
+    this.#noteFollowed()
     this.#follow(source.name)
     return this.#statusOf(declared)
   }
@@ -95,6 +104,7 @@ class FollowedSources implements Gitops {
     const { sources, progress } = this.#engine.records
     sources.delete(name)
     progress.delete(name)
+    this.#noteFollowed()
     await this.#runners.get(name)?.close()
     this.#runners.delete(name)
     this.#collect()
@@ -113,6 +123,7 @@ class FollowedSources implements Gitops {
   suspend(name: string, suspended: boolean): GitSourceStatus {
     const source = { ...this.#require(name), suspended }
     this.#engine.records.sources.put(name, source)
+    this.#noteFollowed()
     void this.#runners.get(name)?.sync()
     return this.#statusOf(source)
   }

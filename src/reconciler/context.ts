@@ -76,4 +76,6 @@ export interface Context {
   readonly syncJournal: SyncJournal
   /** Restarts that wait for their back-off. */
   readonly restartTimers: Map<string, NodeJS.Timeout>
+  /** By stack name: the source in git that it follows at present. */
+  readonly followed: Map<string, string>
 }

@@ -235,7 +235,12 @@ describe.skipIf(!canRun)('a source is followed', { timeout: 60_000 }, () => {
     expect((await daemon.container('shop', 'side')).state).toBe('exited')
 
     const other = { image: 'host:sh,sleep,cat', command: ['sleep', '7'], stop_grace_period: '0s' }
-    await daemon.up('shop', { services: { web: other } })
+    expect(await daemon.up('shop', { services: { web: other } })).toContainEqual(
+      expect.objectContaining({
+        type: 'warning',
+        message: expect.stringContaining('source "shop"') as string,
+      }),
+    )
     expect(await sync()).toMatchObject({ ready: 'True' })
     expect((await daemon.container('shop', 'web')).command).toContain('exec sleep 1000')
     await daemon.down('shop')

@@ -4,6 +4,7 @@ import type { Context } from '../../reconciler/context.ts'
 import { diffRevisions, listRevisions } from '../../reconciler/revisions/revision-view.ts'
 import { rollBack } from '../../reconciler/revisions/roll-back.ts'
 import { authorOf } from '../author.ts'
+import { warnIfFollowed } from '../followed.ts'
 import { streamProgress } from '../progress-stream.ts'
 import { revisionRangeQuery, rollbackRequest } from '../request-schemas.ts'
 import { parseBody } from '../validate.ts'
@@ -22,6 +23,9 @@ export function revisionRoutes(app: FastifyInstance, context: Context): void {
   app.post<StackParams>('/v1/stacks/:stack/rollback', async (request, reply) => {
     const body = parseBody(rollbackRequest, request.body)
     const target = { stack: request.params.stack, request: body, author: authorOf(request) }
-    await streamProgress(reply, (tell, signal) => rollBack(context, { ...target, signal }, tell))
+    await streamProgress(reply, (tell, signal) => {
+      warnIfFollowed(context, target.stack, tell)
+      return rollBack(context, { ...target, signal }, tell)
+    })
   })
 }

@@ -15,6 +15,7 @@ import { rehearseDown, rehearseLifecycle, rehearseUp } from '../../reconciler/re
 import { lifecycle, planStack, upStack } from '../../reconciler/stack-operations.ts'
 import { downStack } from '../../reconciler/take-down.ts'
 import { TsstackError } from '../../errors.ts'
+import { warnIfFollowed } from '../followed.ts'
 import { streamProgress } from '../progress-stream.ts'
 import { downRequest, lifecycleRequest, runRequest, upRequest } from '../request-schemas.ts'
 import { parseBody } from '../validate.ts'
@@ -38,19 +39,21 @@ export function stackRoutes(app: FastifyInstance, context: Context): void {
   app.post<StackParams>('/v1/stacks/:stack/up', async (request, reply) => {
     const body: UpRequest = parseBody(upRequest, request.body)
     assertSameName(request.params.stack, body)
-    await streamProgress(reply, (tell, signal) =>
-      body.dryRun === true
+    await streamProgress(reply, (tell, signal) => {
+      if (body.options.scale === undefined) warnIfFollowed(context, request.params.stack, tell)
+      return body.dryRun === true
         ? rehearseUp(context, body, tell)
-        : upStack(context, body, tell, { signal, author: authorOf(request) }),
-    )
+        : upStack(context, body, tell, { signal, author: authorOf(request) })
+    })
   })
 
   app.post<StackParams>('/v1/stacks/:stack/down', async (request, reply) => {
     const body: DownRequest = parseBody(downRequest, request.body)
     const target = { stack: request.params.stack, request: body }
-    await streamProgress(reply, (tell) =>
-      (body.dryRun === true ? rehearseDown : downStack)(context, target, tell),
-    )
+    await streamProgress(reply, (tell) => {
+      warnIfFollowed(context, target.stack, tell)
+      return (body.dryRun === true ? rehearseDown : downStack)(context, target, tell)
+    })
   })
 
   app.post<StackParams>('/v1/stacks/:stack/lifecycle', async (request, reply) => {
