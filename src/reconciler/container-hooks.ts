@@ -27,7 +27,9 @@ export async function runPostStartHooks(
 ): Promise<void> {
   for (const hook of record.config.hooks.postStart) {
     const failure = await runInside(context, record, { hook, timeoutMs: LONGEST_HOOK_MS, hurry })
-    if (failure !== undefined) throw hookError(record, 'post_start', { hook, failure })
+    if (failure === undefined) continue
+    hurry?.throwIfAborted()
+    throw hookError(record, 'post_start', { hook, failure })
   }
 }
 
@@ -75,7 +77,6 @@ async function runInside(
   try {
     const session = await openContainerExec(context, record.id, exec)
     const { exitCode, output } = await finishSession(session, timeoutMs, hurry)
-    if (hurry?.aborted === true && exitCode === undefined) return 'could not be waited for'
     return exitCode === 0 ? undefined : failureText(exitCode, output)
   } catch (error) {
     const { exitCode, message } = toTsstackError(error)
@@ -113,7 +114,9 @@ export async function runPreStartHooks(
   const pending = record.config.hooks.preStart.filter((hook) => !isPrepared(context, record, hook))
   for (const hook of pending) {
     const failure = await runBeside(context, record, { hook, hurry })
-    if (failure !== undefined) throw hookError(record, 'pre_start', { hook, failure })
+    if (failure === undefined) continue
+    hurry?.throwIfAborted()
+    throw hookError(record, 'pre_start', { hook, failure })
   }
   if (pending.length === 0) return
   const current = context.containers.get(record.id)
@@ -166,7 +169,6 @@ async function runBeside(
     await context.locks.run(id, () => launchContainer(context, id))
     if (hurry?.aborted === true) kill()
     const code = await exitCode.promise
-    if (hurry?.aborted === true && code !== 0) return 'could not be waited for'
     return code === 0 ? undefined : failureText(code, output)
   } finally {
     hurry?.removeEventListener('abort', kill)

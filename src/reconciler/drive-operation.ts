@@ -13,7 +13,7 @@ import { removeContainer } from './remove-container.ts'
 import { startOnRequest } from './request-start.ts'
 import { leave } from './rollout/leave.ts'
 import { rollOut } from './rollout/roll-out.ts'
-import { stopContainer } from './stop-container.ts'
+import { stopContainer, stopRegardless } from './stop-container.ts'
 import { updateContainer } from './update-container.ts'
 import { dropVolume, usersOfVolume } from './volume-admin.ts'
 import { waitForService } from './wait-for.ts'
@@ -178,7 +178,7 @@ async function remove(
 ): Promise<string | undefined> {
   return context.locks.run(containerId, async () => {
     const warning = context.live.has(containerId)
-      ? await stopContainer(context, containerId, graceMs === undefined ? {} : { graceMs })
+      ? await stopRegardless(context, containerId, graceMs === undefined ? {} : { graceMs })
       : undefined
     const record = context.containers.get(containerId)
     if (record !== undefined && replaced.has(containerId))
@@ -191,14 +191,14 @@ async function remove(
 async function stop(
   context: Context,
   { containerId, drainMs }: Operation & { kind: 'stop-container' },
-  { graceMs, restarting }: Driving,
+  { graceMs, going, restarting }: Driving,
 ): Promise<string | undefined> {
   if (drainMs !== undefined) await leave(context, containerId, drainMs)
+  const restarts = restarting.has(containerId)
+  const options = { ...(graceMs === undefined ? {} : { graceMs }), restarts }
+  const goesOn = restarts || going.has(containerId)
   return context.locks.run(containerId, () =>
-    stopContainer(context, containerId, {
-      ...(graceMs === undefined ? {} : { graceMs }),
-      restarts: restarting.has(containerId),
-    }),
+    (goesOn ? stopRegardless : stopContainer)(context, containerId, options),
   )
 }
 

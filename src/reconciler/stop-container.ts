@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { signalName } from '../engine/signals.ts'
 import { runPreStopHooks } from './container-hooks.ts'
-import { TsstackError } from '../errors.ts'
+import { toTsstackError, TsstackError } from '../errors.ts'
 import { emitContainerEvent } from './container-event.ts'
 import type { Context, LiveContainer } from './context.ts'
 import { requireContainer } from './find-container.ts'
@@ -44,6 +44,23 @@ export async function stopContainer(
   const warning = await endProcess(context, live, leftMs)
   if (hookFailure !== undefined) throw hookFailure
   return warning
+}
+
+/**
+ * As stopContainer, for what comes after the stop all the same: a hook that fails is no reason to leave it at that.
+ * @returns a warning for the user
+ */
+export async function stopRegardless(
+  context: Context,
+  id: string,
+  options: StopOptions,
+): Promise<string | undefined> {
+  try {
+    return await stopContainer(context, id, options)
+  } catch (error) {
+    if (context.live.has(id)) throw error
+    return toTsstackError(error).message
+  }
 }
 
 /** Ends it as `stop` does, but for the wish that it be stopped. @param graceMs less than 0: none is left */

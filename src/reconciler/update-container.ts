@@ -32,6 +32,10 @@ export function updateContainer(
   const wanted = containerConfigOf({ ...input, anonymousVolumes })
   const configuration = serviceConfiguration(config.service, resolved.desired)
   const live = context.live.get(id)
+  // What may be refused comes first: the record of a change that was not made would hide that for ever.
+  const { publishedPorts } = before
+  const published =
+    live === undefined ? publishedPorts : context.networks.publish({ ...before, config: wanted })
   const warnings = live?.cgroup.update(limitsWith(wanted, findDeviceNodes(wanted.devices))) ?? []
   context.containers.put(id, {
     ...before,
@@ -39,12 +43,11 @@ export function updateContainer(
     fields: configuration.fields,
     replaceHash: configuration.replaceHash,
     updateHash: configuration.updateHash,
+    publishedPorts: published,
   })
   if (live !== undefined) {
     live.io.log.bounds = wanted.logging
     updateHealth(context, live, wanted.health)
-    const current = requireContainer(context, id)
-    context.containers.put(id, { ...current, publishedPorts: context.networks.publish(current) })
   }
   emitContainerEvent(context, before, 'update')
   return describeWarnings(config.name, warnings)

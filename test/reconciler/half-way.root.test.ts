@@ -7,6 +7,7 @@ import {
   startDaemonFixture,
   upRequest,
   type DaemonFixture,
+  type StackParts,
 } from '../daemon-fixture.ts'
 
 const FOREVER: Service = {
@@ -69,4 +70,36 @@ test('a service whose profile is not active is no orphan', async () => {
   await collect(daemon.client.up('profile', without))
   expect(await daemon.client.containers({ stack: 'profile', all: true })).toHaveLength(1)
   await daemon.down('profile')
+})
+
+test('ports that are taken are no change that was made: the next up makes it', async () => {
+  const { network_mode, ...on } = { ...FOREVER, networks: { default: null } }
+  const publishing = (published: string): Service => ({
+    ...on,
+    ports: [{ target: 80, published, protocol: 'tcp' }],
+  })
+  const stack = (published: string, other: Service): StackParts => ({
+    services: { web: publishing(published), other },
+    networks: { default: { name: 'ports_default' } },
+  })
+  await daemon.up('ports', stack('8080', publishing('8081')))
+  const failure = await failureOf(
+    daemon.up('ports', stack('8081', publishing('8081')), { services: ['web'] }),
+  )
+  expect(failure.code).toBe('ALREADY_EXISTS')
+  await daemon.up('ports', stack('8081', on))
+  const { ports } = await daemon.container('ports', 'web')
+  expect(ports.map(({ published }) => published)).toContain(8081)
+  await daemon.down('ports')
+})
+
+test('a pre_stop hook that fails is told, and what comes after the stop is done', async () => {
+  const web: Service = { ...FOREVER, pre_stop: [{ command: ['sh', '-c', 'exit 3'] }] }
+  await daemon.up('hook', { services: { web } })
+  const events = await daemon.up('hook', { services: { web: { ...web, user: '1' } } })
+  const message = expect.stringContaining('hook exited with status 3') as string
+  expect(events).toContainEqual({ type: 'warning', message })
+  expect((await daemon.container('hook', 'web')).state).toBe('running')
+  expect(await daemon.down('hook')).toContainEqual({ type: 'warning', message })
+  expect(await daemon.client.containers({ stack: 'hook', all: true })).toEqual([])
 })

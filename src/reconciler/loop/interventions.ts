@@ -42,15 +42,17 @@ export function hasEnded({ until }: { readonly until?: string }, nowMs: number):
   return until !== undefined && Date.parse(until) <= nowMs
 }
 
-/** How long until the first of them ends, in milliseconds; undefined when none ends by itself, or all have. */
-export function untilFirstEnd(
+/**
+ * When the first of them ends that had not ended at a time; undefined when none does by itself. Milliseconds since 1970.
+ */
+export function firstEndAfter(
   { suspended, services }: InterventionRecord,
-  nowMs: number,
+  timeMs: number,
 ): number | undefined {
   const ends = [suspended, ...Object.values(services)]
     .flatMap((intervention) => intervention?.until ?? [])
-    .map((until) => Date.parse(until) - nowMs)
-    .filter((ms) => ms > 0)
+    .map((until) => Date.parse(until))
+    .filter((endMs) => endMs > timeMs)
   return ends.length === 0 ? undefined : Math.min(...ends)
 }
 

@@ -75,6 +75,7 @@ function effectiveMode(context: Context, stack: string): ReconcileMode {
   if (suspended === undefined) return mode
   if (hasEnded(suspended, Date.now())) {
     resume(context.interventions, stack)
+    context.events.emit({ type: 'stack', action: 'resume', stack, id: stack, attributes: {} })
     return mode
   }
   return mode === 'off' ? 'off' : 'observe'

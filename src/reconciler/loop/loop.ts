@@ -16,7 +16,7 @@ import type { Context } from '../context.ts'
 import type { Baselines } from './container-drift.ts'
 import { HostView } from './host-view.ts'
 import type { Loop, LoopState } from './loop-state.ts'
-import { interventionsOf, untilFirstEnd } from './interventions.ts'
+import { interventionsOf, firstEndAfter } from './interventions.ts'
 import { lookAtStack } from './look.ts'
 import { NetworkInterests } from './network-interests.ts'
 import type { SettledPlans } from './plan-drift.ts'
@@ -191,6 +191,7 @@ class StackLoop implements Loop {
           this.#settledPlans.delete(stack)
           return
         }
+        const beganMs = Date.now()
         const looked = await lookAtStack(context, stack, {
           baselines: this.#baselines,
           settledPlans: this.#settledPlans,
@@ -202,7 +203,7 @@ class StackLoop implements Loop {
         const lookedAt = new Date().toISOString()
         this.#states.set(stack, { drift: looked.drift, failures: 0, lookedAt })
         if (looked.repaired > 0 || looked.drift.length !== before.drift.length) this.#tell(stack)
-        this.#wakeAtEnd(stack)
+        this.#wakeAtEnd(stack, beganMs)
         if (looked.failure !== undefined) throw looked.failure
       }
       await context.locks.run(`stack ${stack}`, work, { abandoned: NOBODY_WAITS })
@@ -225,11 +226,11 @@ class StackLoop implements Loop {
     this.#tell(stack)
   }
 
-  /** What was done by hand ends at its time, not at the next periodic look. */
-  #wakeAtEnd(stack: string): void {
+  /** What was done by hand ends at its time, not at the next periodic look; it may be over by the end of this one. */
+  #wakeAtEnd(stack: string, lookBeganMs: number): void {
     const interventions = interventionsOf(this.#contextOf().interventions, stack)
-    const ms = untilFirstEnd(interventions, Date.now())
-    if (ms !== undefined) this.#wakeIn(stack, ms)
+    const endMs = firstEndAfter(interventions, lookBeganMs)
+    if (endMs !== undefined) this.#wakeIn(stack, Math.max(0, endMs - Date.now()))
   }
 
   #wakeIn(stack: string, delayMs: number): void {

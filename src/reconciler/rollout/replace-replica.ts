@@ -5,10 +5,10 @@
  *   stop-first    others serve: drain old ─ stop old ─ hand over ─ start new ─ ready
  */
 import type { RolloutPolicy } from '../../planner/rollout-policy.ts'
-import { toTsstackError, TsstackError } from '../../errors.ts'
+import { TsstackError } from '../../errors.ts'
 import type { Context } from '../context.ts'
 import { startOnRequest } from '../request-start.ts'
-import { stopContainer } from '../stop-container.ts'
+import { stopRegardless } from '../stop-container.ts'
 import { drain } from './drain.ts'
 import { handOver, type HandOver } from './hand-over.ts'
 import { leave } from './leave.ts'
@@ -68,18 +68,11 @@ async function startReplica(
   return warning
 }
 
-/** A hook that fails does not keep it from being stopped. */
 export async function stopReplica(
   context: Context,
   id: string,
   { graceMs }: { readonly graceMs?: number },
 ): Promise<Warning> {
   const options = graceMs === undefined ? {} : { graceMs }
-  try {
-    await context.locks.run(id, () => stopContainer(context, id, options))
-    return undefined
-  } catch (error) {
-    if (context.live.has(id)) throw error
-    return toTsstackError(error).message
-  }
+  return context.locks.run(id, () => stopRegardless(context, id, options))
 }
