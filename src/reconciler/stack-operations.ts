@@ -1,5 +1,6 @@
 /** The entry: what a user asks of a stack. Each asks the planner what to do and has it done; one at a time for a stack. */
 import type { LifecycleRequest, StackSource, UpRequest } from '../api/types.ts'
+import type { Override } from '../api/status-types.ts'
 import type { Digest } from '../engine/images/image.ts'
 import { parseSignal } from '../engine/signals.ts'
 import { ownValue } from '../planner/config-hash.ts'
@@ -18,6 +19,7 @@ import { containersOf, observe } from './observe.ts'
 import { buildMissing } from './build-missing.ts'
 import { lookUpServices, pullServices, type PullOptions } from './pull-services.ts'
 import { interventionsOf, overrideBy, setOverrides } from './loop/interventions.ts'
+import { tellOverrides } from './loop/tell-by-hand.ts'
 import { reconcileMode } from './loop/look.ts'
 import { asRevision } from './revisions/as-revision.ts'
 import { finish, mannerOf, runPlan, type Progress } from './run-plan.ts'
@@ -120,14 +122,16 @@ async function bringUp(
       options: request.options,
       ...(rollbackOf === undefined ? {} : { rollbackOf }),
     }
+    const overrides = scaleOverrides(request, author)
     const note = (): void => {
       const mode = reconcileMode(context.stacks.get(name)?.stack)
       rememberStack(context, request, scopeOf(request))
       // What was left as it is until now is put right, or forgotten.
       if (reconcileMode(request.stack) !== mode) context.loop.request(name)
-      noteScale(context, request, author)
+      noteScale(context, request, overrides)
     }
     await asRevision(context, { acceptance, note }, async () => {
+      tellOverrides(context, name, overrides)
       const manner = mannerOf(request, request.options.timeoutSeconds)
       const options = { stack: name, resolved, hurry, ...manner }
       const changed = await runPlan(context, plan, options, progress)
@@ -234,6 +238,7 @@ function noteAction(
     })
   if (changes.length === 0) return
   setOverrides(context.interventions, stack, Object.fromEntries(changes))
+  tellOverrides(context, stack, Object.fromEntries(changes))
   context.loop.request(stack) // which ends them in time
 }
 
@@ -244,7 +249,21 @@ function scopeOf({ stack, options }: UpRequest): string[] {
 }
 
 /** Replicas that were asked for beside the stack file, until an `up` that goes by the file again. */
-function noteScale(context: Context, request: UpRequest, author: string): void {
+function noteScale(
+  context: Context,
+  request: UpRequest,
+  overrides: ReturnType<typeof scaleOverrides>,
+): void {
+  const { byHand = {} } = request.options
+  setOverrides(context.interventions, request.stack.name, overrides)
+  if (byHand.forSeconds !== undefined) context.loop.request(request.stack.name) // which ends them in time
+}
+
+/** Of each service that is meant: undefined where the file decides. */
+function scaleOverrides(
+  request: UpRequest,
+  author: string,
+): Readonly<Record<string, Override | undefined>> {
   const { scale = {}, byHand = {} } = request.options
   const changes = scopeOf(request).map((service) => {
     const replicas = ownValue(scale, service)
@@ -252,8 +271,7 @@ function noteScale(context: Context, request: UpRequest, author: string): void {
       replicas === undefined ? undefined : overrideBy(author, { kind: 'scaled', replicas }, byHand)
     return [service, override] as const
   })
-  setOverrides(context.interventions, request.stack.name, Object.fromEntries(changes))
-  if (byHand.forSeconds !== undefined) context.loop.request(request.stack.name) // which ends them in time
+  return Object.fromEntries(changes)
 }
 
 /** Keeps the definition, so that the stack can be brought down, restarted and repaired without its file. */

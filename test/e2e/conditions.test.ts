@@ -74,10 +74,17 @@ test('what is done by hand is shown with who did it, and is not undone until it 
   const nobody = await tsstack.run('wait --for Ready sidee')
   expect(nobody.stderr).toContain('did you mean "side"?')
 
-  await tsstack.ok('suspend conditions')
+  await tsstack.ok('suspend --for 1h --reason cat conditions')
   expect((await statusOf()).suspended).toMatchObject({ author: 'root' })
   await tsstack.ok('resume conditions')
   expect((await statusOf()).suspended).toBeUndefined()
+
+  const told = await tsstack.ok('events --since 1h --until 0s --filter type=stack')
+  expect(told).toMatch(/stack revision_succeeded conditions \(author=root, revision=1\)/)
+  expect(told).toMatch(
+    /stack override conditions \(author=root, kind=stopped, reason=mouse, until=/,
+  )
+  expect(told).toMatch(/stack suspend conditions \(author=root, reason=cat, until=/)
 
   await tsstack.ok('start side')
   const back = (await statusOf()).services.find(({ name }) => name === 'side')

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { StackStatus, SuspendRequest } from '../../api/status-types.ts'
 import type { Context } from '../../reconciler/context.ts'
 import { lasting, resume, suspend } from '../../reconciler/loop/interventions.ts'
+import { whoAndWhy } from '../../reconciler/loop/tell-by-hand.ts'
 import { statusOf } from '../../reconciler/loop/status.ts'
 import { authorOf } from '../author.ts'
 import { streamLines } from '../ndjson.ts'
@@ -24,8 +25,9 @@ export function statusRoutes(app: FastifyInstance, context: Context): void {
     const { stack } = request.params
     const manner: SuspendRequest = parseBody(suspendRequest, request.body)
     statusOf(context, stack)
-    suspend(context.interventions, stack, { author: authorOf(request), ...lasting(manner) })
-    tell(context, stack, 'suspend')
+    const suspension = { author: authorOf(request), ...lasting(manner) }
+    suspend(context.interventions, stack, suspension)
+    tell(context, stack, 'suspend', whoAndWhy(suspension))
     context.loop.request(stack)
     return reply.code(204).send()
   })
@@ -34,14 +36,19 @@ export function statusRoutes(app: FastifyInstance, context: Context): void {
     const { stack } = request.params
     statusOf(context, stack)
     resume(context.interventions, stack)
-    tell(context, stack, 'resume')
+    tell(context, stack, 'resume', { author: authorOf(request) })
     context.loop.request(stack)
     return reply.code(204).send()
   })
 }
 
-function tell(context: Context, stack: string, action: string): void {
-  context.events.emit({ type: 'stack', action, stack, id: stack, attributes: {} })
+function tell(
+  context: Context,
+  stack: string,
+  action: string,
+  attributes: Readonly<Record<string, string>>,
+): void {
+  context.events.emit({ type: 'stack', action, stack, id: stack, attributes })
 }
 
 /** Ends with the client, or with the stack. */

@@ -46,6 +46,7 @@ export async function concludeRevision(
   try {
     await work()
     context.revisions.settle(revision, { status: 'succeeded' })
+    if (revision.outcome.status !== 'succeeded') tell(context, revision, 'revision_succeeded')
   } catch (error) {
     const { message } = toTsstackError(error)
     context.revisions.settle(revision, { status: 'failed', message })
