@@ -177,6 +177,8 @@ export interface GitSourceStatus extends Pick<
   | 'prune'
   | 'approve'
   | 'dependsOn'
+  | 'windows'
+  | 'freezes'
   | 'allow'
 > {
   readonly suspended: boolean

@@ -49,10 +49,26 @@ export function sourceDetails(source: GitSourceStatus, now: Date): string {
     ...(held === undefined ? [] : [['Held', `${revision(held)}: ${held.message}`] as const]),
     ...(pending === undefined ? [] : [['Waiting', revision(pending)] as const]),
     ...imageRows(source, age),
+    ['Options', optionsOf(source).join(', ') || '-'],
     ['Signatures', source.verified ? 'required' : 'not looked at'],
     ['Next look', nextLook(source, now)],
   ]
   return rows.flatMap(([label, text]) => linesOf(label, text)).join('')
+}
+
+/** How it is followed, in the words of `gitops add`; what is so by default is not said. */
+export function optionsOf(source: GitSourceStatus): string[] {
+  const { verified, webhook, prune, approve, dependsOn, windows, freezes, imageUpdates } = source
+  return [
+    ...(verified ? ['--verify-key'] : []),
+    ...(webhook ? ['--webhook-secret'] : []),
+    ...(prune ? ['--prune'] : []),
+    ...(approve === 'manual' ? ['--approve manual'] : []),
+    ...dependsOn.map((name) => `--depends-on ${name}`),
+    ...windows.map((window) => `--window "${window}"`),
+    ...freezes.map((window) => `--freeze "${window}"`),
+    ...(imageUpdates === undefined ? [] : ['--image-updates']),
+  ]
 }
 
 /** Of a source that writes images: each with what is newer, and the last commit. */

@@ -10,10 +10,12 @@ export function statusOf(
   nextAt: Date | undefined,
 ): GitSourceStatus {
   const progress = progressOf(engine, source.name)
-  const { name, path, stack, intervalSeconds, suspended, prune, approve, dependsOn, allow } = source
+  const { name, path, stack, intervalSeconds, suspended, prune, approve, dependsOn } = source
+  const { windows, freezes, allow } = source
   const { message, since, observedCommit, observedAt, applied, lastGood, held, pending } = progress
   return {
-    ...{ name, path, stack, intervalSeconds, suspended, prune, approve, dependsOn, allow },
+    ...{ name, path, stack, intervalSeconds, suspended, prune, approve, dependsOn },
+    ...{ windows, freezes, allow },
     repo: withoutLogin(source.repo),
     verified: source.verifyKeys.length > 0,
     webhook: source.webhookSecret !== undefined,

@@ -300,6 +300,9 @@ describe.skipIf(!canRun)('a source is followed', { timeout: 60_000 }, () => {
     const status = await tsstack.ok('gitops status shop')
     expect(status).toMatch(/^Ready +True \(Synced\)/m)
     expect(status).toMatch(/^Images +/m)
+    expect(status).toMatch(/^Options +--approve manual, --image-updates$/m)
+    const again = await tsstack.run(`gitops add shop --repo ${repo} --prune --image-updates`)
+    expect(again.stderr).toBe('warning: "shop" is followed without --approve manual from now on')
     expect(await tsstack.ok('gitops ls')).toMatch(/^shop +shop +True +Synced/m)
   })
 

@@ -2,7 +2,7 @@ import type { GitSourceStatus } from '../../api/gitops-types.ts'
 import type { Flag } from '../args.ts'
 import type { Command, CommandContext, Subcommand } from '../command.ts'
 import { ADD_FLAGS, ADD_FLAG_NAMES, readGitSource } from '../gitops-flags.ts'
-import { sourceDetails, sourcesTable } from '../gitops-view.ts'
+import { optionsOf, sourceDetails, sourcesTable } from '../gitops-view.ts'
 import { paintPlan } from '../paint-plan.ts'
 import { createStyle } from '../style.ts'
 import { withSubcommands } from '../subcommands.ts'
@@ -27,7 +27,12 @@ function tell({ output, flags }: CommandContext, source: GitSourceStatus): numbe
 
 async function add(context: CommandContext, [name = '']: readonly string[]): Promise<number> {
   const client = await context.client()
+  const before = (await client.gitSources()).find((source) => source.name === name)
   const added = await client.addGitSource(readGitSource(context, name))
+  const now = new Set(optionsOf(added))
+  const lost = before === undefined ? [] : optionsOf(before).filter((option) => !now.has(option))
+  if (lost.length > 0)
+    context.output.note(`warning: "${name}" is followed without ${lost.join(', ')} from now on`)
   if (context.flags.bool('wait')) return tell(context, await client.syncGitSource(name))
   context.output.line(added.name)
   return 0
