@@ -45,7 +45,7 @@ export async function settle(daemon: DaemonFixture, wanted: Wanted): Promise<voi
 let lastPlan = ''
 
 /** man 5 proc_pid_stat: the name of the program, in parentheses, may itself have some. */
-function isAlive(pid: number): boolean {
+export function isAlive(pid: number): boolean {
   try {
     return !/^.*\) [ZX]/s.test(readFileSync(`/proc/${String(pid)}/stat`, 'utf8'))
   } catch {

@@ -7,7 +7,9 @@ import {
   type StackParts,
   type upRequest,
 } from '../../daemon-fixture.ts'
+import { eventually } from '../../eventually.ts'
 import { killedDaemon, killedProcess, type Accounts, type Fault } from './accounts.ts'
+import { isAlive } from './invariants.ts'
 import type { Random } from './random.ts'
 import { chooseTampering, isTampering, tamper, type Tampering } from './tampering.ts'
 import { randomVariant, STACKS } from './variants.ts'
@@ -154,7 +156,7 @@ async function perform(daemon: DaemonFixture, operation: Operation): Promise<Fau
       const victim = running[operation.victim % running.length]
       if (victim === undefined) return undefined
       const fault = killedProcess(victim)
-      return killIfThere(victim.pid ?? 0) ? fault : undefined
+      return (await killIfThere(victim.pid ?? 0)) ? fault : undefined
     }
     case 'delete-veth':
     case 'flush-firewall':
@@ -176,10 +178,13 @@ export function optionsOf({
 }
 
 /** @returns false when it has just ended by itself */
-function killIfThere(pid: number): boolean {
+/** A signal takes its time: resolves when the process has ended. */
+async function killIfThere(pid: number): Promise<boolean> {
   try {
-    return process.kill(pid, 'SIGKILL')
+    process.kill(pid, 'SIGKILL')
   } catch {
     return false
   }
+  await eventually('its end', () => !isAlive(pid))
+  return true
 }
