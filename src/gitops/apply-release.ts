@@ -1,10 +1,11 @@
 /** Makes a release what runs: as `up` would, and for a way back with the very images that it had. */
 import type { UpRequest } from '../api/types.ts'
 import type { GitSource } from '../api/gitops-types.ts'
+import { TsstackError, toTsstackError } from '../errors.ts'
 import { isDigest, type Digest } from '../engine/images/image.ts'
 import type { Context } from '../reconciler/context.ts'
 import { containersOf } from '../reconciler/observe.ts'
-import { planStack, upStack } from '../reconciler/stack-operations.ts'
+import { planStack, upStack, type UpControl } from '../reconciler/stack-operations.ts'
 import { formatPlan } from '../planner/format-plan.ts'
 import { credentialsForStack } from '../sources/registry-credentials.ts'
 import { passHealthGate } from './health-gate.ts'
@@ -30,14 +31,44 @@ function authorOf({ name }: GitSource): string {
   return `gitops ${name}`
 }
 
-/** @throws {TsstackError} the first operation that failed; what it had done by then stays */
+/** Whose it is, and what ends its waits: something newer. What is being made is finished all the same. */
+export interface ApplyManner {
+  readonly source: GitSource
+  readonly until: AbortSignal
+}
+
+/**
+ * @throws {TsstackError} the first operation that failed; what it had done by then stays {CANCELLED} there is something newer
+ */
 export async function applyRelease(
   context: Context,
   release: Release,
-  source: GitSource,
+  manner: ApplyManner,
 ): Promise<void> {
-  const author = authorOf(source)
-  await upStack(context, await requestOf(release, source), () => undefined, { author })
+  await bringUp(context, await requestOf(release, manner.source), manner)
+}
+
+/** Jobs that never end, dependencies that never are healthy and hooks are waited for no longer than health itself. */
+async function bringUp(
+  context: Context,
+  request: UpRequest,
+  { source, until, pins = {} }: ApplyManner & { readonly pins?: UpControl['pins'] },
+): Promise<void> {
+  const { healthTimeoutSeconds: seconds } = source
+  const patience = { ms: seconds * 1000, until }
+  const control: UpControl = { author: authorOf(source), pins, patience }
+  try {
+    await upStack(context, request, () => undefined, control)
+  } catch (error) {
+    const { code, message } = toTsstackError(error)
+    if (until.aborted) throw new TsstackError('CANCELLED', message, { cause: error })
+    if (code !== 'CANCELLED') throw error
+    const state = `${message}: ${String(seconds)} s are over`
+    throw new TsstackError('FAILED_PRECONDITION', state, {
+      cause: error,
+      hint: 'Give it longer by --health-timeout',
+    })
+  }
 }
 
 /**
@@ -47,17 +78,17 @@ export async function applyRelease(
 export async function restoreRelease(
   context: Context,
   release: Release,
-  { source, failed }: { readonly source: GitSource; readonly failed: Release | undefined },
+  { failed, ...manner }: ApplyManner & { readonly failed: Release | undefined },
 ): Promise<void> {
   const { stack } = release.source
   const own = new Set(
     [stack, failed?.source.stack].flatMap((each) => Object.keys(each?.services ?? {})),
   )
   const strangers = containersOf(context, stack.name).some(({ config }) => !own.has(config.service))
-  const removeOrphans = source.prune || !strangers
+  const removeOrphans = manner.source.prune || !strangers
   const request = { ...release.source, options: { removeOrphans, pull: 'never' as const } }
   const pins = { services: release.imageIds ?? {} }
-  await upStack(context, request, () => undefined, { author: authorOf(source), pins })
+  await bringUp(context, request, { ...manner, pins })
 }
 
 /** Writes into the stack's history that what had been brought up was not good. */

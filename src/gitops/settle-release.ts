@@ -79,12 +79,14 @@ async function attempt(
   release: Release,
   { source, untilNews }: Settling,
 ): Promise<Failure | undefined> {
+  const news = untilNews(release.commit)
+  const manner = { source, until: news.signal }
   try {
-    await applyRelease(engine.context, release, source)
+    await applyRelease(engine.context, release, manner)
   } catch (error) {
+    news.stop()
     return { reason: 'ApplyFailed', error: toTsstackError(error) }
   }
-  const news = untilNews(release.commit)
   try {
     await waitForRelease(engine.context, release, { source, signal: news.signal })
     return undefined
@@ -136,7 +138,11 @@ export async function rollBack(
   const bad = held?.commit.slice(0, 12) ?? ''
   const news = untilNews(held?.commit ?? lastGood.commit)
   try {
-    await restoreRelease(engine.context, lastGood, { source, failed: applied })
+    await restoreRelease(engine.context, lastGood, {
+      source,
+      failed: applied,
+      until: news.signal,
+    })
     await waitForRelease(engine.context, lastGood, { source, signal: news.signal })
     record(engine, source, {
       rollingBack: undefined,

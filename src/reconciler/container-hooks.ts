@@ -28,9 +28,19 @@ export async function runPostStartHooks(
   for (const hook of record.config.hooks.postStart) {
     const failure = await runInside(context, record, { hook, timeoutMs: LONGEST_HOOK_MS, hurry })
     if (failure === undefined) continue
-    hurry?.throwIfAborted()
+    if (hurry?.aborted === true) throw givenUp(record, 'post_start', hurry)
     throw hookError(record, 'post_start', { hook, failure })
   }
+}
+
+function givenUp(
+  { config }: ContainerRecord,
+  kind: 'pre_start' | 'post_start',
+  { reason }: AbortSignal,
+): TsstackError {
+  if (reason instanceof TsstackError) return reason
+  const state = `Cannot wait for a ${kind} hook of container "${config.name}" any longer`
+  return new TsstackError('CANCELLED', state)
 }
 
 /**
@@ -115,7 +125,7 @@ export async function runPreStartHooks(
   for (const hook of pending) {
     const failure = await runBeside(context, record, { hook, hurry })
     if (failure === undefined) continue
-    hurry?.throwIfAborted()
+    if (hurry?.aborted === true) throw givenUp(record, 'pre_start', hurry)
     throw hookError(record, 'pre_start', { hook, failure })
   }
   if (pending.length === 0) return

@@ -25,6 +25,8 @@ export interface DriveOptions {
   readonly graceMs?: number
   /** Raised when it is to wait for nothing any more. */
   readonly hurry?: AbortSignal
+  /** Raised when it is to wait for hooks of a start and for other services no more; rollouts go on. */
+  readonly patience?: AbortSignal | undefined
   /** Told what an operation of several steps does. */
   readonly progress?: (event: ProgressEvent) => void
 }
@@ -97,7 +99,7 @@ async function drive(
       return startOnRequest(
         context,
         operation.containerId ?? findByName(context, operation.container),
-        options.hurry,
+        eitherOf(options),
       )
     case 'stop-container':
       return stop(context, operation, options)
@@ -202,18 +204,24 @@ async function stop(
   )
 }
 
+function eitherOf({ hurry, patience }: Driving): AbortSignal | undefined {
+  if (hurry === undefined || patience === undefined) return hurry ?? patience
+  return AbortSignal.any([hurry, patience])
+}
+
 async function wait(
   context: Context,
   operation: Operation & { kind: 'wait-for-service' },
   options: Driving,
 ): Promise<string | undefined> {
+  const signal = eitherOf(options)
   try {
     await waitForService(context, {
       stack: options.stack,
       service: operation.service,
       goal: operation.condition,
       except: options.going,
-      ...(options.hurry === undefined ? {} : { signal: options.hurry }),
+      ...(signal === undefined ? {} : { signal }),
     })
     return undefined
   } catch (error) {

@@ -86,6 +86,13 @@ export interface UpControl {
   /** Images instead of those that their names mean now. */
   readonly pins?: ImagePins
   readonly rollbackOf?: number
+  /** How long hooks of a start and other services are waited for. Default: without end. */
+  readonly patience?: {
+    /** In all, from the moment at which it has the stack to itself. */
+    readonly ms: number
+    /** Ends it before that. */
+    readonly until: AbortSignal
+  }
 }
 
 /**
@@ -108,7 +115,7 @@ async function bringUp(
   control: UpControl,
 ): Promise<void> {
   const { name } = request.stack
-  const { signal, author = 'daemon', pins = {}, rollbackOf } = control
+  const { signal, author = 'daemon', pins = {}, rollbackOf, patience: wait } = control
   const scope = scopeOf(request).filter((service) => !Object.hasOwn(pins.services ?? {}, service))
   // Before the lock: a long pull holds up no other request of the stack.
   await pullServices(context, request, { ...pullOptions(request, scope), signal }, progress)
@@ -133,7 +140,8 @@ async function bringUp(
     await asRevision(context, { acceptance, note }, async () => {
       tellOverrides(context, name, overrides)
       const manner = mannerOf(request, request.options.timeoutSeconds)
-      const options = { stack: name, resolved, hurry, ...manner }
+      const patience = wait && AbortSignal.any([wait.until, AbortSignal.timeout(wait.ms)])
+      const options = { stack: name, resolved, hurry, patience, ...manner }
       const changed = await runPlan(context, plan, options, progress)
       if (request.options.wait === true) await waitForAll(context, name, request.options, hurry)
       finish(context, { stack: name, changed }, progress)

@@ -264,6 +264,26 @@ describe.skipIf(!canRun)('a source is followed', { timeout: 60_000 }, () => {
     expect((await daemon.container('shop', 'web')).state).toBe('running')
   })
 
+  test('a job that never ends, or a hook, is waited for no longer than health, nor than something newer', async () => {
+    const first = repository.commit({ 'stack.yaml': `services:\n${service('web')}` })
+    await follow({ healthTimeoutSeconds: 1 })
+    const endless = 'post_start: [{ command: [sleep, "1000"] }]'
+    repository.commit({
+      'stack.yaml': `services:\n${service('web', 'sleep 999', `    ${endless}\n`)}`,
+    })
+    const back = await sync()
+    expect(back).toMatchObject({ reason: 'RolledBack', applied: { commit: first } })
+    expect(back.message).toContain('post_start hook of container "shop-web-1" any longer: 1 s')
+    const job = '    depends_on: { job: { condition: service_completed_successfully } }\n'
+    const stuck = `services:\n${service('job')}${service('web', 'sleep 998', job)}`
+    repository.commit({ 'stack.yaml': stuck })
+    await daemon.client.addGitSource(gitSource(repo, { healthTimeoutSeconds: 600, prune: true }))
+    await eventually('the job', async () => (await services()).includes('job'))
+    const fixed = repository.commit({ 'stack.yaml': `services:\n${service('web')}` })
+    expect(await sync()).toMatchObject({ ready: 'True', applied: { commit: fixed } })
+    expect(await services()).toEqual(['web'])
+  })
+
   test('the way back has the images that it had, whatever their names mean by then', async () => {
     const name = 'moving:1'
     const stack = (command: string): string =>

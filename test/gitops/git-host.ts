@@ -184,6 +184,7 @@ KbdInteractiveAuthentication no
 StrictModes no
 UsePAM no
 PidFile none
+KexAlgorithms curve25519-sha256
 `,
   )
 }
