@@ -47,3 +47,32 @@ export function mayChangeAt(
   const isOpen = (text: string): boolean => isOpenAt(now, parseWindow(text))
   return (windows.length === 0 || windows.some(isOpen)) && !freezes.some(isOpen)
 }
+
+/** Windows and freezes that go on for ever one after the other are not looked through to their end. */
+const MAX_STEPS = 100
+
+/** The first time, from now on, at which changes may be made; undefined when there is none to be foreseen. */
+export function nextChangeAt(
+  now: Date,
+  source: Pick<GitSource, 'windows' | 'freezes'>,
+): Date | undefined {
+  const windows = source.windows.map(parseWindow)
+  const freezes = source.freezes.map(parseWindow)
+  let at = now
+  for (let step = 0; step < MAX_STEPS; step++) {
+    if (mayChangeAt(at, source)) return at
+    const opening = windows.map(({ opens }) => opens.nextRun(at)?.getTime() ?? Infinity)
+    const thawing = freezes.flatMap((freeze) => closingOf(at, freeze) ?? [])
+    const next = Math.min(...opening, ...thawing)
+    if (!Number.isFinite(next)) return undefined
+    at = new Date(next)
+  }
+  return undefined
+}
+
+/** When a window closes that is open; of several openings that overlap, the first. */
+function closingOf(at: Date, window: Window): number | undefined {
+  if (!isOpenAt(at, window)) return undefined
+  const opened = window.opens.nextRun(new Date(at.getTime() - window.lengthMs))
+  return opened === null ? undefined : opened.getTime() + window.lengthMs
+}

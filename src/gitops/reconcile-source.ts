@@ -15,7 +15,7 @@ import { planRelease } from './apply-release.ts'
 import type { Checkout } from './checkouts.ts'
 import { realOrSame } from './confined-files.ts'
 import { progressOf, record, type GitopsEngine } from './engine.ts'
-import { mayChangeAt } from './freeze-windows.ts'
+import { mayChangeAt, nextChangeAt } from './freeze-windows.ts'
 import { gitAccess } from './git-access.ts'
 import type { PolicedImage } from './image-policies.ts'
 import { loadApart } from './load-apart.ts'
@@ -215,7 +215,7 @@ async function decide(engine: GitopsEngine, release: Release, pass: Pass): Promi
     : (waitForDependency(engine, pass) ??
       (mayChangeAt(new Date(), source)
         ? undefined
-        : { reason: 'OutsideWindow' as const, message: 'changes are not made at this time' }) ??
+        : { reason: 'OutsideWindow' as const, message: outsideText(source) }) ??
       (approved
         ? undefined
         : { reason: 'AwaitingApproval' as const, message: 'a change waits for approval' }))
@@ -238,6 +238,15 @@ function markSynced(engine: GitopsEngine, release: Release, { source }: Pass): v
     ...(isGood ? { lastGood: renamed(lastGood), ...condition } : {}),
     ...(isGood ? { message: `applied ${commit.slice(0, 12)}` } : {}),
   })
+}
+
+function outsideText(source: GitSource): string {
+  const next = nextChangeAt(new Date(), source)
+    ?.toISOString()
+    .replace(/:\d\d\.\d+Z$/, 'Z')
+  return next === undefined
+    ? 'changes are not made at this time'
+    : `changes are not made before ${next}`
 }
 
 interface Wait {

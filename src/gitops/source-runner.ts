@@ -6,6 +6,7 @@ import { toTsstackError } from '../errors.ts'
 import { log } from '../log.ts'
 import { findRevision } from '../sources/git-checkout.ts'
 import { progressOf, type GitopsEngine } from './engine.ts'
+import { nextChangeAt } from './freeze-windows.ts'
 import { gitAccess } from './git-access.ts'
 import { reconcileSource } from './reconcile-source.ts'
 import type { SourceRecord } from './source-records.ts'
@@ -124,12 +125,16 @@ export class SourceRunner {
     this.#passIn(Math.max(0, this.#begunAt + HOOK_PAUSE_MS - Date.now()))
   }
 
-  #schedule({ intervalSeconds, suspended }: SourceRecord): void {
+  #schedule(source: SourceRecord): void {
+    const { intervalSeconds, suspended } = source
     if (suspended) return
-    const { failures } = progressOf(this.#engine, this.#name)
+    const { failures, reason } = progressOf(this.#engine, this.#name)
+    // A window may be shorter than the interval.
+    const opens = reason === 'OutsideWindow' ? nextChangeAt(new Date(), source) : undefined
+    const wait = opens === undefined ? Infinity : Math.max(0, opens.getTime() - Date.now())
     const backOff = Math.min(2 ** Math.max(0, failures - 1), MAX_BACK_OFF)
     const delay = intervalSeconds * 1000 * backOff * (1 + JITTER * (2 * Math.random() - 1))
-    this.#passIn(Math.min(delay, MAX_DELAY_MS))
+    this.#passIn(Math.min(delay, wait, MAX_DELAY_MS))
   }
 
   #passIn(delayMs: number): void {

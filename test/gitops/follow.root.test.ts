@@ -182,6 +182,14 @@ describe.skipIf(!canRun)('a source is followed', { timeout: 60_000 }, () => {
     expect(await sync()).toMatchObject({ reason: 'OutsideWindow', suspended: false })
     expect((await client.pendingChange('shop')).text).toContain('replace container shop-web-1')
     expect(await idOf()).toBe(id)
+    // Looked at when the window opens, long before the hour of the interval is over.
+    const opens = new Date(Math.ceil(Date.now() / 60_000 + 5) * 60_000)
+    const window = `TZ=UTC ${String(opens.getUTCMinutes())} ${String(opens.getUTCHours())} * * * 1m`
+    const waiting = await follow({ windows: [window] })
+    expect(waiting.message).toContain(`before ${opens.toISOString().slice(0, 16)}Z`)
+    const { nextSyncAt = '' } = await client.gitSource('shop')
+    expect(Math.abs(Date.parse(nextSyncAt) - opens.getTime())).toBeLessThan(1000)
+
     expect(await follow({ windows: ['* * * * * 1h'] })).toMatchObject({ ready: 'True' })
     expect((await client.pendingChange('shop')).text).toBe('')
     expect(await idOf()).not.toBe(id)

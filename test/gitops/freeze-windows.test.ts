@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { mayChangeAt, parseWindow } from '../../src/gitops/freeze-windows.ts'
+import { mayChangeAt, nextChangeAt, parseWindow } from '../../src/gitops/freeze-windows.ts'
 
 const NIGHT = 'TZ=UTC 0 2 * * * 3h'
 const FRIDAY_EVENING = 'TZ=UTC 0 18 * * 5 60h'
@@ -18,6 +18,20 @@ describe('mayChangeAt()', () => {
   ])('at %s with windows %j and freezes %j: %s', (time, windows, freezes, may) => {
     expect(mayChangeAt(new Date(time), { windows, freezes })).toBe(may)
   })
+
+  test.each([
+    ['2026-11-25T01:00:00Z', [NIGHT], [], '2026-11-25T02:00:00.000Z'],
+    ['2026-11-25T05:00:00Z', [NIGHT], [], '2026-11-26T02:00:00.000Z'],
+    ['2026-11-25T03:00:00Z', [NIGHT], [], '2026-11-25T03:00:00.000Z'],
+    ['2026-11-28T03:00:00Z', [], [FRIDAY_EVENING], '2026-11-30T06:00:00.000Z'],
+    ['2026-11-28T03:00:00Z', [NIGHT], [FRIDAY_EVENING], '2026-12-01T02:00:00.000Z'],
+    ['2026-11-28T03:00:00Z', [], ['TZ=UTC 0 0 * * * 24h'], undefined],
+  ])(
+    'after %s with windows %j and freezes %j the next time is %s',
+    (time, windows, freezes, next) => {
+      expect(nextChangeAt(new Date(time), { windows, freezes })?.toISOString()).toBe(next)
+    },
+  )
 
   test.each([
     '',
