@@ -43,8 +43,15 @@ export async function adoptContainers(context: Context): Promise<void> {
   context.networks.sweep()
   sweepBuildNetwork(context)
   sweepRemoteContexts(context)
-  void resumeStarts(context)
-  void endRollouts(context)
+  void resume(context)
+}
+
+/** What takes its time; requests do not wait for it, but those for the same stack. */
+async function resume(context: Context): Promise<void> {
+  const results = await Promise.allSettled([resumeStarts(context), endRollouts(context)])
+  for (const result of results)
+    if (result.status === 'rejected')
+      log.warn('not everything could be gone on with', { error: result.reason as unknown })
 }
 
 /** @returns false when its process is gone */

@@ -40,12 +40,21 @@ export async function handleExit(
   // In one go: what is closed must not be handed to another keeper.
   live.io.close()
   context.kept.forget(id)
-  context.networks.left(id)
+  leaveNetworks(context, id)
   const oomKilled = live.cgroup.oomKills() > live.oomKillsBefore
   await removeCgroup(live)
   context.live.delete(id)
   context.volumeMounts.release(id)
   recordExit(context, id, { exitCode, oomKilled, launch })
+}
+
+/** Rules that the kernel refuses are no reason to take what has ended for running. */
+function leaveNetworks(context: Context, id: string): void {
+  try {
+    context.networks.left(id)
+  } catch (error) {
+    log.warn('ports of a container that has ended could not be taken back', { id, error })
+  }
 }
 
 /** For a daemon that comes after this one, should it be killed before it is done with the exit. */
@@ -83,7 +92,15 @@ export function recordExit(
     emitContainerEvent(context, ended, 'die', { exitCode: String(exitCode) })
   })
   if (restarts) scheduleRestart(context, ended, launch)
-  else if (ended.removeOnExit) void context.locks.run(id, () => removeContainer(context, id))
+  else if (ended.removeOnExit) void removeEnded(context, ended)
+}
+
+async function removeEnded(context: Context, { id, config }: ContainerRecord): Promise<void> {
+  try {
+    await context.locks.run(id, () => removeContainer(context, id))
+  } catch (error) {
+    log.warn('container could not be removed at its end', { container: config.name, error })
+  }
 }
 
 /** Whether its restart policy has a container that has ended started again. */

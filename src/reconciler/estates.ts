@@ -21,7 +21,7 @@ export interface Estates {
 }
 
 export function openEstates(state: StateStore): Estates {
-  const estates = state.collection<Volumes>('estate')
+  const estates = state.collection<Volumes>('estate', { ofFacts: true })
   return {
     leave(replica, volumes) {
       if (Object.keys(volumes).length > 0) estates.put(keyOf(replica), volumes)

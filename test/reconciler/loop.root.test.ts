@@ -119,6 +119,21 @@ describe('the loop puts right', () => {
     await answers()
   })
 
+  test('rules that were deleted while an up waits for what may never come', async () => {
+    const idle: Service = { ...web, ports: [], command: ['sleep', '600'] }
+    const depends_on = {
+      web: { condition: 'service_started', required: true },
+      idle: { condition: 'service_completed_successfully', required: true },
+    } as const
+    const services = { web, idle, after: { ...idle, depends_on } }
+    const up = daemon.up(STACK, { ...parts, services }).catch(() => undefined)
+    await answers()
+    onHost('nft', 'flush', 'ruleset')
+    await answers()
+    await daemon.down(STACK)
+    await up
+  })
+
   test('a process that was killed from outside, by its restart policy', async () => {
     await daemon.up(STACK, parts)
     const before = await daemon.container(STACK, 'web')

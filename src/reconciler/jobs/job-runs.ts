@@ -15,7 +15,7 @@ export interface JobRuns {
 }
 
 export function openJobRuns(state: StateStore): JobRuns {
-  const runs: Collection<JobRun> = state.collection('job-run')
+  const runs: Collection<JobRun> = state.collection('job-run', { ofFacts: true })
   return {
     all: () => runs.values(),
     of: (stack, service) =>

@@ -57,7 +57,7 @@ class Scheduler implements JobScheduler {
   constructor(context: Context) {
     this.#context = context
     this.#runs = openJobRuns(context.state)
-    this.#since = context.state.collection('job-since')
+    this.#since = context.state.collection('job-since', { ofFacts: true })
     this.#unsubscribe = context.events.subscribe((event) => {
       // A revision may have brought a schedule or taken one away.
       if (event.type === 'stack')

@@ -68,6 +68,19 @@ export async function lookAtStack(
   return repairAll(context, stack, found)
 }
 
+/**
+ * Puts the rules right that somebody has changed, where a stack wants that. It needs no stack's lock: an update that goes on
+ * for minutes must not keep all published ports from leading anywhere. What fails is left to the looks.
+ */
+export async function repairFirewall(context: Context, tampering: Set<string>): Promise<void> {
+  const { name } =
+    context.stacks.values().find((stack) => effectiveMode(context, stack.name) === 'repair') ?? {}
+  if (name === undefined) return
+  const found = findFirewallDrift(context, name, tampering)
+  for (const drift of found) tell(context, name, drift)
+  await repairAll(context, name, found)
+}
+
 /** A suspended stack is looked at and left as it is, until its suspension ends. */
 function effectiveMode(context: Context, stack: string): ReconcileMode {
   const mode = reconcileMode(context.stacks.get(stack)?.stack)
@@ -85,8 +98,8 @@ function findFirewallDrift(context: Context, stack: string, tampering: Set<strin
   if (tampering.size === 0) return []
   const difference = [...tampering].sort().join(', ')
   const repair = (): Promise<void> => {
-    tampering.clear()
     context.networks.rewriteFirewall()
+    tampering.clear()
     return Promise.resolve()
   }
   return [{ kind: 'firewall', subject: stack, difference, repair }]

@@ -17,7 +17,7 @@ import type { Baselines } from './container-drift.ts'
 import { HostView } from './host-view.ts'
 import type { Loop, LoopState } from './loop-state.ts'
 import { interventionsOf, firstEndAfter } from './interventions.ts'
-import { lookAtStack } from './look.ts'
+import { lookAtStack, repairFirewall } from './look.ts'
 import { NetworkInterests } from './network-interests.ts'
 import type { SettledPlans } from './plan-drift.ts'
 
@@ -151,8 +151,16 @@ class StackLoop implements Loop {
       for (const name of this.#links)
         for (const stack of this.#interests.stacksOf(name)) this.#due.add(stack)
       this.#links.clear()
+      // In this turn, before the looks: they find nothing to do about it.
+      if (this.#tampering.size > 0) this.#repairFirewall()
       this.#advance()
     }, this.#pauseMs()).unref()
+  }
+
+  #repairFirewall(): void {
+    repairFirewall(this.#contextOf(), this.#tampering).catch((error: unknown) => {
+      log.warn('firewall could not be repaired', { error })
+    })
   }
 
   #pauseMs(): number {
