@@ -77,7 +77,7 @@ const byHand = {
   reason: z
     .string()
     .max(200)
-    .regex(/^[^\p{Cc}]*$/u)
+    .regex(/^[^\p{Cc}]*$/u, 'has to be one line')
     .exactOptional(),
 }
 

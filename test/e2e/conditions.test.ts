@@ -61,6 +61,8 @@ test('conditions come with reason, message and revision; wait ends with the one 
 })
 
 test('what is done by hand is shown with who did it, and is not undone until it ends', async () => {
+  const lines = await tsstack.run(['stop', '--reason', 'two\nlines', 'side'])
+  expect(lines.stderr).toContain('reason: has to be one line')
   await tsstack.ok('stop --for 1h --reason mouse side')
   const stopped = (await statusOf()).services.find(({ name }) => name === 'side')
   expect(stopped).toMatchObject({
