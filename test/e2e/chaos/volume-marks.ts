@@ -3,7 +3,6 @@ import { existsSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { DaemonFixture } from '../../daemon-fixture.ts'
 import type { Step } from './steps.ts'
-import { STACKS } from './variants.ts'
 
 /** Paths of the files that were written. */
 export type VolumeMarks = Set<string>
@@ -15,11 +14,18 @@ export function forgetRemoved(daemon: DaemonFixture, marks: VolumeMarks, step: S
       for (const file of filesOf(daemon, operation.stack)) marks.delete(file)
 }
 
-/** @throws {Error} naming the data that is lost */
-export function checkMarks(daemon: DaemonFixture, marks: VolumeMarks): void {
+/**
+ * @param stacks - those that are wanted: volumes of others may be about to go, by a `down` that the daemon goes on with
+ * @throws {Error} naming the data that is lost
+ */
+export function checkMarks(
+  daemon: DaemonFixture,
+  marks: VolumeMarks,
+  stacks: Iterable<string>,
+): void {
   const lost = [...marks].filter((file) => !existsSync(file))
   if (lost.length > 0) throw new Error(`data is lost from volumes: ${lost.join(', ')}`)
-  for (const file of STACKS.flatMap((stack) => filesOf(daemon, stack))) {
+  for (const file of [...stacks].flatMap((stack) => filesOf(daemon, stack))) {
     if (marks.has(file) || !existsSync(path.dirname(file))) continue
     writeFileSync(file, 'keep me')
     marks.add(file)
