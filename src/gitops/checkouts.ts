@@ -45,6 +45,8 @@ export interface KeptCheckouts {
   /** Absolute, in checkouts. */
   readonly paths: readonly string[]
   readonly commits: ReadonlySet<string>
+  /** All of theirs. */
+  readonly sources: ReadonlySet<string>
 }
 
 export interface Checkouts {
@@ -70,10 +72,13 @@ export function openCheckouts(root: string): Checkouts {
       const shown = JSON.parse(readFileSync(join(home, 'commit.json'), 'utf8')) as CommitText
       return { ...shown, commit: revision.commit, root: join(home, access.reference.name) }
     },
-    collect: ({ paths, commits }) => {
+    collect: ({ paths, commits, sources }) => {
       for (const home of commitDirectories(root)) {
+        const [source = ''] = home.slice(root.length + 1).split('/', 1)
         const isKept =
-          commits.has(basename(home)) || paths.some((path) => path.startsWith(`${home}/`))
+          sources.has(source) ||
+          commits.has(basename(home)) ||
+          paths.some((path) => path.startsWith(`${home}/`))
         if (!isKept) removeAside(home, drafts)
       }
     },

@@ -3,8 +3,14 @@ import { collectContent } from './content-store.ts'
 import type { GitopsEngine } from './engine.ts'
 import type { Release } from './source-records.ts'
 
-/** To be called while no pass is between its checkout and its record. */
-export function collectGarbage(engine: GitopsEngine): void {
+/** Longer than a commit takes from its loading (load-apart.ts) to its record. */
+const LOADING_MS = 600_000
+
+/**
+ * @param busy - sources that may be between a checkout and its record: nothing of theirs goes, and what may be theirs stays. They
+ *   do not keep the others' things, or a few that are never at rest would fill the disk.
+ */
+export function collectGarbage(engine: GitopsEngine, busy: ReadonlySet<string>): void {
   const { context, records, checkouts, contentRoot } = engine
   const releases = records.progress
     .values()
@@ -20,10 +26,11 @@ export function collectGarbage(engine: GitopsEngine): void {
   checkouts.collect({
     paths: releases.map(({ source }) => source.workingDir),
     commits: new Set(seen),
+    sources: busy,
   })
   collectContent(
     contentRoot,
     new Set([...releases.flatMap(({ directories }) => directories), ...mounted]),
-    checkouts.scratch,
+    { aside: checkouts.scratch, youngMs: busy.size === 0 ? 0 : LOADING_MS },
   )
 }

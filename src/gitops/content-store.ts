@@ -6,7 +6,7 @@
  *   <root>/<sha256>/<name>     plain files and directories, readable by every container
  */
 import { createHash } from 'node:crypto'
-import { createReadStream, existsSync, readdirSync } from 'node:fs'
+import { createReadStream, existsSync, readdirSync, statSync } from 'node:fs'
 import {
   chmod,
   link,
@@ -18,6 +18,7 @@ import {
   rename,
   rm,
   symlink,
+  utimes,
 } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { TsstackError } from '../errors.ts'
@@ -84,7 +85,12 @@ export async function digestOfTree(source: string): Promise<string> {
 export async function storeContent(root: string, source: string): Promise<string> {
   const home = join(root, await digestOfTree(source))
   const place = join(home, basename(source))
-  if (existsSync(place)) return place
+  if (existsSync(place)) {
+    // Nobody else keeps it yet: it is as if it had been made now.
+    const now = new Date()
+    await utimes(home, now, now)
+    return place
+  }
   const draft = await mkdtemp(join(root, '.draft-'))
   try {
     await copyTree(source, join(draft, basename(source)))
@@ -126,14 +132,23 @@ function modeOf(kind: Exclude<Entry['kind'], 'link'>): number {
  * Removes what nobody keeps.
  * @param kept - directories of the store, as `storeContent` gives them, or paths below
  * @param aside - as of `removeAside`
+ * @param youngMs - what was stored within this time is kept as well: somebody may be about to say so
  */
-export function collectContent(root: string, kept: ReadonlySet<string>, aside: string): void {
+export function collectContent(
+  root: string,
+  kept: ReadonlySet<string>,
+  { aside, youngMs }: { readonly aside: string; readonly youngMs: number },
+): void {
   const digests = new Set(
     [...kept]
       .filter((path) => path.startsWith(`${root}/`))
       .map((path) => path.slice(root.length + 1).split('/', 1)[0]),
   )
   for (const name of readdirSync(root)) {
-    if (!digests.has(name)) removeAside(join(root, name), aside)
+    const home = join(root, name)
+    // Who is at work here gives drafts their names meanwhile.
+    const { mtimeMs = Infinity } = statSync(home, { throwIfNoEntry: false }) ?? {}
+    const isOld = Date.now() - mtimeMs >= youngMs
+    if (!digests.has(name) && isOld) removeAside(home, aside)
   }
 }

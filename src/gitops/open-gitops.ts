@@ -68,7 +68,7 @@ class FollowedSources implements Gitops {
 
   constructor(engine: GitopsEngine) {
     this.#engine = engine
-    collectGarbage(engine)
+    collectGarbage(engine, new Set())
     for (const { name } of engine.records.sources.values()) this.#follow(name)
     this.#noteFollowed()
   }
@@ -177,9 +177,9 @@ class FollowedSources implements Gitops {
     }
   }
 
-  /** Only when nobody is between a checkout and its record. */
   #collect(): void {
-    if ([...this.#runners.values()].every(({ isIdle }) => isIdle)) collectGarbage(this.#engine)
+    const busy = [...this.#runners].flatMap(([name, { isIdle }]) => (isIdle ? [] : [name]))
+    collectGarbage(this.#engine, new Set(busy))
   }
 
   #require(name: string): SourceRecord {

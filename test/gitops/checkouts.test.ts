@@ -82,6 +82,20 @@ describe.skipIf(!canRun)('openCheckouts()', { timeout: 60_000 }, () => {
     },
   )
 
+  test('what nobody keeps goes, but for what is of sources that are at work', async () => {
+    const one = repository.commit({ a: '1' })
+    const [first, blog] = [await checkOut([]), await checkOut([], 'main', { name: 'blog' })]
+    repository.commit({ a: '2' })
+    const second = await checkOut([])
+    const checkouts = openCheckouts(join(directory, 'checkouts'))
+    const left = (): boolean[] => [first, second, blog].map(({ root }) => existsSync(root))
+    const kept = { paths: [join(second.root, 'deploy')], commits: new Set<string>() }
+    checkouts.collect({ ...kept, sources: new Set(['blog']) })
+    expect(left()).toEqual([false, true, true])
+    checkouts.collect({ paths: [], commits: new Set([one]), sources: new Set() })
+    expect(left()).toEqual([false, false, true])
+  })
+
   test('a link that leaves the repository is refused', async () => {
     repository.commit({ secret: '-> /etc/shadow' })
     await expect(checkOut([])).rejects.toThrow('leaves the repository')
