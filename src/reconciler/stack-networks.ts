@@ -3,11 +3,9 @@
  * made again. How each is made in the kernel the network room knows; names and ports have files of their own.
  */
 import type { PublishedPort } from '../api/types.ts'
-import type { Endpoint } from '../engine/container-config.ts'
 import { vethName } from '../network/interface-names.ts'
 import {
   openNetworkDriver,
-  type EndpointRecord,
   type HostInterfaces,
   type NetworkDriver,
   type Sandbox,
@@ -17,12 +15,13 @@ import type { Collection, StateStore } from '../state/state-store.ts'
 import { TsstackError } from '../errors.ts'
 import { log } from '../log.ts'
 import type { ResolvedStack } from './resolved-stack.ts'
+import { endpointRecord } from './endpoint-record.ts'
 import type { EventLog } from './event-log.ts'
 import type { KeptDescriptors, RecoveredDescriptors } from './kept-descriptors.ts'
 import { openNameService, type NameService } from './name-service.ts'
 import { planNetwork, type NetworkOrigin } from './network-document.ts'
 import { LeavingPairs } from './leaving-pairs.ts'
-import { NetworkLeases, subnetOf } from './network-leases.ts'
+import { NetworkLeases } from './network-leases.ts'
 import type { NetworkView } from './network-view.ts'
 import { openPortPublisher, type PortPublisher } from './port-publisher.ts'
 import { hasProcess, type ContainerRecord, type Lease, type NetworkDocument } from './records.ts'
@@ -215,45 +214,9 @@ class Networks implements StackNetworks {
     this.#driver.attachEndpoints(
       sandbox,
       endpoints.map((endpoint, index) =>
-        this.#endpointRecord(record, { endpoint, index, lease: leases[index] }),
+        endpointRecord(record, { endpoint, index, lease: leases[index] }, this.#find),
       ),
     )
-  }
-
-  #endpointRecord(
-    record: ContainerRecord,
-    {
-      endpoint,
-      index,
-      lease,
-    }: {
-      readonly endpoint: Endpoint
-      readonly index: number
-      readonly lease: Lease | undefined
-    },
-  ): EndpointRecord {
-    const document = this.#require(endpoint.network)
-    const addresses = [lease?.ipv4, lease?.ipv6].flatMap((address) => {
-      const subnet = address === undefined ? undefined : subnetOf(document.subnets, address)
-      return address === undefined || subnet === undefined ? [] : [{ address, subnet }]
-    })
-    return {
-      bridge: document.bridge,
-      ...(document.macvlan === undefined ? {} : { macvlan: document.macvlan }),
-      hostInterface: vethName(record.id, document.name),
-      interfaceName: endpoint.interfaceName ?? `eth${index}`,
-      mac: lease?.mac ?? '',
-      addresses: [
-        ...addresses.map(
-          ({ address, subnet }) => `${address}/${subnet.subnet.split('/')[1] ?? ''}`,
-        ),
-        ...(endpoint.linkLocal ?? []).map(withLinkPrefix),
-      ],
-      gateways: addresses
-        .map(({ subnet }) => subnet.gateway)
-        .filter((gateway) => this.#wayOut(record.config.endpoints, gateway) === endpoint),
-      ...(document.mtu === undefined ? {} : { mtu: document.mtu }),
-    }
   }
 
   reattach(sandbox: Sandbox, record: ContainerRecord, network: string): void {
@@ -262,7 +225,7 @@ class Networks implements StackNetworks {
     if (endpoint === undefined) return
     const lease = this.#leases.take(this.#require(network), record, endpoint)
     this.#driver.detachEndpoint(vethName(record.id, network))
-    const attached = this.#endpointRecord(record, { endpoint, index, lease })
+    const attached = endpointRecord(record, { endpoint, index, lease }, this.#find)
     this.#driver.attachEndpoints(sandbox, [attached])
   }
 
@@ -282,18 +245,7 @@ class Networks implements StackNetworks {
     return this.#ports.firewallPort
   }
 
-  /**
-   * The endpoint with the default route of a gateway's family: of those that lead out by it, the first with the highest
-   * priority. One network may lead out by IPv4, another by IPv6.
-   */
-  #wayOut(endpoints: readonly Endpoint[], like: string): Endpoint | undefined {
-    return endpoints
-      .filter(({ network }) => {
-        const { internal, subnets } = this.#require(network)
-        return !internal && subnets.some(({ gateway }) => isIpv6(gateway) === isIpv6(like))
-      })
-      .toSorted((a, b) => b.gatewayPriority - a.gatewayPriority)[0]
-  }
+  readonly #find = (name: string): NetworkDocument => this.#require(name)
 
   #require(name: string): NetworkDocument {
     const document = this.#documents.get(name)
@@ -392,15 +344,6 @@ class Networks implements StackNetworks {
 /** The host's ends of its pairs. */
 function interfacesOf({ id, config }: ContainerRecord): string[] {
   return config.endpoints.map(({ network }) => vethName(id, network))
-}
-
-function isIpv6(address: string): boolean {
-  return address.includes(':')
-}
-
-/** An address without a prefix of its own, as `link_local_ips` has them: its usual subnet. */
-function withLinkPrefix(address: string): string {
-  return address.includes(':') ? `${address}/64` : `${address}/16`
 }
 
 function taken({ name, stack }: NetworkDocument): TsstackError {
