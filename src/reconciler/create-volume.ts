@@ -42,6 +42,8 @@ export async function putVolume(
   { driver, driver_opts: options }: Pick<VolumeDefinition, 'driver' | 'driver_opts'>,
 ): Promise<void> {
   const { name } = record
+  // A record of what is no name could neither be listed nor removed.
+  context.volumes.dataPath(name)
   if (driver !== undefined && driver !== 'local')
     throw new TsstackError(
       'UNIMPLEMENTED',

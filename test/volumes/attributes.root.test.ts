@@ -52,6 +52,13 @@ describe('external and named volumes', () => {
     expect(await daemon.client.volumes()).toEqual([])
   })
 
+  test('one whose name is none is refused, and nothing is left that could not be listed', async () => {
+    const odd = { data: { name: 'volumes_/../../etc' } }
+    const failure = await failureOf(start({ volumes: [DATA] }, odd))
+    expect(failure.message).toContain('Cannot use volume name "volumes_/../../etc"')
+    expect(await daemon.client.volumes()).toEqual([])
+  })
+
   test('volume create, use, inspect, rm', async () => {
     await daemon.client.createVolume({ name: 'kept', labels: { team: 'db' } })
     const id = await start({ volumes: [DATA] }, external)
