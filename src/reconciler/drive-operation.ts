@@ -193,9 +193,9 @@ async function remove(
 async function stop(
   context: Context,
   { containerId, drainMs }: Operation & { kind: 'stop-container' },
-  { graceMs, going, restarting }: Driving,
+  { graceMs, going, restarting, hurry }: Driving,
 ): Promise<string | undefined> {
-  if (drainMs !== undefined) await leave(context, containerId, drainMs)
+  if (drainMs !== undefined) await leave(context, containerId, { longestMs: drainMs, hurry })
   const restarts = restarting.has(containerId)
   const options = { ...(graceMs === undefined ? {} : { graceMs }), restarts }
   const goesOn = restarts || going.has(containerId)

@@ -194,5 +194,5 @@ function replacedReplicas({ containers }: NetworkView): (record: ContainerRecord
     return state === 'running' && wanted === 'running' && part === undefined && !config.oneoff
   })
   const served = new Set(going.map(serviceOf))
-  return (record) => record.wanted === 'stopped' && served.has(serviceOf(record))
+  return (record) => record.wanted !== 'running' && served.has(serviceOf(record))
 }

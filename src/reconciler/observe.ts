@@ -78,7 +78,7 @@ export function isReady(
   { id, config, wanted }: ContainerRecord,
 ): boolean {
   const live = context.live.get(id)
-  if (live === undefined || live.isWarmingUp === true || wanted === 'stopped') return false
+  if (live === undefined || live.isWarmingUp === true || wanted !== 'running') return false
   return config.health === undefined || live.health?.state() === 'healthy'
 }
 

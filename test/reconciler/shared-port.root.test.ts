@@ -215,6 +215,20 @@ test('a replica that goes stays for its open connections, and nothing new leads 
   await daemon.down(STACK)
 })
 
+test('down does not wait for the connections of a replica that goes', async () => {
+  const patient = { ...unchecked, 'x-tsstack': { ...unchecked['x-tsstack'], drain: '1h' } }
+  await up(2, patient)
+  await eventually('both', () => tryToAnswer() && answering('127.0.0.1', 12).length === 2)
+  const hold = onHost(HOLD, 'web-2')
+  await eventually('a connection', () => hold.said() === 'held\n')
+  const scaling = up(1, patient)
+  await eventually('the other one alone', () => answering('127.0.0.1', 12).join() === 'web-1')
+  await daemon.down(STACK)
+  await scaling
+  await hold.end()
+  expect(hold.said()).toBe('held\nclosed\n')
+})
+
 test('between services it is a conflict, as it is within one container', async () => {
   await up(1)
   const ports = [{ target: 80, published: '8080', protocol: 'tcp' }]

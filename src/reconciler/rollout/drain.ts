@@ -11,6 +11,8 @@ export interface DrainOptions {
   readonly longestMs: number
   /** Whether somebody still serves in its place: without anybody what is new comes to it again. Default: yes. */
   readonly isReplaced?: () => boolean
+  /** Raised when nothing is to be waited for any more. */
+  readonly hurry?: AbortSignal | undefined
 }
 
 /**
@@ -19,21 +21,17 @@ export interface DrainOptions {
  * answered are led elsewhere. One on the network of the host has connections that can't be told from the host's own: those
  * are not waited for.
  */
-export async function drain(
-  context: Context,
-  id: string,
-  { longestMs, isReplaced = () => true }: DrainOptions,
-): Promise<void> {
+export async function drain(context: Context, id: string, options: DrainOptions): Promise<void> {
   if (context.containers.get(id)?.config.networkMode.kind !== 'endpoints') return
   forgetConnections(context, id, 'unanswered')
-  await untilQuiet(context, id, { longestMs, isReplaced })
+  await untilQuiet(context, id, options)
   forgetConnections(context, id, 'unanswered') // what came between the rules and the first time
 }
 
 async function untilQuiet(
   context: Context,
   id: string,
-  { longestMs, isReplaced }: Required<DrainOptions>,
+  { longestMs, isReplaced = () => true, hurry }: DrainOptions,
 ): Promise<void> {
   const startedAt = performance.now()
   let busyAt = startedAt
@@ -44,7 +42,7 @@ async function untilQuiet(
     if (listening.size === 0) return
     const now = performance.now()
     if (incoming > 0) busyAt = now
-    if (now - startedAt >= longestMs || !isReplaced()) return
+    if (now - startedAt >= longestMs || !isReplaced() || hurry?.aborted === true) return
     if (now - busyAt >= QUIET_MS) {
       if (!(await areConnectionsUnheard(context, id))) return
       busyAt = now

@@ -2,21 +2,22 @@
 import type { Context } from '../context.ts'
 import { isReady } from '../observe.ts'
 import type { ContainerRecord } from '../records.ts'
-import { drain } from './drain.ts'
+import { drain, type DrainOptions } from './drain.ts'
 
 /**
  * Resolves when its connections have come to their end, or the time is over; at once when nobody serves in its place. From
  * here on it is wanted to be stopped.
  */
-export async function leave(context: Context, id: string, drainMs: number): Promise<void> {
+export async function leave(
+  context: Context,
+  id: string,
+  options: Omit<DrainOptions, 'isReplaced'>,
+): Promise<void> {
   const record = context.containers.get(id)
   if (record === undefined || !context.live.has(id) || !othersServe(context, record)) return
   context.containers.put(id, { ...record, wanted: 'stopped' })
   context.networks.readinessChanged(id)
-  await drain(context, id, {
-    longestMs: drainMs,
-    isReplaced: () => othersServe(context, record),
-  })
+  await drain(context, id, { ...options, isReplaced: () => othersServe(context, record) })
 }
 
 function othersServe(context: Context, { id, config }: ContainerRecord): boolean {

@@ -35,7 +35,7 @@ export type Warning = string | undefined
 export async function replaceReplica(context: Context, replacement: Replacement): Promise<Warning> {
   const { from, to, policy, drainMs, hurry } = replacement
   if (policy.order === 'start-first') return startFirst(context, replacement)
-  await leave(context, from, drainMs)
+  await leave(context, from, { longestMs: drainMs, hurry })
   const warning = await stopReplica(context, from, replacement)
   forgetConnections(context, from, 'all')
   handOver(context, replacement)
@@ -46,7 +46,7 @@ async function startFirst(context: Context, replacement: Replacement): Promise<W
   const { from, to, policy, drainMs, hurry } = replacement
   const warning = await startReplica(context, to, { policy, hurry })
   handOver(context, replacement)
-  await drain(context, from, { longestMs: drainMs })
+  await drain(context, from, { longestMs: drainMs, hurry })
   // Its first load may have been too much for it, and the old one is still there.
   const why = whyNotReady(context, to)
   if (why !== undefined && context.live.has(from)) {
