@@ -89,6 +89,11 @@ const PREPARATIONS: readonly (() => Promise<void>)[] = [
       const all = await daemon.client.containers({ stack: 'bad', all: true })
       return all.some(({ service, state }) => service === 'slow' && state === 'running')
     }),
+  () =>
+    during(
+      daemon.up('observed', { services: { slow: SLOW }, 'x-tsstack': { reconcile: 'observe' } }),
+      async () => (await daemon.client.containers({ stack: 'observed' })).length > 0,
+    ),
   async () => {
     await stubborn('down', { a: FOREVER, b: STUBBORN })
     return during(daemon.down('down', { timeoutSeconds: 60 }), () => isLogged('down', 'asked'))
@@ -153,6 +158,10 @@ test('an up whose rest fails has failed, and is not tried again', async () => {
   const { conditions } = await daemon.client.status('bad')
   const isTrue = conditions.filter(({ status }) => status === 'True').map(({ type }) => type)
   expect(isTrue).toEqual(['Degraded', 'Stalled'])
+})
+
+test('an up has failed where the loop may only observe', async () => {
+  expect(await outcomeOf('observed')).toMatchObject({ status: 'failed' })
 })
 
 test('a down is gone on with: nothing comes back', async () => {

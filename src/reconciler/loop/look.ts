@@ -49,6 +49,7 @@ export async function lookAtStack(
   options: LookOptions,
 ): Promise<Looked> {
   const mode = effectiveMode(context, stack)
+  if (reconcileMode(context.stacks.get(stack)?.stack) !== 'repair') giveUpCutShort(context, stack)
   if (mode === 'off') return { drift: [], repaired: 0 }
   const { baselines, settledPlans, host, tampering, hurry } = options
   const mayRepair = mode === 'repair'
@@ -66,6 +67,14 @@ export async function lookAtStack(
   for (const drift of found) if (!isAmong(options.reported, drift)) tell(context, stack, drift)
   if (!mayRepair) return { drift: found.map(withoutRepair), repaired: 0 }
   return repairAll(context, stack, found)
+}
+
+/** An `up` that nobody goes on with has failed: while somebody did, this look would wait. */
+function giveUpCutShort({ revisions }: Context, stack: string): void {
+  const revision = revisions.latest(stack)
+  if (revision?.outcome.status !== 'applying') return
+  const message = 'Cannot go on with it: it was cut short, and the loop may not repair the stack'
+  revisions.settle(revision, { status: 'failed', message })
 }
 
 /**
