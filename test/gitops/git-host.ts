@@ -6,7 +6,7 @@
  *   https://127.0.0.1:8443/shop.git     with a certificate of its own authority (makeHostCertificate)
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { eventually } from '../eventually.ts'
 import { makeAuthority, makeCertificate, type Certificate } from '../registry/certificates.ts'
@@ -18,8 +18,8 @@ const SSHD = '/usr/sbin/sshd'
 const FCGIWRAP = '/usr/sbin/fcgiwrap'
 const NGINX = '/usr/sbin/nginx'
 const BACKEND = '/usr/lib/git-core/git-http-backend'
-/** sshd wants it; services make it. */
-const SSHD_DIRECTORY = '/run/sshd'
+/** sshd wants /run/sshd, which services make: here each has its own, because others end before it. */
+const START_SSHD = `mount -t tmpfs tmpfs /run && mkdir /run/sshd && exec ${SSHD} -D -f "$0"`
 const PASSWORD = 'deploy:a password that nobody may see'
 
 export const hasGitHost = [SSHD, FCGIWRAP, NGINX, BACKEND].every((path) => existsSync(path))
@@ -70,12 +70,10 @@ export async function startGitHost(
     spawn('nsenter', [`--net=${netns}`, program, ...words], { stdio: 'ignore' })
   const socket = join(own, 'fcgi.sock')
   const backend = inside(FCGIWRAP, ['-s', `unix:${socket}`])
-  const madeDirectory = !existsSync(SSHD_DIRECTORY)
-  if (madeDirectory) mkdirSync(SSHD_DIRECTORY, { mode: 0o755 })
   const processes = [
     backend,
     inside(NGINX, ['-c', nginxSettings({ own, root: directory, socket, certificate }), '-p', own]),
-    inside(SSHD, ['-D', '-f', sshdSettings(own)]),
+    inside('unshare', ['--mount', 'sh', '-c', START_SSHD, sshdSettings(own)]),
   ]
   const answers = (port: number): boolean =>
     spawnSync('nsenter', [`--net=${netns}`, 'bash', '-c', `: </dev/tcp/127.0.0.1/${String(port)}`])
@@ -99,7 +97,6 @@ export async function startGitHost(
     },
     close: async () => {
       for (const each of processes) await end(each)
-      if (madeDirectory) rmdirSync(SSHD_DIRECTORY)
     },
   }
 }
