@@ -14,8 +14,9 @@ import { AT_FDCWD, Open } from '../kernel/constants.ts'
 import { syscall } from '../kernel/libc.ts'
 import type { FdScope } from '../kernel/fd-scope.ts'
 import { LogFile, type LogBounds } from './logs/log-file.ts'
-import { formatLog, timestamp, type LogStream } from './logs/log-format.ts'
+import type { LogStream } from './logs/log-format.ts'
 import { PipeLog } from './logs/pipe-log.ts'
+import { TerminalLog } from './logs/terminal-log.ts'
 import { openTerminalIo, type TerminalIo } from './terminal-io.ts'
 
 export type OutputListener = (stream: LogStream, bytes: Buffer) => void
@@ -36,7 +37,6 @@ export interface ContainerIo {
 }
 
 const S_IFIFO = 0o010000
-const MAX_PARTIAL_BYTES = 16_384
 
 export interface IoOptions {
   readonly directory: string
@@ -139,18 +139,10 @@ export function openTtyIo(masterFd: number, options: IoOptions): ContainerIo {
   const log = new LogFile(options.directory, options.bounds)
   const listeners = new Set<OutputListener>()
   const terminal: TerminalIo = openTerminalIo(masterFd)
-  let partial = Buffer.alloc(0)
-  const record = (bytes: Buffer): void => {
-    if (bytes.length === 0) return
-    log.append(formatLog(bytes, 'stdout', timestamp()))
-    log.rotateIfFull()
-  }
+  const recorder = new TerminalLog(log)
   terminal.stream.on('data', (bytes: Buffer) => {
     for (const listener of listeners) listener('stdout', bytes)
-    const pending = Buffer.concat([partial, bytes])
-    const cut = pending.length >= MAX_PARTIAL_BYTES ? pending.length : pending.lastIndexOf(10) + 1
-    record(pending.subarray(0, cut))
-    partial = Buffer.from(pending.subarray(cut))
+    recorder.add(bytes)
   })
   let open = true
   return {
@@ -166,7 +158,7 @@ export function openTtyIo(masterFd: number, options: IoOptions): ContainerIo {
       if (!open) return
       open = false
       terminal.close()
-      record(partial)
+      recorder.close()
       log.close()
     },
   }

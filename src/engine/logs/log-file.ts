@@ -93,9 +93,12 @@ export class LogFile {
     this.#size = size
   }
 
-  /** Starts a new file when this one is full. */
+  /** Starts a new file when this one is full. Where the disk has no room for one this one goes on. */
   rotateIfFull(): void {
     if (this.#size < this.#bounds.maxBytes) return
+    const next = path.join(this.#directory, 'json.log.next')
+    const fd = openIfRoom(next)
+    if (fd === undefined) return
     const maxFiles = Math.max(1, this.#bounds.maxFiles)
     const ages = logAges(this.#directory)
     // Where a crash has left a gap the files beyond it have moved already.
@@ -106,9 +109,10 @@ export class LogFile {
       if (age === maxFiles - 1) this.#drop(age)
       else renameSync(logPath(this.#directory, age), logPath(this.#directory, age + 1))
     }
+    renameSync(next, logPath(this.#directory, 0))
     closeSync(this.#fd)
-    this.#fd = openSync(logPath(this.#directory, 0), 'a', 0o640)
-    this.#size = fstatSync(this.#fd).size
+    this.#fd = fd
+    this.#size = 0
   }
 
   #drop(age: number): void {
@@ -117,5 +121,15 @@ export class LogFile {
 
   close(): void {
     closeSync(this.#fd)
+  }
+}
+
+/** An empty file. */
+function openIfRoom(file: string): number | undefined {
+  try {
+    rmSync(file, { force: true }) // of a rotation that was cut short
+    return openSync(file, 'a', 0o640)
+  } catch {
+    return undefined
   }
 }
