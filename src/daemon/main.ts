@@ -87,7 +87,7 @@ async function serve(settings: Settings): Promise<void> {
     log.info('another daemon is running')
     return
   }
-  const network = claimNetwork()
+  const network = await claimNetwork()
   const listener = openListener(socket, process.env)
   const reconcile = createReconcileMetrics()
   const context = buildContext(settings, createTelemetry(reconcile, openTracer(environment)))

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, statSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, rmSync, statSync } from 'node:fs'
 import { trySyscall } from './libc.ts'
 
 const LOCK_EX_NB = 2 | 4
@@ -16,5 +16,15 @@ export function lockFile(file: string): boolean {
     }
     if (statSync(file, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino) return true
     closeSync(fd) // removed between the two calls
+  }
+}
+
+/** Removes a file of `lockFile` that no process has; for an instant this one has it. @throws {ENOENT} */
+export function removeUnlocked(file: string): void {
+  const fd = openSync(file, 'r+')
+  try {
+    if (trySyscall('flock', fd, LOCK_EX_NB) === 0) rmSync(file, { force: true })
+  } finally {
+    closeSync(fd)
   }
 }

@@ -1,6 +1,16 @@
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
+
+test('what a daemon that was killed has left of its claim the next one removes', async () => {
+  const left = '/run/tsstack-net-1.lock'
+  writeFileSync(left, '')
+  const daemon = await startDaemonFixture()
+  expect(existsSync(left)).toBe(false)
+  expect(readdirSync('/run').filter((name) => name.startsWith('tsstack-net-'))).not.toEqual([])
+  await daemon.close()
+})
 
 describe('a second daemon', () => {
   let daemon: DaemonFixture
