@@ -70,7 +70,7 @@ function adopt(
   const io = reopenIo(context, record, recovered)
   connectListeners(context, record.id, io)
   const oomKillsBefore = cgroup.oomKills()
-  const running = { id: record.id, process, adopted: true, io, cgroup, oomKillsBefore }
+  const running = { id: record.id, process, io, cgroup, oomKillsBefore }
   const health = monitorHealth(context, record.id, { ...running, isNew: false })
   keepDescriptors(context, running)
   followProcess(context, { ...running, health })

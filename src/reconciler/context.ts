@@ -25,8 +25,6 @@ import type { VolumeMounts } from './volume-mounts.ts'
 export interface LiveContainer {
   readonly id: string
   readonly process: WatchedProcess
-  /** An earlier daemon started it. */
-  readonly adopted: boolean
   readonly io: ContainerIo
   readonly cgroup: CgroupHandle
   readonly health: HealthMonitor | undefined

@@ -187,7 +187,7 @@ async function startProcess(
     ? startContainer(start)
     : startByRuntime(record, { ...start, runtime, owner, scope }))
   const process = watchChild(pid)
-  return { id, process, adopted: false, io: io.io, cgroup, oomKillsBefore, publishedPorts }
+  return { id, process, io: io.io, cgroup, oomKillsBefore, publishedPorts }
 }
 
 function recordStart(

@@ -19,6 +19,8 @@ const web: Service = {
   networks: { default: null },
   ports: [{ target: 80, published: '8080', protocol: 'tcp', host_ip: '127.0.0.1' }],
 }
+const HEALTHY = { condition: 'service_healthy', required: true } as const
+const STARTED = { condition: 'service_started', required: true } as const
 const parts = { services: { web }, networks: { default: { name: 'drift_default' } } }
 let daemon: DaemonFixture
 
@@ -157,6 +159,26 @@ describe('the loop puts right', () => {
       `${path.basename(file)} is 536870912 instead of 268435456`,
     )
     await eventually('the limit', () => readFileSync(file, 'utf8').trim() === '268435456')
+  })
+
+  test('a limit that was changed before anybody looked: a look waits for the up', async () => {
+    const slow: Service = {
+      ...{ image: 'host:sh,sleep,coreutils', command: ['sleep', '600'], stop_signal: 'KILL' },
+      healthcheck: { test: ['CMD', 'test', '-e', '/ready'], interval: '50ms', retries: 1000 },
+    }
+    const after: Service = { ...slow, depends_on: { slow: HEALTHY, web: STARTED } }
+    const count = (await drifts()).length
+    const up = daemon.up(STACK, { ...parts, services: { web, slow, after } })
+    const started = async (service: string): Promise<string | undefined> => {
+      const found = await daemon.client.containers({ stack: STACK })
+      return found.find((container) => container.service === service)?.id
+    }
+    const file = memoryLimitFile(await eventually('web', () => started('web')))
+    writeFileSync(file, String(512 << 20))
+    await daemon.sh(await eventually('slow', () => started('slow')), 'touch /ready')
+    await up
+    await told(count, 'limits')
+    expect(readFileSync(file, 'utf8').trim()).toBe('268435456')
   })
 
   test('a process that was moved out of its control group, and goes on', async () => {

@@ -18,7 +18,7 @@ interface Baseline {
   readonly updateHash: string
   readonly membership: string
   readonly limits: WatchedLimits
-  /** They were not written by this daemon, and are taken for right as they were found. */
+  /** They were not written in a look, which may only observe, and are taken for right as they were found. */
   readonly assumed: boolean
   readonly mounts: WatchedMounts
 }
@@ -76,7 +76,7 @@ function driftOf(context: Context, subject: Subject): FoundDrift[] {
     const difference = 'it is not in its cgroup'
     return [{ kind: 'cgroup', ...about, difference, repair: () => rejoin(context, subject) }]
   }
-  const isUnknown = known === undefined ? live.adopted : known.assumed
+  const isUnknown = known?.assumed ?? true
   if (known?.updateHash !== record.updateHash || (isUnknown && mayRepair)) {
     const difference = isUnknown && mayRepair ? writtenAnew(subject) : undefined
     takeBaseline(context, subject, { membership, assumed: isUnknown && !mayRepair })
@@ -99,7 +99,10 @@ function driftOf(context: Context, subject: Subject): FoundDrift[] {
   return [{ kind: 'mount', ...about, difference, repair: () => startAnew(context, record) }]
 }
 
-/** Of a container that an earlier daemon started, nobody knows what its limits were: they are written, which shows it. */
+/**
+ * Somebody may have changed limits before the first look: between the start and that, or while no daemon was there. They
+ * are written, which shows it.
+ */
 function writtenAnew(subject: Subject): string | undefined {
   const before = readLimits(subject.live.cgroup)
   writeLimits(subject)
