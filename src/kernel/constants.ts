@@ -78,6 +78,9 @@ export const Prctl = {
   SET_NO_NEW_PRIVS: 38,
 } as const
 
+/** Of close_range: all from some on (man 2 close_range). */
+export const HIGHEST_DESCRIPTOR = 0xffff_ffff
+
 /** include/uapi/linux/wait.h: any child, whatever its exit signal */
 export const WAIT_ALL = 0x4000_0000
 export const WNOHANG = 1

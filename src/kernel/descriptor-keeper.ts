@@ -12,7 +12,7 @@
  * program file, answers to no signal but SIGKILL, and numbers what it holds 1, 2, 3, … (0 is its socket).
  */
 import { closeSync, readFileSync } from 'node:fs'
-import { Clone, Prctl } from './constants.ts'
+import { Clone, HIGHEST_DESCRIPTOR, Prctl } from './constants.ts'
 import {
   addressOf,
   keepAlive,
@@ -35,7 +35,6 @@ const SIGKILL = 9
 const EBADF = 9
 /** Room for some three thousand mappings. */
 const LIST_BYTES = 256 * 1024
-const HIGHEST_DESCRIPTOR = 0xffff_ffff
 /** Users' half of the address space; what lies above can't be unmapped. */
 const USER_SPACE_END = 0x7fff_ffff_f000
 

@@ -1,6 +1,6 @@
 /** Making namespaces and keeping them by a descriptor. */
 import { closeSync, openSync, writeFileSync } from 'node:fs'
-import { Clone, Open, AT_FDCWD } from './constants.ts'
+import { AT_FDCWD, Clone, HIGHEST_DESCRIPTOR, Open, Prctl } from './constants.ts'
 import { reap } from './process.ts'
 import { blockSignals, cloneArguments, CLONE_ARGUMENTS_BYTES } from './signal-mask.ts'
 import { SyscallList } from './syscall-list.ts'
@@ -9,6 +9,7 @@ import { syscall, trySyscall } from './libc.ts'
 const AF_NETLINK = 16
 const SOCK_RAW_CLOEXEC = 3 | 0o2000000
 const SIGKILL = 9
+const CHILD_SECONDS = 10
 
 /** A range of ids of the host that is 0..length-1 inside. */
 export interface IdRange {
@@ -45,7 +46,11 @@ export function createMappedUserNamespace(
   const signals = blockSignals(list)
   const flags = Clone.VM | Clone.NEWUSER | Clone.CLEAR_SIGHAND
   const fork = list.fork('clone3', [cloneArguments(list, flags), CLONE_ARGUMENTS_BYTES])
-  list.call('ppoll', [0, 0, 0, 0, 8]) // until it is killed
+  // It lives until it is killed, by us or with us; and for a moment, should we end before it has asked for that.
+  list.call('prctl', [Prctl.SET_PDEATHSIG, SIGKILL, 0, 0, 0])
+  list.call('close_range', [0, HIGHEST_DESCRIPTOR, 0]) // connections and locks of a daemon that ends are to end with it
+  list.call('ppoll', [0, 0, list.words([CHILD_SECONDS, 0]), 0, 8]) // struct timespec
+  list.call('exit_group', [0])
   list.parent(fork, () => {
     signals.restore()
   })
