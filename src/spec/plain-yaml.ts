@@ -244,8 +244,9 @@ function readAnchored(reading: Reading, place: ValuePlace): Node {
   if (name === undefined) throw UNUSUAL
   let at = place.at + 1 + name.length
   while (at < end && text.charCodeAt(at) === SPACE) at++
-  // `- &a key: value`: what the anchor belongs to is for the library to say.
-  if (text.charAt(at) === '&' || (at < end && keyEnd(text, at, end) !== -1)) throw UNUSUAL
+  // `- &a key: value`: what the anchor belongs to is for the library to say; and that `&a *b` is an error.
+  if ('&*'.includes(text.charAt(at) || ' ') || (at < end && keyEnd(text, at, end) !== -1))
+    throw UNUSUAL
   const before = reading.written + reading.aliased
   const node = readValue(reading, { ...place, at })
   reading.anchors.set(name, { node, size: reading.written + reading.aliased - before + 1 })

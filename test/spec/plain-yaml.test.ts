@@ -60,6 +60,8 @@ describe('readPlainYaml()', () => {
     'a: [b\n',
     'a: "b\n',
     'a: *b\n',
+    'a: &b c\nd: &e *b\n',
+    'a: &b\n  c: d\ne: &f\n  *b\n',
     'a: !reset b\n',
     '---\na: b\n',
     'a: b\n c: d\n',
