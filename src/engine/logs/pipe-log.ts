@@ -12,7 +12,7 @@
  *
  *   shared page   0 phase | 8 log size | 16 bytes | 24 mark | 25 what the mark becomes
  */
-import { closeSync, ftruncateSync, openSync, readSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs'
 import { addressOf, memoryAt, syscall, trySyscall } from '../../kernel/libc.ts'
 import { openPipe } from '../../kernel/pipe.ts'
 import { Open } from '../../kernel/constants.ts'
@@ -85,8 +85,7 @@ export class PipeLog {
     this.#options = options
     this.#fd = openSync(options.fifo, Open.RDWR | Open.NONBLOCK | Open.CLOEXEC)
     trySyscall('fcntl', this.#fd, F_SETPIPE_SZ, PIPE_BYTES) // refused beyond the user's quota: then it is smaller
-    const cursorFd = openSync(options.cursor, 'a+', 0o600)
-    ftruncateSync(cursorFd, PAGE)
+    const cursorFd = openPage(options.cursor)
     this.#cursorAddress = syscall('mmap', 0, PAGE, PROT_READ_WRITE, MAP_SHARED, cursorFd, 0)
     closeSync(cursorFd)
     this.#cursor = memoryAt(this.#cursorAddress, PAGE)
@@ -222,6 +221,18 @@ export class PipeLog {
     // The pipe is empty when it, too, is gone: after a reboot.
     if (phase === Phase.Taking && !isTaken && this.#peek().length >= length) this.#take(length)
     this.#enter(Phase.Idle)
+  }
+}
+
+/** A page of zeros where there is none yet. Written, not only made long: to touch a hole on a full disk is a SIGBUS. */
+function openPage(file: string): number {
+  const fd = openSync(file, 'a+', 0o600)
+  try {
+    if (fstatSync(fd).size < PAGE) writeSync(fd, new Uint8Array(PAGE - fstatSync(fd).size))
+    return fd
+  } catch (error) {
+    closeSync(fd)
+    throw error
   }
 }
 
