@@ -72,7 +72,18 @@ export function openPipeIo(options: IoOptions): ContainerIo {
         for (const listener of listeners) listener(stream, bytes)
       },
     })
-  const [stdout, stderr] = [openPipe('stdout'), openPipe('stderr')]
+  const opened: { close(): void }[] = [log]
+  const openNext = (stream: LogStream): PipeLog => {
+    try {
+      const pipe = openPipe(stream)
+      opened.unshift(pipe)
+      return pipe
+    } catch (error) {
+      for (const one of opened) one.close() // a full disk refuses the second as well as the first
+      throw error
+    }
+  }
+  const [stdout, stderr] = [openNext('stdout'), openNext('stderr')]
   const input = options.stdinOpen ? openInput(path.join(directory, 'stdin')) : undefined
   let open = true
   return {
@@ -136,9 +147,9 @@ const F_SETFL = 4
 
 /** Reads a terminal's master side into the log. */
 export function openTtyIo(masterFd: number, options: IoOptions): ContainerIo {
+  const terminal: TerminalIo = openTerminalIo(masterFd) // first: the one that may be refused
   const log = new LogFile(options.directory, options.bounds)
   const listeners = new Set<OutputListener>()
-  const terminal: TerminalIo = openTerminalIo(masterFd)
   const recorder = new TerminalLog(log)
   terminal.stream.on('data', (bytes: Buffer) => {
     for (const listener of listeners) listener('stdout', bytes)

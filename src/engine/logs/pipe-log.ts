@@ -83,9 +83,9 @@ export class PipeLog {
   /** Opens both ends, so that the pipe lives as long as the daemon and never reports its end. */
   constructor(options: PipeLogOptions) {
     this.#options = options
+    const cursorFd = openPage(options.cursor) // first: the one that a full disk refuses
     this.#fd = openSync(options.fifo, Open.RDWR | Open.NONBLOCK | Open.CLOEXEC)
     trySyscall('fcntl', this.#fd, F_SETPIPE_SZ, PIPE_BYTES) // refused beyond the user's quota: then it is smaller
-    const cursorFd = openPage(options.cursor)
     this.#cursorAddress = syscall('mmap', 0, PAGE, PROT_READ_WRITE, MAP_SHARED, cursorFd, 0)
     closeSync(cursorFd)
     this.#cursor = memoryAt(this.#cursorAddress, PAGE)
@@ -228,7 +228,8 @@ export class PipeLog {
 function openPage(file: string): number {
   const fd = openSync(file, 'a+', 0o600)
   try {
-    if (fstatSync(fd).size < PAGE) writeSync(fd, new Uint8Array(PAGE - fstatSync(fd).size))
+    const missing = PAGE - fstatSync(fd).size
+    if (missing > 0) writeSync(fd, new Uint8Array(missing))
     return fd
   } catch (error) {
     closeSync(fd)

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'nod
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { PipeLog } from '../../../src/engine/logs/pipe-log.ts'
+import { openPipeIo, prepareFifos, type ContainerIo } from '../../../src/engine/container-io.ts'
 import { LogFile, logFiles } from '../../../src/engine/logs/log-file.ts'
 import { readLog } from '../../../src/engine/logs/log-reader.ts'
 import { TerminalLog } from '../../../src/engine/logs/terminal-log.ts'
@@ -15,7 +15,7 @@ let directory: string
 
 beforeEach(() => {
   directory = mkdtempSync(path.join(os.tmpdir(), 'tsstack-full-'))
-  syscall('mount', 'tsstack-test', directory, 'tmpfs', 0, 'size=256k,nr_inodes=5')
+  syscall('mount', 'tsstack-test', directory, 'tmpfs', 0, 'size=256k,nr_inodes=8')
 })
 afterEach(() => {
   syscall('umount2', directory, MNT_DETACH)
@@ -62,7 +62,7 @@ test('output of a terminal waits for room, ends nobody, and is logged when there
 test('a log goes on in its file while there is no room for another one', async () => {
   const log = new LogFile(directory, { maxBytes: 100, maxFiles: 2 })
   const terminal = new TerminalLog(log)
-  const others = ['a', 'b', 'c'].map((name) => path.join(directory, name))
+  const others = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => path.join(directory, name))
   for (const file of others) writeFileSync(file, '')
   for (const text of ['one\n', 'two\n', 'three\n']) terminal.add(Buffer.from(text))
   expect(logFiles(directory)).toHaveLength(1)
@@ -73,15 +73,16 @@ test('a log goes on in its file while there is no room for another one', async (
   log.close()
 })
 
-test('a pipe is not opened where there is no room for how far its log is', () => {
-  const fifo = path.join(directory, 'fifo')
-  syscall('mknodat', -100, fifo, 0o010000 | 0o600, 0)
-  const log = new LogFile(directory, { maxBytes: 100, maxFiles: 2 })
+test('pipes are not opened where there is no room for how far their logs are, and nothing stays open', () => {
+  const options = { directory, bounds: { maxBytes: 100, maxFiles: 2 }, stdinOpen: false }
+  prepareFifos(options, { uid: 0, gid: 0 })
+  const open = (): ContainerIo => openPipeIo(options)
+  open().close() // what all pipes share stays open
+  rmSync(path.join(directory, 'stderr.cursor'))
   fill()
-  const open = (): PipeLog =>
-    new PipeLog({ fifo, cursor: path.join(directory, 'cursor'), stream: 'stdout', log })
+  const before = readdirSync('/proc/self/fd').length
   expect(open).toThrow('ENOSPC') // and does not end this process, as the first touch of a hole would
+  expect(readdirSync('/proc/self/fd')).toHaveLength(before)
   makeRoom()
   open().close()
-  log.close()
 })
