@@ -171,7 +171,9 @@ const SERVICE: Readonly<Record<string, Support>> = {
   'ports[].name': silent('documentation'),
   post_start: done('run at each start by request; kept with the container'),
   pre_start: done('kept with the container; run once for a definition'),
-  pre_stop: done('run within the grace period; kept with the container'),
+  pre_stop: done(
+    'run within the grace period; kept with the container; where one fails, so does `down`, and the container stays, stopped',
+  ),
   privileged: DONE,
   profiles: DONE,
   provider: refused(

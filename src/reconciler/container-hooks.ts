@@ -19,7 +19,10 @@ const MAX_OUTPUT = 4096
 const LEAST_PRE_STOP_MS = 1000
 const SIGKILL = 9
 
-/** @throws {FAILED_PRECONDITION} for the first hook that does not exit with 0 */
+/** A lifecycle hook did not do what it is there for. */
+export class HookFailure extends TsstackError {}
+
+/** @throws {HookFailure} for the first hook that does not exit with 0 */
 export async function runPostStartHooks(
   context: Context,
   record: ContainerRecord,
@@ -51,9 +54,9 @@ export async function runPreStopHooks(
   context: Context,
   record: ContainerRecord,
   graceMs: number,
-): Promise<TsstackError | undefined> {
+): Promise<HookFailure | undefined> {
   const deadline = performance.now() + Math.max(graceMs, LEAST_PRE_STOP_MS)
-  let first: TsstackError | undefined
+  let first: HookFailure | undefined
   for (const hook of record.config.hooks.preStop) {
     const timeoutMs = Math.max(0, deadline - performance.now())
     const failure = await runInside(context, record, { hook, timeoutMs })
@@ -103,8 +106,8 @@ function hookError(
   { config }: ContainerRecord,
   kind: string,
   { hook, failure }: { readonly hook: Hook; readonly failure: string },
-): TsstackError {
-  return new TsstackError(
+): HookFailure {
+  return new HookFailure(
     'FAILED_PRECONDITION',
     `Cannot ${kind === 'pre_stop' ? 'stop' : 'start'} container "${config.name}" as asked: ${config.service} hook ${failure}`,
     { hint: `It is ${kind}: ${hook.command.join(' ')}` },
@@ -114,7 +117,7 @@ function hookError(
 /**
  * Init containers: each hook in a container of its own, one after the other, before the first start. One that succeeded
  * is not run again for the same definition; without `per_replica` one run serves all replicas.
- * @throws {FAILED_PRECONDITION} for the first that fails
+ * @throws {HookFailure} for the first that fails
  */
 export async function runPreStartHooks(
   context: Context,

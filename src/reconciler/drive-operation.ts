@@ -190,15 +190,16 @@ async function remove(
   })
 }
 
+/** A hook that fails keeps no container from being replaced, but one from being removed: it stops, and stays. */
 async function stop(
   context: Context,
   { containerId, drainMs }: Operation & { kind: 'stop-container' },
-  { graceMs, going, restarting, hurry }: Driving,
+  { graceMs, replaced, restarting, hurry }: Driving,
 ): Promise<string | undefined> {
   if (drainMs !== undefined) await leave(context, containerId, { longestMs: drainMs, hurry })
   const restarts = restarting.has(containerId)
   const options = { ...(graceMs === undefined ? {} : { graceMs }), restarts }
-  const goesOn = restarts || going.has(containerId)
+  const goesOn = restarts || replaced.has(containerId)
   return context.locks.run(containerId, () =>
     (goesOn ? stopRegardless : stopContainer)(context, containerId, options),
   )

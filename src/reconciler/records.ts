@@ -108,7 +108,12 @@ export interface StackRecord {
   /** The whole stack was stopped by request: its schedules rest until it is started or brought up. */
   readonly stopped?: true
   /** It is being taken down: the `down` that was asked for, until it is done. */
-  readonly down?: { readonly stack: Stack; readonly options: DownOptions }
+  readonly down?: {
+    readonly stack: Stack
+    readonly options: DownOptions
+    /** A hook has failed: whoever asked for it looks first, and asks again. */
+    readonly isHeld?: true
+  }
   readonly origin?: StackOrigin
   /** The services that have been brought up and not taken down: those whose containers are kept. */
   readonly scope?: readonly string[]

@@ -21,6 +21,7 @@ export interface StopOptions {
 /**
  * Sends the stop signal, waits for the grace period, kills. Nothing to do when it does not run.
  * @returns a warning for the user: the signal would not have been heard, and the container was killed at once
+ * @throws {HookFailure} of a pre_stop hook; the container is stopped
  */
 export async function stopContainer(
   context: Context,

@@ -1,10 +1,12 @@
 /**
  * `down`: what is to go is written down first. A daemon that comes after one that was killed in it, and a look after a
- * failure, go on with it instead of bringing back what is gone already.
+ * failure, go on with it instead of bringing back what is gone already. What a pre_stop hook has not saved may be in its
+ * container alone: then nothing goes on by itself.
  */
 import type { DownRequest } from '../api/types.ts'
 import { planDown } from '../planner/plan-down.ts'
 import type { Plan } from '../planner/plan.ts'
+import { HookFailure } from './container-hooks.ts'
 import type { Context } from './context.ts'
 import { containersOf, observe } from './observe.ts'
 import { CONCURRENCY, finish, mannerOf, runPlan, type Progress } from './run-plan.ts'
@@ -31,7 +33,7 @@ export async function downStack(
     const plan = planStackDown(context, target)
     noteDown(context, target)
     const options = { stack: name, ...mannerOf(request, request.options.timeoutSeconds) }
-    let changed = await runPlan(context, plan, options, progress)
+    let changed = await unlessHeld(context, name, () => runPlan(context, plan, options, progress))
     // A run of a job or of a hook may have begun before it could know.
     const late = planStackDown(context, target)
     if (late.operations.some(({ kind }) => kind === 'remove-container'))
@@ -49,9 +51,22 @@ export function planLeftOfDown(context: Context, name: string): Plan | undefined
   return down && planDown(observe(context, name), down.stack, down.options)
 }
 
+/** @param work - stops the containers of a stack that is going */
+async function unlessHeld<T>(context: Context, name: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    const record = context.stacks.get(name)
+    if (error instanceof HookFailure && record?.down !== undefined)
+      context.stacks.put(name, { ...record, down: { ...record.down, isHeld: true } })
+    throw error
+  }
+}
+
 /** The caller holds the stack's lock. */
 export async function goOnWithDown(context: Context, name: string, plan: Plan): Promise<void> {
-  await runPlan(context, plan, { stack: name, concurrency: CONCURRENCY }, () => undefined)
+  const options = { stack: name, concurrency: CONCURRENCY }
+  await unlessHeld(context, name, () => runPlan(context, plan, options, () => undefined))
   endDown(context, name)
 }
 

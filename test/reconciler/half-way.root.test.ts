@@ -93,13 +93,23 @@ test('ports that are taken are no change that was made: the next up makes it', a
   await daemon.down('ports')
 })
 
-test('a pre_stop hook that fails is told, and what comes after the stop is done', async () => {
+test('a pre_stop hook that fails lets its container be replaced, but not removed', async () => {
   const web: Service = { ...FOREVER, pre_stop: [{ command: ['sh', '-c', 'exit 3'] }] }
   await daemon.up('hook', { services: { web } })
   const events = await daemon.up('hook', { services: { web: { ...web, user: '1' } } })
-  const message = expect.stringContaining('hook exited with status 3') as string
+  const message = expect.stringContaining('web hook exited with status 3') as string
   expect(events).toContainEqual({ type: 'warning', message })
-  expect((await daemon.container('hook', 'web')).state).toBe('running')
-  expect(await daemon.down('hook')).toContainEqual({ type: 'warning', message })
+  const { id, state } = await daemon.container('hook', 'web')
+  expect(state).toBe('running')
+  expect(await failureOf(daemon.down('hook'))).toMatchObject({
+    code: 'FAILED_PRECONDITION',
+    message,
+  })
+  await daemon.kill()
+  await daemon.start() // which looks at every stack
+  await daemon.up('after', { services: { web: FOREVER } })
+  expect(await daemon.container('hook', 'web')).toMatchObject({ id, state: 'exited' })
+  await daemon.down('after')
+  await daemon.down('hook')
   expect(await daemon.client.containers({ stack: 'hook', all: true })).toEqual([])
 })

@@ -34,6 +34,7 @@ export function findPlanDrift(
 ): FoundDrift[] {
   const record = context.stacks.get(stack)
   const revision = context.revisions.latest(stack)
+  if (record?.down?.isHeld === true) return []
   const unfinished = planLeftOfDown(context, stack)
   if (unfinished !== undefined) return findLeftOfDown(context, unfinished)
   if (record === undefined || revision === undefined || revision.outcome.status === 'failed')
