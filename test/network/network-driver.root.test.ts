@@ -171,8 +171,9 @@ describe('openNetworkDriver', () => {
       driver.attachEndpoints(at, [endpoint(index + 2)])
       return { sandbox: made - start, attach: performance.now() - made }
     })
-    const median = (of: 'sandbox' | 'attach'): number =>
-      rounds.map((round) => round[of]).sort((left, right) => left - right)[15] ?? Infinity
-    expect(median('attach') / median('sandbox')).toBeLessThan(10)
+    // The shortest of each: what else the machine does makes no round shorter.
+    const least = (of: 'sandbox' | 'attach'): number =>
+      Math.min(...rounds.map((round) => round[of]))
+    expect(least('attach') / least('sandbox')).toBeLessThan(10)
   })
 })

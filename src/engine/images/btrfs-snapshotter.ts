@@ -11,6 +11,7 @@
 import { createHash } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { TsstackError } from '../../errors.ts'
 import {
   createSubvolume,
@@ -21,7 +22,12 @@ import {
 import type { Digest } from './image.ts'
 import { mergeLayer } from './layer-merge.ts'
 import type { SnapshotterSettings } from './overlay-snapshotter.ts'
-import { openSnapshotDirectory, recordOf, type SnapshotDirectory } from './snapshot-directory.ts'
+import {
+  FILE_CLOCK_MS,
+  openSnapshotDirectory,
+  recordOf,
+  type SnapshotDirectory,
+} from './snapshot-directory.ts'
 import type { Snapshotter, SnapshotImage } from './snapshotter.ts'
 import { createTreeSnapshotter, layOut } from './tree-snapshotter.ts'
 
@@ -83,9 +89,10 @@ class ImageTrees {
   async #make(key: string, image: SnapshotImage): Promise<string> {
     // By its layers alone: images that differ in their configuration share it.
     const record = { ...recordOf(image, { uid: 0, gid: 0 }), image: `sha256:${key}` }
-    await this.#trees.prepare(key, record, (draft) =>
-      this.#fill(path.join(draft, 'tree'), image.layers),
-    )
+    await this.#trees.prepare(key, record, async (draft) => {
+      await this.#fill(path.join(draft, 'tree'), image.layers)
+      await setTimeout(FILE_CLOCK_MS) // by its times, nothing of it belongs to a snapshot of it
+    })
     return path.join(this.#trees.path(key), 'tree')
   }
 

@@ -142,7 +142,7 @@ export async function diskUsage(directory: string, { changedSince = 0 } = {}): P
       const stats = fs.lstatSync(file, { bigint: true, throwIfNoEntry: false })
       if (stats === undefined || counted.has(stats.ino)) continue // removed meanwhile
       if (stats.nlink > 1n && !stats.isDirectory()) counted.add(stats.ino)
-      if (stats.ctimeMs >= changedSince - FILE_CLOCK_MS) blocks += stats.blocks
+      if (stats.ctimeMs >= Math.floor(changedSince)) blocks += stats.blocks
       if (stats.isDirectory()) pending.push(file)
     }
     await pacer.breathe()
