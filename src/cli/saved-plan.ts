@@ -81,16 +81,26 @@ export function looksLikePlan(argument: string | undefined): argument is string 
 }
 
 /** The plan with the place in the stack files of each value that changes. */
-export function withPositions(plan: Plan, { locate }: Pick<LoadedStack, 'locate'>): Plan {
-  const located = (service: string, change: FieldChange): FieldChange => {
+export function withPositions(
+  plan: Plan,
+  { locate, stack }: Pick<LoadedStack, 'locate' | 'stack'>,
+): Plan {
+  const located = (resource: readonly string[], change: FieldChange): FieldChange => {
     if (change.after === undefined) return change
     const attribute = change.field.replace(/\.digest$/, '').split('.')
-    const position = locate(['services', service, ...attribute])
+    const position = locate([...resource, ...attribute])
     return position === undefined ? change : { ...change, position }
   }
+  const networkKeys = new Map(
+    Object.entries(stack.networks).map(([key, { name }]) => [name, key] as const),
+  )
   const operations = plan.operations.map((operation): Operation => {
     if (!('changes' in operation)) return operation
-    const changes = operation.changes.map((change) => located(operation.service, change))
+    const resource =
+      operation.kind === 'create-network'
+        ? ['networks', networkKeys.get(operation.network) ?? operation.network]
+        : ['services', operation.service]
+    const changes = operation.changes.map((change) => located(resource, change))
     return { ...operation, changes }
   })
   return { ...plan, operations }

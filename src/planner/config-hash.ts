@@ -31,26 +31,35 @@ export function sha256(text: string): string {
 }
 
 /**
- * Hash of what can't be changed on an existing network. Labels are not in it: they are a record, and a change of them
+ * What can't be changed on an existing network. Labels are not in it: they are a record, and a change of them
  * is no reason to take a network away from running containers.
  */
-export function networkConfigHash(definition: NetworkDefinition): string {
+function fixedParts(definition: NetworkDefinition): Readonly<Record<string, unknown>> {
   const { driver, driver_opts, ipam, internal, attachable, enable_ipv4, enable_ipv6 } = definition
-  return sha256(
-    canonicalJson({
-      driver: driver ?? 'bridge',
-      driver_opts: orAbsent(driver_opts),
-      ipam: orAbsent({
-        driver: ipam?.driver === 'default' ? undefined : ipam?.driver,
-        config: ipam?.config?.length ? ipam.config : undefined,
-        options: orAbsent(ipam?.options),
-      }),
-      internal: internal ?? false,
-      attachable: attachable ?? false,
-      enable_ipv4: enable_ipv4 ?? true,
-      enable_ipv6: enable_ipv6 ?? false,
+  return {
+    driver: driver ?? 'bridge',
+    driver_opts: orAbsent(driver_opts),
+    ipam: orAbsent({
+      driver: ipam?.driver === 'default' ? undefined : ipam?.driver,
+      config: ipam?.config?.length ? ipam.config : undefined,
+      options: orAbsent(ipam?.options),
     }),
-  )
+    internal: internal ?? false,
+    attachable: attachable ?? false,
+    enable_ipv4: enable_ipv4 ?? true,
+    enable_ipv6: enable_ipv6 ?? false,
+  }
+}
+
+/** Hash of what can't be changed on an existing network: all but its labels. */
+export function networkConfigHash(definition: NetworkDefinition): string {
+  return sha256(canonicalJson(fixedParts(definition)))
+}
+
+/** What is hashed, for a readable difference: canonical JSON text by attribute. */
+export function networkFields(definition: NetworkDefinition): Record<string, string> {
+  const parts = Object.entries(fixedParts(definition)).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(parts.map(([name, value]) => [name, canonicalJson(value)]))
 }
 
 /** Hash of what can't be changed on an existing volume: driver and its options, not labels. */

@@ -41,6 +41,8 @@ export interface ObservedNetwork {
   /** The key in the stack, absent for one that is not the stack's. */
   readonly key?: string
   readonly configHash: string
+  /** What is behind the hash, for a readable diff: canonical JSON text by attribute. Absent in records of older versions. */
+  readonly fields?: Readonly<Record<string, string>>
 }
 
 export interface ObservedVolume {

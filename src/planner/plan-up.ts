@@ -50,7 +50,7 @@ export function planUp(desired: DesiredState, observed: ObservedState, options: 
       graph,
       scope,
       containers,
-      newNetworks: new Set([...networks.created, ...networks.replaced]),
+      newNetworks: new Set([...networks.created, ...networks.replaced.keys()]),
     }),
     ...(options.removeOrphans ? orphanSteps(orphans) : []),
   ])

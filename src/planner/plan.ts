@@ -46,8 +46,13 @@ export interface RolledReplica {
 }
 
 export type Operation = Base &
+  /** `changes`: of the one of that name which the plan removes before. */
   (
-    | { readonly kind: 'create-network'; readonly network: string }
+    | {
+        readonly kind: 'create-network'
+        readonly network: string
+        readonly changes?: readonly FieldChange[]
+      }
     | { readonly kind: 'remove-network'; readonly network: string }
     | { readonly kind: 'create-volume'; readonly volume: string }
     | { readonly kind: 'remove-volume'; readonly volume: string }

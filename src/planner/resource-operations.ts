@@ -1,18 +1,27 @@
 /** Networks and volumes: what is missing, what has to be made anew, and what must not be touched. */
 import { TsstackError } from '../errors.ts'
-import type { Service, Stack } from '../spec/stack.ts'
+import type { NetworkDefinition, Service, Stack } from '../spec/stack.ts'
 import { builtInNetwork } from './built-in-network.ts'
-import { compareText, networkConfigHash, ownValue, volumeConfigHash } from './config-hash.ts'
+import {
+  compareText,
+  networkConfigHash,
+  networkFields,
+  ownValue,
+  volumeConfigHash,
+} from './config-hash.ts'
 import { compareContainers, isLive } from './container-steps.ts'
 import type { UpOptions } from './desired-state.ts'
-import type { ObservedContainer, ObservedState } from './observed-state.ts'
+import { describeChanges, fieldChanges } from './field-changes.ts'
+import type { ObservedContainer, ObservedNetwork, ObservedState } from './observed-state.ts'
+import type { FieldChange } from './plan.ts'
 import { planNode, type PlanNode } from './plan-builder.ts'
 import { volumesOfReplicas } from './replica-identity.ts'
 
 /** What is to be done with the networks that the services in scope use; keys are names, not keys of the stack. */
 export interface NetworkDecision {
   readonly created: ReadonlySet<string>
-  readonly replaced: ReadonlySet<string>
+  /** What differs, by name; nothing where it is not known. */
+  readonly replaced: ReadonlyMap<string, readonly FieldChange[]>
   readonly warnings: readonly string[]
 }
 
@@ -28,7 +37,7 @@ export function decideNetworks(
 ): NetworkDecision {
   const existing = new Map(observed.networks.map((network) => [network.name, network]))
   const created = new Set<string>()
-  const replaced = new Set<string>()
+  const replaced = new Map<string, readonly FieldChange[]>()
   const warnings: string[] = []
   for (const key of usedKeys(desired, (service) => Object.keys(service.networks ?? {}))) {
     const definition = ownValue(desired.stack.networks, key)
@@ -45,7 +54,7 @@ export function decideNetworks(
     else if (network.configHash === networkConfigHash(definition)) continue
     else if (noRecreate)
       warnings.push(`network "${name}" has changed, but nothing is to be recreated`)
-    else replaced.add(name)
+    else replaced.set(name, changesOf(network, definition))
   }
   return { created, replaced, warnings }
 }
@@ -62,12 +71,13 @@ export function networkNodes(
   endings: ReadonlyMap<string, PlanNode>,
 ): ReadonlyMap<string, PlanNode> {
   const nodes = new Map<string, PlanNode>()
-  for (const name of [...decision.created, ...decision.replaced].sort(compareText)) {
-    if (decision.created.has(name)) {
+  for (const name of [...decision.created, ...decision.replaced.keys()].sort(compareText)) {
+    const changes = decision.replaced.get(name)
+    if (changes === undefined) {
       nodes.set(name, planNode({ kind: 'create-network', network: name, cause: 'network is new' }))
       continue
     }
-    const cause = 'network definition changed'
+    const cause = describeChanges(changes)
     const attached = containers
       .filter(({ networks }) => networks.includes(name))
       .sort(compareContainers)
@@ -79,9 +89,13 @@ export function networkNodes(
       { kind: 'remove-network', network: name, cause },
       attached.map(({ id }) => endings.get(id)),
     )
-    nodes.set(name, planNode({ kind: 'create-network', network: name, cause }, [remove]))
+    nodes.set(name, planNode({ kind: 'create-network', network: name, cause, changes }, [remove]))
   }
   return nodes
+}
+
+function changesOf({ fields }: ObservedNetwork, definition: NetworkDefinition): FieldChange[] {
+  return fields === undefined ? [] : fieldChanges(fields, networkFields(definition))
 }
 
 /**

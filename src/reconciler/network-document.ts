@@ -2,7 +2,7 @@
 import { bridgeName } from '../network/interface-names.ts'
 import { parseSubnet, type Subnet } from '../network/ip-address.ts'
 import { planSubnets, type SubnetRequest } from '../network/ipam.ts'
-import { networkConfigHash } from '../planner/config-hash.ts'
+import { networkConfigHash, networkFields } from '../planner/config-hash.ts'
 import type { NetworkDefinition } from '../spec/stack.ts'
 import { TsstackError } from '../errors.ts'
 import type { NetworkDocument } from './records.ts'
@@ -59,6 +59,7 @@ export function planNetwork(
     name,
     ...(owner === undefined ? {} : owner),
     configHash: networkConfigHash(definition),
+    fields: networkFields(definition),
     bridge: bridgeName(name),
     ...(driver === 'macvlan' ? { macvlan: macvlanOf(definition) } : {}),
     subnets,

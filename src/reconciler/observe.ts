@@ -13,7 +13,12 @@ export function observe(context: Context, stack: string): ObservedState {
     containers: containersOf(context, stack).map((record) => observeContainer(context, record)),
     networks: context.networks
       .documentsOf(stack)
-      .map(({ name, key = name, configHash }) => ({ name, key, configHash })),
+      .map(({ name, key = name, configHash, fields }) => ({
+        name,
+        key,
+        configHash,
+        ...(fields === undefined ? {} : { fields }),
+      })),
     volumes: context.volumeRecords
       .values()
       .filter((volume) => volume.stack === stack)

@@ -62,6 +62,8 @@ export interface NetworkDocument {
   /** Absent: made by `network create`. */
   readonly stack?: string
   readonly configHash: string
+  /** What is hashed. Absent: written by an older version. */
+  readonly fields?: Readonly<Record<string, string>>
   readonly bridge: string
   /** Containers are on an interface of the host's, and there is no bridge. */
   readonly macvlan?: { readonly parent: string; readonly mode: MacvlanMode }

@@ -29,6 +29,9 @@ services:
     volumes: [data:/data]
 volumes:
   data:
+networks:
+  default:
+    internal: true
 `
 
 /** From the same stack with another image and limit. */
@@ -40,7 +43,11 @@ async function changed(): Promise<{ plan: Plan; loaded: LoadedStack }> {
   const db = loaded.stack.services['db']
   const before = {
     ...now,
-    stack: { ...loaded.stack, services: { db: { ...db, image: 'db:1', mem_limit: '268435456' } } },
+    stack: {
+      ...loaded.stack,
+      services: { db: { ...db, image: 'db:1', mem_limit: '268435456' } },
+      networks: { default: { name: loaded.stack.networks['default']?.name ?? '' } },
+    },
   }
   const observed = simulate(planUp(before, NOTHING, {}), NOTHING, before)
   return { plan: withPositions(planUp(now, observed, {}), loaded), loaded }
@@ -52,6 +59,7 @@ describe('a plan with positions', () => {
     const text = formatPlan(plan, { directory })
     expect(text).toMatch(/image: "db:1" -> "db:2" +# forces replacement \(stack\.yaml:4\)/)
     expect(text).toMatch(/mem_limit: "256m" -> "512m" +\(stack\.yaml:5\)/)
+    expect(text).toMatch(/internal: false -> true +# forces replacement \(stack\.yaml:\d+\)/)
     expect(text).toContain('! it has volumes, which stay; it does not run meanwhile')
     expect(plan.operations.map(({ kind, destructive }) => [kind, destructive])).toContainEqual([
       'remove-container',

@@ -1,6 +1,10 @@
 /** Builders of desired and observed states, and a simulator of what the reconciler does with a plan. */
 import type { NetworkDefinition, Service, Stack, VolumeDefinition } from '../../src/spec/stack.ts'
-import { networkConfigHash, volumeConfigHash } from '../../src/planner/config-hash.ts'
+import {
+  networkConfigHash,
+  networkFields,
+  volumeConfigHash,
+} from '../../src/planner/config-hash.ts'
 import { isLive } from '../../src/planner/container-steps.ts'
 import type { DesiredState } from '../../src/planner/desired-state.ts'
 import type {
@@ -119,6 +123,7 @@ class World {
           name: operation.network,
           key,
           configHash: networkConfigHash(definition),
+          fields: networkFields(definition),
         })
         return
       }
