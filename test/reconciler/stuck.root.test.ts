@@ -11,7 +11,7 @@ import {
 } from '../daemon-fixture.ts'
 import { eventually } from '../eventually.ts'
 
-const STACK = 'paused'
+const STACK = 'stuck'
 const IDLE: Service = {
   image: 'host:sh,coreutils',
   command: ['sleep', 'infinity'],
@@ -38,7 +38,7 @@ test('up does not wait for the health of a container that somebody has paused', 
     depends_on: { s: { condition: 'service_healthy', required: true } },
   }
   const up = daemon.up(STACK, { services: { s: { ...IDLE, healthcheck: check }, web } })
-  const failed = expect(up).rejects.toThrow('"paused-s-1" is paused')
+  const failed = expect(up).rejects.toThrow('"stuck-s-1" is paused')
   await eventually(
     'the container to run',
     async () => (await daemon.client.containers({ stack: STACK }))[0]?.state === 'running',
@@ -98,10 +98,10 @@ test('a rollout ends where it is when the stack is taken down', async () => {
   const up = failureOf(daemon.up(STACK, { services: { web: { ...web, user: '1' } } }))
   const names = async (): Promise<string[]> =>
     (await daemon.client.containers({ stack: STACK, all: true })).map(({ name }) => name)
-  await eventually('the first', async () => (await names()).includes('paused-web-1-old'))
+  await eventually('the first', async () => (await names()).includes('stuck-web-1-old'))
   await eventually('its end', async () => {
     const all = await daemon.client.containers({ stack: STACK })
-    return all.every(({ name }) => name !== 'paused-web-1-old')
+    return all.every(({ name }) => name !== 'stuck-web-1-old')
   })
   const { services } = await daemon.client.status(STACK)
   expect(services[0]?.conditions[0]).toMatchObject({ type: 'Ready', status: 'True' })
