@@ -10,9 +10,9 @@ export interface ProgressResult {
   readonly containers: readonly ContainerSummary[]
 }
 
-/** A line of Docker Compose's plain progress: ` Container hello-web-1  Created`. */
+/** A line of Docker Compose's plain progress: ` Container hello-web-1 Created`. */
 export function plainLine(event: OperationEvent, dryRun = false): string {
-  return ` ${dryRun ? DRY_RUN_PREFIX : ''}${resourceLabel(event)}  ${operationState(event)}`
+  return ` ${dryRun ? DRY_RUN_PREFIX : ''}${resourceLabel(event)} ${operationState(event)}`
 }
 
 const JSON_STATUS = {

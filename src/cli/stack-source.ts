@@ -1,7 +1,11 @@
 /** The stack files that a command line names, loaded: the only place where the command line meets `spec`. */
 import { readFileSync } from 'node:fs'
 import type { SourceOptions } from '../sources/load-sources.ts'
-import { loadSources, loadWithServices as loadServices } from '../sources/load-sources.ts'
+import {
+  loadSources,
+  loadWithServices as loadServices,
+  withSources,
+} from '../sources/load-sources.ts'
 import type { LoadOptions } from '../spec/load-options.ts'
 import type { LoadedStack, SpecWarning } from '../spec/loaded-stack.ts'
 import type { CommandContext } from './command.ts'
@@ -56,4 +60,19 @@ export async function loadWithServices(
   services: readonly string[],
 ): Promise<LoadedStack> {
   return withWarnings(await loadServices(toSourceOptions(context), services), context)
+}
+
+/** The variables that stack files are read with: our own over those of `.env` or of `--env-file`. */
+export async function projectEnvironment(
+  context: CommandContext,
+): Promise<ReadonlyMap<string, string>> {
+  const { findProject } = await import('../spec/project-environment.ts')
+  const { checkpoint } = await import('../spec/remote-files.ts')
+  const { openSession } = await import('../spec/session.ts')
+  return withSources(toSourceOptions(context), (options) => {
+    const session = openSession(options)
+    const { environment } = findProject(options, session)
+    checkpoint(session)
+    return environment
+  })
 }

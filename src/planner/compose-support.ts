@@ -151,7 +151,7 @@ const SERVICE: Readonly<Record<string, Support>> = {
     'Run the model as a service of its own',
     isNotEmpty,
   ),
-  network_mode: DONE,
+  network_mode: done('`bridge`: a network of the stack, with names; or a network that is there'),
   networks: DONE,
   'networks.*.driver_opts': noted('endpoints have no options', isNotEmpty),
   oom_kill_disable: host('control groups v1'),

@@ -203,7 +203,7 @@ function namespacesOf(
 
 function networkModeOf({ service, stack, identity, containerOf }: ConversionInput): NetworkMode {
   const mode = service.network_mode ?? builtInNetworkOf(identity.serviceName, service, stack)
-  if (mode === undefined || mode === 'bridge') return { kind: 'endpoints' }
+  if (mode === undefined) return { kind: 'endpoints' }
   if (mode === 'host' || mode === 'none') return { kind: mode }
   return { kind: 'container', container: containerOf(mode) }
 }
@@ -229,7 +229,7 @@ function endpointsOf(
   service: Service,
   { serviceName, answersAsService }: ContainerIdentity,
 ): Endpoint[] {
-  if (service.network_mode !== undefined && service.network_mode !== 'bridge') return []
+  if (service.network_mode !== undefined) return []
   if (builtInNetworkOf(serviceName, service, stack) !== undefined) return []
   const attachments = Object.entries(service.networks ?? {})
   const endpoints = attachments.map(([key, attachment]): Endpoint => {

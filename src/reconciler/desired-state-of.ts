@@ -5,6 +5,7 @@ import type { Digest, Image } from '../engine/images/image.ts'
 import { checkSupport } from '../planner/compose-findings.ts'
 import { ownValue } from '../planner/config-hash.ts'
 import { imageNameOf } from '../planner/image-name.ts'
+import { withNamedNetworks } from '../planner/network-modes.ts'
 import { imageReference } from '../planner/service-fields.ts'
 import { TsstackError } from '../errors.ts'
 import type { Context } from './context.ts'
@@ -58,7 +59,7 @@ export async function resolveStack(
     images,
     mountedImages,
     desired: {
-      stack: source.stack,
+      stack: withNamedNetworks(source.stack),
       disabledServices: source.disabledServices ?? [],
       imageDigests: Object.fromEntries(
         Object.entries(images).map(([name, image]) => [name, image.id]),

@@ -53,7 +53,7 @@ export async function createOneOff(context: Context, request: RunRequest): Promi
   const record = await createContainer(context, {
     resolved,
     service: name,
-    definition: overridden(definition, request),
+    definition: overridden(resolved.desired.stack.services[name] ?? definition, request),
     number: 1,
     name: request.name ?? `${stack.name}-${name}-run-${randomBytes(6).toString('hex')}`,
     oneoff: true,

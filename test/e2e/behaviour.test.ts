@@ -1,4 +1,4 @@
-/** The end-to-end scenarios of Docker Compose that ask for nothing but a plain engine: tsstack behaves the same. */
+/** The end-to-end scenarios of Docker Compose that can run here: tsstack behaves the same. */
 import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, test } from 'vitest'
@@ -8,7 +8,7 @@ import { BUSYBOX, loadImages } from './behaviour/images.ts'
 import {
   isData,
   isThere,
-  plainScenarios,
+  servedScenarios,
   projectFolder,
   type Scenario,
   type Text,
@@ -16,7 +16,9 @@ import {
 import { commandLine, type CommandLine } from './command-line.ts'
 
 /** What is different, and why (docs/compose-support.md). */
-const DIFFERENT: Readonly<Record<string, string>> = {}
+const DIFFERENT: Readonly<Record<string, string>> = {
+  TestComposeModel: 'models are programs of Docker',
+}
 
 /** What the scenarios' own code writes into Docker's config.json, which their data leaves out. */
 const DOCKER_CONFIG: Readonly<Record<string, object>> = {
@@ -106,7 +108,7 @@ describe.skipIf(reasonNotToRun !== undefined)(
     afterAll(async () => {
       await daemon.close()
     })
-    const scenarios = plainScenarios().filter(
+    const scenarios = servedScenarios().filter(
       (scenario) => isData(scenario) && !Object.hasOwn(DIFFERENT, scenario.test),
     )
     test.each(scenarios.map((scenario) => [scenario.test, scenario.intent, scenario] as const))(

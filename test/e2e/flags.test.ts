@@ -51,8 +51,8 @@ function stackTest(title: string, body: () => Promise<void>): void {
 test('--dry-run of up makes nothing, and tells each operation with its cause', async () => {
   const { exitCode, stderr } = await tsstack.run('--dry-run up -d')
   expect(exitCode).toBe(0)
-  expect(stderr).toContain('DRY-RUN MODE - Container flags-deaf-1  Created (')
-  expect(stderr).toContain('DRY-RUN MODE - Volume flags_data  Created (volume is new)')
+  expect(stderr).toContain('DRY-RUN MODE - Container flags-deaf-1 Created (')
+  expect(stderr).toContain('DRY-RUN MODE - Volume flags_data Created (volume is new)')
   expect(await leftOf(daemon)).toEqual([])
 })
 

@@ -92,3 +92,18 @@ test('stats count what a container sends and receives', async () => {
     return false
   })
 })
+
+test('network_mode: bridge is a network, with links; a mode may name one of another stack', async () => {
+  const { networks: _, ...other } = IDLE
+  const onBridge: Service = { ...other, network_mode: 'bridge' }
+  await start({}, { web: onBridge, client: { ...onBridge, links: ['web:www'] } })
+  const client = await daemon.container(STACK, 'client')
+  expect(Object.keys(client.networks)).toEqual(['names_default_bridge'])
+  expect(await resolve(client.id, `resolve4('www')`)).toHaveLength(1)
+  const guest: Service = { ...other, network_mode: 'names_default' }
+  await daemon.up('guest', { services: { guest } })
+  expect(
+    await resolve((await daemon.container('guest', 'guest')).id, `resolve4('s')`),
+  ).toHaveLength(1)
+  await daemon.down('guest')
+})

@@ -7,7 +7,7 @@ import type { Service, Stack } from '../../spec/stack.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { checkServices } from '../select-containers.ts'
 import { loadSources, withSources } from '../../sources/load-sources.ts'
-import { loadSource, toSourceOptions } from '../stack-source.ts'
+import { loadSource, projectEnvironment, toSourceOptions } from '../stack-source.ts'
 import { formatTable } from '../table.ts'
 
 /** The flags that leave phases of loading out. */
@@ -70,15 +70,7 @@ async function formatVariables(context: CommandContext): Promise<string> {
 }
 
 async function formatEnvironment(context: CommandContext): Promise<string> {
-  const { findProject } = await import('../../spec/project-environment.ts')
-  const { checkpoint } = await import('../../spec/remote-files.ts')
-  const { openSession } = await import('../../spec/session.ts')
-  const environment = await withSources(toSourceOptions(context), (options) => {
-    const session = openSession(options)
-    const project = findProject(options, session)
-    checkpoint(session)
-    return project.environment
-  })
+  const environment = await projectEnvironment(context)
   return lines([...environment].map(([name, value]) => `${name}=${value}`).toSorted())
 }
 

@@ -9,7 +9,7 @@ import { QUIET_TRANSFER_FLAGS, TERMINAL_FLAGS } from '../common-flags.ts'
 import { parseEnvironment, readEnvironmentFiles } from '../environment-flags.ts'
 import { showProgress, withQuiet } from '../progress.ts'
 import { checkServices } from '../select-containers.ts'
-import { loadWithServices } from '../stack-source.ts'
+import { loadWithServices, projectEnvironment } from '../stack-source.ts'
 import { readStreams, runSession, terminalSize, type Streams } from '../terminal-session.ts'
 import { credentialsForBuild, credentialsForStack } from '../../sources/registry-credentials.ts'
 import { PULL_FLAG, readPull, sourceOf } from '../up-options.ts'
@@ -31,8 +31,20 @@ function splitEntrypoint(text: string): readonly string[] {
   throw new TsstackError('INVALID_ARGUMENT', `invalid entrypoint "${text}": a quote is not closed`)
 }
 
-function toRunRequest(context: CommandContext, loaded: LoadedStack, streams: Streams): RunRequest {
-  const { flags, positional, env } = context
+/** `-e KEY` has the value that the stack files would get for `${KEY}` (Compose: run --env). */
+async function environmentOf(context: CommandContext): Promise<Readonly<Record<string, string>>> {
+  const pairs = context.flags.list('env')
+  const isLookedUp = pairs.some((pair) => !pair.includes('='))
+  const variables = isLookedUp ? Object.fromEntries(await projectEnvironment(context)) : {}
+  return { ...readEnvironmentFiles(context), ...parseEnvironment(pairs, variables) }
+}
+
+async function toRunRequest(
+  context: CommandContext,
+  loaded: LoadedStack,
+  streams: Streams,
+): Promise<RunRequest> {
+  const { flags, positional } = context
   const [service = '', ...program] = positional
   const optional = <K extends string>(
     key: K,
@@ -47,7 +59,7 @@ function toRunRequest(context: CommandContext, loaded: LoadedStack, streams: Str
     ...optional('name', flags.text('name')),
     ...(program.length > 0 ? { command: program } : {}),
     ...(entrypoint === undefined ? {} : { entrypoint: splitEntrypoint(entrypoint) }),
-    environment: { ...readEnvironmentFiles(context), ...parseEnvironment(flags.list('env'), env) },
+    environment: await environmentOf(context),
     ...optional('user', flags.text('user')),
     ...optional('workdir', flags.text('workdir')),
     labels: parseLabels(flags.list('label')),
@@ -109,7 +121,7 @@ async function run(given: CommandContext): Promise<number> {
   if (context.flags.bool('build')) await buildImage(context, client, loaded)
   await startDependencies(context, client, loaded)
   const credentials = await credentialsForStack(context.env, loaded.stack)
-  const request = { ...toRunRequest(context, loaded, streams), ...credentials }
+  const request = { ...(await toRunRequest(context, loaded, streams)), ...credentials }
   const { id } = await client.run(loaded.stack.name, request)
   if (streams.detach) {
     await client.startContainer(id)
@@ -145,7 +157,7 @@ export const command: Command = {
       short: 'e',
       kind: 'list',
       value: 'KEY=VALUE',
-      help: 'Set an environment variable; KEY alone takes it from here',
+      help: 'Set an environment variable; KEY alone takes it from here or from .env',
     },
     {
       name: 'env-from-file',

@@ -11,6 +11,7 @@ import { TsstackError } from '../../errors.ts'
 import { canonicalJson, ownValue, sha256 } from '../../planner/config-hash.ts'
 import { planningOptions, type DesiredState, type UpOptions } from '../../planner/desired-state.ts'
 import { modelChanges } from '../../planner/model-changes.ts'
+import { withNamedNetworks } from '../../planner/network-modes.ts'
 import { serviceConfiguration } from '../../planner/service-fields.ts'
 import type { Archive, StateStore } from '../../state/state-store.ts'
 
@@ -111,7 +112,13 @@ class Store implements RevisionStore {
   desiredOf(revision: RevisionRecord): DesiredState {
     const { imageDigests, mountedImageDigests, contentDigests } = revision
     const { stack, disabledServices = [] } = this.sourceOf(revision)
-    return { stack, disabledServices, imageDigests, mountedImageDigests, contentDigests }
+    return {
+      stack: withNamedNetworks(stack),
+      disabledServices,
+      imageDigests,
+      mountedImageDigests,
+      contentDigests,
+    }
   }
 
   replaceHashes(revision: RevisionRecord): ReadonlyMap<string, string> {

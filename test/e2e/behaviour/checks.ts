@@ -55,6 +55,18 @@ const CHECKS: Readonly<Record<string, Check>> = {
     expect(output(observed)).not.toContain(text)
     return Promise.resolve()
   },
+  StdoutContains: ([text], { outcome }) => {
+    expect(outcome.stdout).toContain(text)
+    return Promise.resolve()
+  },
+  ImageExists: async ([name], { cli }) => {
+    await cli.ok(['image', 'inspect', ...[name].filter(isText)])
+  },
+  builtOnce: (names, observed) => {
+    const image = names.filter(isText).join('-')
+    expect(output(observed).split(` Image ${image} Built`)).toHaveLength(2)
+    return Promise.resolve()
+  },
   ServiceState: async ([service, state], observed) => {
     const states = (await of(observed, service)).map(({ State }) => State)
     expect(states.length).toBeGreaterThan(0)

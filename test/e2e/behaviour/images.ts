@@ -40,6 +40,7 @@ async function makeBusyboxTree(tree: string): Promise<void> {
   const applets = stdout.split('\n').filter((file) => file !== 'bin/busybox' && file !== 'linuxrc')
   const links = applets.map((file) => `ln -sf /bin/busybox "$0/${file}"`).join('\n')
   await execa('sh', ['-c', links, tree])
+  await addPrograms(tree, ['/usr/bin/printenv']) // Debian's busybox has none
   writeFileSync(
     path.join(tree, 'etc/passwd'),
     'root:x:0:0:root:/root:/bin/sh\nwww-data:x:33:33::/:/bin/sh\n',
@@ -47,18 +48,22 @@ async function makeBusyboxTree(tree: string): Promise<void> {
   writeFileSync(path.join(tree, 'etc/group'), 'root:x:0:\nwww-data:x:33:\n')
 }
 
-/** nginx and curl with their libraries, and the page by which people know it. */
+/** nginx and curl, and the page by which people know it. */
 async function addNginx(tree: string): Promise<void> {
-  const programs = ['/usr/sbin/nginx', '/usr/bin/curl']
+  await addPrograms(tree, ['/usr/sbin/nginx', '/usr/bin/curl'])
+  for (const name of ['etc/nginx', 'var/lib/nginx', 'var/log/nginx', 'run'])
+    mkdirSync(path.join(tree, name), { recursive: true })
+  const page = 'http { server { listen 80; location / { return 200 "Welcome to nginx!"; } } }'
+  writeFileSync(path.join(tree, 'etc/nginx/nginx.conf'), `user root;\nevents {}\n${page}\n`)
+}
+
+/** Programs of this machine with their libraries. */
+async function addPrograms(tree: string, programs: readonly string[]): Promise<void> {
   const libraries = await Promise.all(programs.map(librariesOf))
   const files = [...new Set([...programs, ...libraries.flat()])].map((file) => file.slice(1))
   await execa('sh', ['-c', 'tar -C / -chf - -T - | tar -C "$0" -xf -', tree], {
     input: files.join('\n'),
   })
-  for (const name of ['etc/nginx', 'var/lib/nginx', 'var/log/nginx', 'run'])
-    mkdirSync(path.join(tree, name), { recursive: true })
-  const page = 'http { server { listen 80; location / { return 200 "Welcome to nginx!"; } } }'
-  writeFileSync(path.join(tree, 'etc/nginx/nginx.conf'), `user root;\nevents {}\n${page}\n`)
 }
 
 async function librariesOf(program: string): Promise<string[]> {

@@ -35,12 +35,15 @@ export interface Scenario {
 
 export const isThere = existsSync(FILE)
 
-/** Those that ask for nothing but a plain engine: no build, registry, docker program or plugin. */
-export function plainScenarios(): Scenario[] {
+/** What scenarios may need beside an engine, and have here; not Docker Hub, the docker program or its plugins. */
+const SERVED: readonly string[] = ['build', 'bridge', 'models']
+
+/** Those that can run here. */
+export function servedScenarios(): Scenario[] {
   if (!isThere) return []
   const all = JSON.parse(readFileSync(FILE, 'utf8')) as Scenario[] | { scenarios: Scenario[] }
   const scenarios = Array.isArray(all) ? all : all.scenarios
-  return scenarios.filter(({ needs = [] }) => needs.length === 0)
+  return scenarios.filter(({ needs = [] }) => needs.every((need) => SERVED.includes(need)))
 }
 
 export function projectFolder({ project, test }: Scenario): string {
