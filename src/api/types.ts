@@ -167,7 +167,16 @@ export type ProgressEvent =
   | {
       readonly type: 'operation'
       readonly id: number
-      readonly resource: 'network' | 'volume' | 'image' | 'layer' | 'step' | 'container' | 'service'
+      readonly resource:
+        | 'network'
+        | 'volume'
+        | 'image'
+        | 'layer'
+        | 'step'
+        | 'container'
+        | 'service'
+        /** Of the command line's own: no daemon tells of it. */
+        | 'artifact'
       readonly name: string
       /** What is being done, as a participle pair: `Creating`/`Created`, `Waiting`/`Healthy`. */
       readonly action: string

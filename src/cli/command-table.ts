@@ -125,6 +125,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     load: async () => (await import('./commands/port.ts')).command,
   },
   ps: { summary: 'List containers', load: async () => (await import('./commands/ps.ts')).command },
+  publish: {
+    summary: 'Put the files of a stack into a registry',
+    load: async () => (await import('./commands/publish.ts')).command,
+  },
   pull: {
     summary: 'Pull images from registries',
     load: async () => (await import('./commands/pull.ts')).command,

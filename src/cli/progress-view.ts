@@ -14,9 +14,11 @@ export interface ProgressView {
   stop(): Promise<void>
 }
 
+const NAMED_ALONE: ReadonlySet<OperationEvent['resource']> = new Set(['layer', 'step', 'artifact'])
+
 /** `Container hello-web-1`; a layer goes by its digest alone, as with Docker. */
 export function resourceLabel(event: OperationEvent): string {
-  if (event.resource === 'layer' || event.resource === 'step') return event.name
+  if (NAMED_ALONE.has(event.resource)) return event.name
   return `${event.resource.charAt(0).toUpperCase()}${event.resource.slice(1)} ${event.name}`
 }
 

@@ -2,8 +2,6 @@
 import { TsstackError } from '../errors.ts'
 
 const REASONS: Readonly<Record<string, string>> = {
-  publish:
-    'stack files are not published as artifacts; keep them in a git repository ("tsstack -f git@…", "tsstack gitops")',
   bridge: 'stack files are not converted for Kubernetes',
   alpha: 'experiments of Docker Compose are not followed',
 }

@@ -79,11 +79,16 @@ function displayValue(field: string, value: unknown): string | undefined {
     .replace(DIGEST, '$1$2')
 }
 
+/** Whether a variable of this name is likely to hold a credential. */
+export function looksSensitive(name: string): boolean {
+  return SENSITIVE_NAME.test(name)
+}
+
 /** A short secret could be found from the digest of its content by trial, so that is hidden too. */
 function isSensitive(field: string): boolean {
   if (field.startsWith('secrets.')) return field.endsWith('.content')
   const name = NAMED_MEMBER.exec(field)?.[1]
-  return name !== undefined && SENSITIVE_NAME.test(name)
+  return name !== undefined && looksSensitive(name)
 }
 
 /** `67108864` as `64m`; what is no whole number of KiB stays as it is. */

@@ -1,6 +1,5 @@
 /**
- * A stack that `docker compose publish` has put into a registry: an OCI artifact of the type
- * `application/vnd.docker.compose.project`, whose layers are files. In the cache:
+ * A stack that was published in a registry (stack-artifact.ts). In the cache:
  *
  *   oci/<digest of the manifest>/<name>/    compose.yaml, what it extends, environment files
  */
@@ -16,10 +15,13 @@ import type { Registry } from '../registry/registry.ts'
 import { withRetries } from '../registry/transient-error.ts'
 import { cacheDirectory, cached } from './cache-directory.ts'
 import type { Environment } from './run-git.ts'
+import {
+  ANNOTATION,
+  ENVIRONMENT_FILE_TYPE,
+  PROJECT_TYPE,
+  STACK_FILE_TYPE,
+} from './stack-artifact.ts'
 
-const PROJECT = 'application/vnd.docker.compose.project'
-const COMPOSE_FILE = 'application/vnd.docker.compose.file+yaml'
-const ENV_FILE = 'application/vnd.docker.compose.envfile'
 const DIGEST = /^sha256:[0-9a-f]{64}$/
 const MAX_LAYERS = 100
 const MAX_BYTES = 16 << 20
@@ -75,7 +77,7 @@ function parseManifest(bytes: Buffer): { artifactType?: unknown; layers?: unknow
 function layersOf(bytes: Buffer): Layer[] {
   const manifest = parseManifest(bytes)
   const { artifactType, layers } = manifest
-  if (artifactType !== PROJECT) {
+  if (artifactType !== PROJECT_TYPE) {
     const found = typeof artifactType === 'string' ? `"${artifactType.slice(0, 100)}"` : 'an image'
     throw invalid(`it is ${found} and no stack`)
   }
@@ -117,12 +119,12 @@ async function filesOf(layers: readonly Layer[], origin: Origin): Promise<Artifa
   const files: ArtifactFile[] = []
   for (const layer of layers) {
     const { mediaType, annotations } = layer
-    if (mediaType !== COMPOSE_FILE && mediaType !== ENV_FILE) continue
+    if (mediaType !== STACK_FILE_TYPE && mediaType !== ENVIRONMENT_FILE_TYPE) continue
     const bytes = await readLayer(layer, origin)
-    const isExtended = annotations['com.docker.compose.extends'] === 'true'
-    if (mediaType === ENV_FILE)
-      files.push({ name: annotations['com.docker.compose.envfile'] ?? '', bytes })
-    else if (isExtended) files.push({ name: annotations['com.docker.compose.file'] ?? '', bytes })
+    const isExtended = annotations[ANNOTATION.isExtended] === 'true'
+    if (mediaType === ENVIRONMENT_FILE_TYPE)
+      files.push({ name: annotations[ANNOTATION.environmentFile] ?? '', bytes })
+    else if (isExtended) files.push({ name: annotations[ANNOTATION.file] ?? '', bytes })
     else documents.push(bytes)
   }
   if (documents.length === 0) throw invalid('it has no stack file')

@@ -121,7 +121,7 @@ describe('progress lines', () => {
   test("plainLine() is Docker Compose's", () => {
     expect(plainLine(event)).toBe(' Container hello-front-1 Created')
     expect(plainLine({ ...event, status: 'failed', action: 'Creating', detail: 'no image' })).toBe(
-      ' Container hello-front-1  Error no image',
+      ' Container hello-front-1 Error no image',
     )
   })
 

@@ -71,7 +71,8 @@ async function play(scenario: Scenario): Promise<void> {
       const before = await idsByService(cli)
       const words = (step.do.compose ?? []).map((word) => fill(word, place))
       const env = { ...common, ...variables(step.do.env, place) }
-      const outcome = await cli.run(words, { env })
+      const input = step.do.stdin?.join('')
+      const outcome = await cli.run(words, { env, ...(input === undefined ? {} : { input }) })
       if (step.do.may_fail !== true && outcome.exitCode !== 0)
         throw new Error(
           `exit code ${String(outcome.exitCode)} of ${words.join(' ')}\n${outcome.stdout}\n${outcome.stderr}`,

@@ -59,8 +59,8 @@ const CHECKS: Readonly<Record<string, Check>> = {
     expect(outcome.stdout).toContain(text)
     return Promise.resolve()
   },
-  ImageExists: async ([name], { cli }) => {
-    await cli.ok(['image', 'inspect', ...[name].filter(isText)])
+  ImageExists: async (names, { cli }) => {
+    await cli.ok(['image', 'inspect', ...names.filter(isText)])
   },
   builtOnce: (names, observed) => {
     const image = names.filter(isText).join('-')

@@ -19,6 +19,8 @@ export interface Step {
     readonly docker?: readonly Text[]
     readonly env?: readonly string[]
     readonly may_fail?: boolean
+    /** What is typed. */
+    readonly stdin?: readonly string[]
   }
   readonly expect?: readonly Expectation[]
 }
@@ -36,7 +38,7 @@ export interface Scenario {
 export const isThere = existsSync(FILE)
 
 /** What scenarios may need beside an engine, and have here; not Docker Hub, the docker program or its plugins. */
-const SERVED: readonly string[] = ['build', 'bridge', 'models']
+const SERVED: readonly string[] = ['build', 'bridge', 'models', 'publish']
 
 /** Those that can run here. */
 export function servedScenarios(): Scenario[] {
