@@ -43,7 +43,7 @@ type Note = (line: string) => void
 /** Calls whose effect is plain from their arguments. */
 function toldCalls(note: Note): Pick<Client, 'removeContainer' | 'removeVolume' | 'removeNetwork'> {
   const tell = (what: string) => (name: string) => {
-    note(`${DRY_RUN_PREFIX}${what} ${name}  Removed`)
+    note(`${DRY_RUN_PREFIX}${what} ${name} Removed`)
     return Promise.resolve()
   }
   return {

@@ -55,7 +55,8 @@ export async function pullStack(
   const { policy, ignoreFailures } = options
   const services = scopeOf(request, options)
   const ignore = ignoreFailures === undefined ? {} : { ignoreFailures }
-  const pull = { services, policy, otherwise: 'always', credentials, signal, ...ignore } as const
+  const asked = { otherwise: 'always', isAsked: true } as const
+  const pull = { services, policy, credentials, signal, ...asked, ...ignore }
   const count = await pullServices(context, request, pull, tell)
   tell({ type: 'done', changed: count > 0, containers: [] })
 }

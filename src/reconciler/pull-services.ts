@@ -23,6 +23,8 @@ export interface PullOptions {
   readonly policy?: string | undefined
   /** Where neither says anything. */
   readonly otherwise: 'always' | 'missing'
+  /** To pull is all that is asked for: what is left out is told, and a `latest` that is not missing is pulled anew. */
+  readonly isAsked?: boolean
   readonly ignoreFailures?: boolean
   readonly credentials?: CredentialsByRegistry | undefined
   readonly signal?: AbortSignal | undefined
@@ -101,13 +103,30 @@ function isBuiltFirst({ build, pull_policy: policy }: Service): boolean {
   return build !== undefined && policy === 'build'
 }
 
-/** What is to be pulled now, each once. */
-function dueImages(context: Context, source: StackSource, options: PullOptions): Wanted[] {
+/** What is not pulled, and why. */
+interface Skipped {
+  readonly resource: 'image' | 'service'
+  readonly name: string
+  readonly detail?: string
+}
+
+interface Choice {
+  /** Each once. */
+  readonly due: readonly Wanted[]
+  readonly skipped: readonly Skipped[]
+}
+
+function choose(context: Context, source: StackSource, options: PullOptions): Choice {
   const { services, policy: word, otherwise } = options
   const due = new Map<string, Wanted>()
+  const skipped: Skipped[] = []
   for (const name of services) {
     const service = source.stack.services[name]
-    if (service === undefined || isBuiltFirst(service)) continue
+    if (service === undefined) continue
+    if (service.image === undefined)
+      skipped.push({ resource: 'service', name, detail: 'No image to be pulled' })
+    else if (isBuiltFirst(service)) skipped.push({ resource: 'service', name })
+    if (isBuiltFirst(service)) continue
     const policy: PullPolicy =
       word === undefined ? (pullPolicyOf(service) ?? { kind: otherwise }) : parsePullPolicy(word)
     for (const reference of referencesOf(source, name)) {
@@ -118,10 +137,18 @@ function dueImages(context: Context, source: StackSource, options: PullOptions):
       const platform = reference === service.image ? platformOf(service) : undefined
       const isHere = isImageHere(context, reference, platform)
       const state = { isHere, checkedAtMs, nowMs: Date.now() }
-      if (isPullDue(policy, state)) due.set(wanted.reference, { ...wanted, platform })
+      const isRenewed = options.isAsked === true && policy.kind === 'missing' && isLatest(wanted)
+      if (isRenewed || isPullDue(policy, state)) due.set(wanted.reference, { ...wanted, platform })
+      else skipped.push({ resource: 'image', name: reference, ...(isHere ? PRESENT : {}) })
     }
   }
-  return [...due.values()]
+  return { due: [...due.values()], skipped }
+}
+
+const PRESENT = { detail: 'Image is already present locally' }
+
+function isLatest({ reference }: Wanted): boolean {
+  return reference.endsWith(':latest')
 }
 
 export interface ImagePull extends Wanted {
@@ -150,13 +177,13 @@ export async function pullOne(
   }
 }
 
-/** An image that can be built where it can't be pulled (Compose: `image` and `build`). */
-function isBuildable(
+/** Services that build an image where it can't be pulled (Compose: `image` and `build`). */
+function buildersOf(
   { stack }: StackSource,
   services: readonly string[],
   canonical: string,
-): boolean {
-  return services.some((name) => {
+): string[] {
+  return services.filter((name) => {
     const { image, build } = stack.services[name] ?? {}
     return (
       build !== undefined && image !== undefined && registryImage(image)?.reference === canonical
@@ -166,6 +193,11 @@ function isBuildable(
 
 function notPulled(error: unknown): ProgressEvent {
   return { type: 'warning', message: `${toTsstackError(error).message}; it is built` }
+}
+
+function toBeBuilt(services: readonly string[]): ProgressEvent {
+  const message = `Some service image(s) must be built from source by running:\n    tsstack build ${services.join(' ')}`
+  return { type: 'warning', message }
 }
 
 /**
@@ -180,9 +212,13 @@ export async function pullServices(
   tell: Tell,
 ): Promise<number> {
   const { credentials = {}, signal, ignoreFailures } = options
-  const due = dueImages(context, source, options)
+  const { due, skipped } = choose(context, source, options)
   const number = createNumbering()
+  if (options.isAsked === true)
+    for (const one of skipped)
+      tell({ type: 'operation', id: number(), ...one, action: 'Skipped', status: 'done' })
   const failures: unknown[] = []
+  const built = new Set<string>()
   const pull = async ({ reference, registry, platform }: Wanted): Promise<void> => {
     const one = {
       reference,
@@ -193,11 +229,14 @@ export async function pullServices(
       number,
     }
     await pullOne(context, one, tell).catch((error: unknown) => {
-      if (isBuildable(source, options.services, reference)) tell(notPulled(error))
-      else failures.push(error)
+      const builders = buildersOf(source, options.services, reference)
+      if (builders.length === 0) failures.push(error)
+      else if (options.isAsked !== true) tell(notPulled(error))
+      for (const name of builders) built.add(name)
     })
   }
   await inParallel(due, IMAGES_AT_ONCE, pull)
+  if (options.isAsked === true && built.size > 0) tell(toBeBuilt([...built]))
   const [first] = failures
   if (first === undefined) return due.length
   if (ignoreFailures !== true || toTsstackError(first).code === 'CANCELLED')
@@ -220,7 +259,7 @@ export async function lookUpServices(
   readonly warnings: readonly string[]
 }> {
   const { credentials = {} } = options
-  const due = dueImages(context, source, options)
+  const { due } = choose(context, source, options)
   const found = new Map<string, Digest>()
   const lookUp = async ({ reference, registry, platform }: Wanted): Promise<void> => {
     const login = { platform, credentials: credentials[registry] }

@@ -91,7 +91,7 @@ scenario(`login, push, remove, up: the container runs what was pushed${without}`
   expect(await tsstack.ok('image ls -q')).toBe('') // a plan pulls nothing
   const up = await tsstack.run('up -d', { env })
   expect(up).toMatchObject({ exitCode: 0 })
-  expect(up.stderr).toContain(`Image ${image}  Pulled`)
+  expect(up.stderr).toContain(`Image ${image} Pulled`)
   expect(up.stderr).toContain('Pull complete')
   expect(await daemon.logs('pulled')).toEqual(['I was pulled'])
   const [detail] = jsonOf(await tsstack.ok(`image inspect ${image}`)) as unknown as {
@@ -105,11 +105,13 @@ scenario(`pull policies decide when the registry is asked${without}`, async () =
   const asked = async (words: string): Promise<boolean> => {
     const { stderr, exitCode } = await tsstack.run(words, { env })
     expect(exitCode, stderr).toBe(0)
-    return stderr.includes(`Image ${image}  Pulling`)
+    return stderr.includes(`Image ${image} Pulling`)
   }
   expect(await asked('up -d')).toBe(false)
   expect(await asked('up -d --pull always')).toBe(true)
   expect(await asked('pull --policy missing')).toBe(false)
+  const skipped = await tsstack.run('pull --policy missing', { env })
+  expect(skipped.stderr).toContain(`Image ${image} Skipped Image is already present locally`)
   expect(await asked('pull')).toBe(true)
   writeStack('    pull_policy: always\n')
   expect(await asked('up -d')).toBe(true)
@@ -119,6 +121,11 @@ scenario(`pull policies decide when the registry is asked${without}`, async () =
   expect(await asked('up -d')).toBe(true)
   writeStack('    pull_policy: never\n')
   expect(await asked('pull')).toBe(false)
+  writeStack(`  own:\n    build: .\n    image: ${registry.host}/team/none:1\n`)
+  const built = await tsstack.run('pull', { env })
+  expect(built).toMatchObject({ exitCode: 0 })
+  expect(built.stderr).toContain('must be built from source by running:\n    tsstack build own')
+  writeStack('    pull_policy: never\n')
   await tsstack.ok('down')
   await tsstack.ok(`image rm ${image}`)
   const never = await tsstack.run('up -d', { env })

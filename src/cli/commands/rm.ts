@@ -31,7 +31,7 @@ async function run(context: CommandContext): Promise<number> {
   if (!global.dryRun && !(await confirmed(context, `Remove ${names}?`))) return 1
   for (const { id, name } of stopped) {
     await client.removeContainer(id, { volumes: flags.bool('volumes') })
-    output.note(` ${global.dryRun ? DRY_RUN_PREFIX : ''}Container ${name}  Removed`)
+    output.note(` ${global.dryRun ? DRY_RUN_PREFIX : ''}Container ${name} Removed`)
   }
   return 0
 }

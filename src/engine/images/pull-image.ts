@@ -81,7 +81,12 @@ export function pullFailure(
   const error = toTsstackError(thrown)
   if (error.code === 'CANCELLED') return error
   const name = familiarReference(formatReference(reference))
-  return new TsstackError(error.code, `Cannot ${verb} image "${name}": ${error.message}`, {
+  // Registries say no more of what does not exist than of what is private. The words are Docker's, so that they are found.
+  const state =
+    error.code === 'PERMISSION_DENIED'
+      ? `pull access denied for ${name}: ${error.message}`
+      : error.message
+  return new TsstackError(error.code, `Cannot ${verb} image "${name}": ${state}`, {
     cause: error,
     ...(error.hint === undefined ? {} : { hint: error.hint }),
   })
