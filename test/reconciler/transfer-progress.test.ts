@@ -22,9 +22,9 @@ test('transferProgress() tells of the whole what is waited for, and of a layer w
   expect(events.map((event) => plainLine(event))).toEqual([
     ' Image app:1 Pulling',
     ' Image app:1 Pulling too many requests; again in 3 s',
-    ' abababababab  Retrying the connection was cut; again in 1 s',
-    ' abababababab  Downloading 500B/1kB',
-    ' abababababab  Pull complete',
+    ' abababababab Retrying the connection was cut; again in 1 s',
+    ' abababababab Downloading 500B/1kB',
+    ' abababababab Pull complete',
     ' Image app:1 Pulled',
   ])
 })
