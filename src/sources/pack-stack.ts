@@ -77,22 +77,18 @@ class Packer {
     if (/\.[cm]?[jt]s$/.test(file))
       throw cannotPublish(`"${file}" is a program`, 'Publish what "tsstack config" makes of it')
     const bytes = read(file)
-    const documents = parseAllDocuments(bytes.toString(), { logLevel: 'silent' })
+    const text = bytes.toString()
+    const documents = parseAllDocuments(text, { logLevel: 'silent' })
     if (!Array.isArray(documents)) return bytes // there is nothing in it
-    let isChanged = false
-    const seen = new Set<Scalar>()
+    const names = new Map<Scalar<string>, string>()
     for (const document of documents) {
       this.#refuseIncludes(document, file)
       for (const { kind, scalar } of referencesOf(document)) {
-        if (seen.has(scalar)) continue
-        seen.add(scalar)
         const name = this.#bringAlong(kind, scalar.value, { file, directory })
-        if (name === undefined) continue
-        scalar.value = name
-        isChanged = true
+        if (name !== undefined) names.set(scalar, name)
       }
     }
-    return isChanged ? Buffer.from(documents.map(String).join('---\n')) : bytes
+    return names.size === 0 ? bytes : Buffer.from(withValues(text, names))
   }
 
   /** @returns what the file is called in the artifact; undefined: it stays where it is, or is not there and need not be */
@@ -137,6 +133,18 @@ class Packer {
 
 function cannotPublish(state: string, hint: string): TsstackError {
   return new TsstackError('FAILED_PRECONDITION', `Cannot publish the stack: ${state}`, { hint })
+}
+
+/** The text with other values in the places of some scalars, and every other character as it was. */
+function withValues(text: string, values: ReadonlyMap<Scalar<string>, string>): string {
+  const patches = [...values].map(([{ range }, value]) => {
+    const [start, end] = range ?? [0, 0, 0]
+    const lineEnd = text.slice(start, end).endsWith('\n') ? '\n' : '' // of a block scalar
+    return { start, end, value: `${JSON.stringify(value)}${lineEnd}` }
+  })
+  return patches
+    .toSorted((a, b) => b.start - a.start)
+    .reduce((rest, { start, end, value }) => rest.slice(0, start) + value + rest.slice(end), text)
 }
 
 function read(file: string): Buffer {

@@ -104,10 +104,11 @@ describe('packStack()', () => {
     const names = others.map(({ name }) => name.replace(/^[0-9a-f]{12}-/, ''))
     expect(names.sort()).toEqual(['base.env', 'base.yaml', 'deep.yaml', 'prod.env'])
     const text = main?.bytes.toString() ?? ''
-    expect(text).toContain('# The comment stays.')
-    expect(text).toContain('web:${TAG}')
-    expect(text).toContain('<<: *web')
-    expect(text).toContain('path: absent.env')
+    const beside = Object.fromEntries(others.map(({ name }) => [name.slice(13), name]))
+    const renamed = MAIN.replace('"${MODE}.env"', `"${beside['prod.env'] ?? ''}"`)
+      .replace('parts/base.yaml', `"${beside['base.yaml'] ?? ''}"`)
+      .replace('}, prod.env]', `}, "${beside['prod.env'] ?? ''}"]`)
+    expect(text).toBe(renamed)
     expect(pack('override.yaml')).toEqual([
       { kind: 'stack', name: 'override.yaml', bytes: Buffer.from(FILES['override.yaml']) },
     ])
@@ -129,6 +130,25 @@ describe('packStack()', () => {
   ])('refuses %s', (_, files, message) => {
     write(files)
     expect(() => pack(...Object.keys(files))).toThrow(message)
+  })
+
+  test('changes all documents of a file, and values of any style', () => {
+    const text = `services: {a: {env_file: 'a.env'}}
+---
+services:
+  a:
+    env_file:
+      - >-
+        a.env
+    mem_limit: !override 5
+...
+`
+    write({ 'two.yaml': text, 'a.env': 'A=1' })
+    const [main, file] = pack('two.yaml')
+    const name = `"${file?.name ?? ''}"`
+    expect(main?.bytes.toString()).toBe(
+      text.replace("'a.env'", name).replace('>-\n        a.env', name),
+    )
   })
 
   test('leaves what is remote where it is', () => {
