@@ -1,9 +1,10 @@
 /** Images by way of a registry, as a user works with them: log in, push, remove, up; policies; what takes room. */
 import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
+import { eventually } from '../eventually.ts'
 import { missingPrograms, startRegistry, type RegistryFixture } from '../registry-fixture.ts'
 import { commandLine, jsonOf, type CommandLine } from './command-line.ts'
 
@@ -146,6 +147,51 @@ scenario(`pull policies decide when the registry is asked${without}`, async () =
   const missing = await tsstack.run(['pull', `${registry.host}/team/none:1`], { env })
   expect(missing.stderr).toContain('not found')
 })
+
+scenario(
+  `a stack that is published runs elsewhere, from images that it has built${without}`,
+  async () => {
+    await daemon.up('maker', {
+      services: { app: { image: 'host:sh,coreutils', command: ['true'] } },
+    })
+    await daemon.down('maker')
+    const own = `${registry.host}/team/own:1`
+    const stack = `${registry.host}/team/shop:1`
+    const files = {
+      Dockerfile: 'FROM host:sh,coreutils\nRUN echo built >/built\n',
+      'own.env': 'GREETING=hello\n',
+      'compose.yaml': `services:
+  own:
+    build: .
+    image: ${own}
+    env_file: own.env
+    command: [sh, -c, 'echo $$GREETING \${WHOM}; cat /built; exec sleep 3600']
+    stop_signal: SIGKILL
+`,
+    }
+    const here = path.join(tsstack.directory, 'here')
+    mkdirSync(here)
+    for (const [name, text] of Object.entries(files)) writeFileSync(path.join(here, name), text)
+    const file = `-f ${path.join(here, 'compose.yaml')}`
+    await tsstack.ok(`${file} build`, { env })
+    const denied = await tsstack.run(`${file} publish ${stack}`, { env, input: 'n\n' })
+    expect(denied).toMatchObject({ exitCode: 130 })
+    expect(denied.stderr).toContain('service "own": env_file declared')
+    const published = await tsstack.run(`${file} publish --with-env ${stack}`, { env })
+    expect(published.stderr).toMatch(/ Image \S+own:1 Pushed/)
+    expect(published.stderr).toContain(` ${stack} published sha256:`)
+    rmSync(here, { recursive: true })
+    await tsstack.ok('image prune -af')
+    const there = {
+      env: { ...env, WHOM: 'world', XDG_CACHE_HOME: path.join(tsstack.directory, 'cache') },
+    }
+    const up = await tsstack.run(`-f oci://${stack} -p there up -d`, there)
+    expect(up, up.stderr).toMatchObject({ exitCode: 0 })
+    await eventually('what it prints', async () => (await daemon.logs('there')).length === 2)
+    expect(await daemon.logs('there')).toEqual(['hello world', 'built'])
+    await tsstack.ok('-p there down')
+  },
+)
 
 scenario(`a credential helper keeps the password, and logout forgets it${without}`, async () => {
   const bin = path.join(tsstack.directory, 'bin')
