@@ -15,6 +15,7 @@ const SAFE_NETWORK_OPTIONS: ReadonlySet<string> = new Set([
   'com.docker.network.driver.mtu',
   'com.docker.network.bridge.enable_icc',
   'com.docker.network.bridge.enable_ip_masquerade',
+  'com.docker.network.bridge.host_binding_ipv4',
 ])
 
 /** RFC 1918, RFC 6598, RFC 4193: what lies elsewhere is somebody's, and the host would not reach it any more. */

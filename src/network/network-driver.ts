@@ -79,6 +79,8 @@ export interface EndpointRecord {
   /** Default routes, one for each family at most; empty where another endpoint has them or the network is internal. */
   readonly gateways: readonly string[]
   readonly mtu?: number
+  /** It does not reach the others of its bridge. */
+  readonly isolated?: true
   /** Instead of a veth pair: an interface on top of one of the host; `bridge` and `hostInterface` mean nothing then. */
   readonly macvlan?: { readonly parent: string; readonly mode: MacvlanMode }
 }
@@ -339,7 +341,7 @@ function vethRequests(host: Host, sandbox: Sandbox, endpoint: EndpointRecord): N
       ...(endpoint.mtu === undefined ? {} : { mtu: endpoint.mtu }),
       peer: { name: endpoint.interfaceName, mac: endpoint.mac, netnsFd: sandbox.netnsFd },
     }),
-    preparePort(endpoint.hostInterface),
+    preparePort(endpoint.hostInterface, endpoint),
     bringUp(endpoint.hostInterface),
   ]
 }

@@ -2,6 +2,7 @@
 import { TsstackError } from '../errors.ts'
 import type { Stack } from '../spec/stack.ts'
 import { COMPOSE_SUPPORT, type HostPlatform, type Support } from './compose-support.ts'
+import { BRIDGE_OPTION, MACVLAN_OPTION } from './network-options.ts'
 
 interface Finding {
   /** `service "web": deploy.mode`. */
@@ -26,7 +27,26 @@ export function checkSupport(
   )
   const refusals = findings.filter(({ support }) => support.status === 'refused')
   if (refusals.length > 0) throw refusalOf(refusals)
-  return findings.map(({ where, support }) => `${where} has no effect: ${support.note}`)
+  return [
+    ...findings.map(({ where, support }) => `${where} has no effect: ${support.note}`),
+    ...unknownOptions(stack, services),
+  ]
+}
+
+const NETWORK_OPTIONS: ReadonlySet<string> = new Set([
+  ...Object.values(BRIDGE_OPTION),
+  ...Object.values(MACVLAN_OPTION),
+])
+
+/** Names of options are no attributes: the table has none of them. */
+function unknownOptions(stack: Stack, services: ReadonlySet<string>): string[] {
+  return Object.entries(stack.networks).flatMap(([key, { driver_opts = {} }]) =>
+    isWanted(['networks', key], { services, stack })
+      ? Object.keys(driver_opts)
+          .filter((option) => !NETWORK_OPTIONS.has(option))
+          .map((option) => `network "${key}": ${option} has no effect: there is no such option`)
+      : [],
+  )
 }
 
 interface Search {
@@ -48,7 +68,10 @@ function findingsAt(path: readonly string[], search: Search): Finding[] {
 }
 
 /** Networks, volumes and files that only other services use are in no plan either. */
-function isWanted([section, name = '']: readonly string[], { services, stack }: Search): boolean {
+function isWanted(
+  [section, name = '']: readonly string[],
+  { services, stack }: Pick<Search, 'services' | 'stack'>,
+): boolean {
   if (section === 'services') return services.has(name)
   return [...services].some((service) => {
     const users = stack.services[service]

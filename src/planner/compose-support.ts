@@ -6,6 +6,8 @@
  * A path that is not in the table has the support of the path that leads to it. `*` is any key, `[]` any item.
  */
 
+import { BRIDGE_OPTION, MACVLAN_OPTION } from './network-options.ts'
+
 export type Support =
   /** Carried out. */
   | { readonly status: 'done'; readonly note?: string }
@@ -244,7 +246,7 @@ const TOP: Readonly<Record<string, Support>> = {
     other('bridge', 'default', 'macvlan', 'host', 'none'),
   ),
   'networks.*.driver_opts': done(
-    'com.docker.network.driver.mtu; parent and macvlan_mode of macvlan; others are passed over',
+    `${Object.values(BRIDGE_OPTION).join(', ')}; of macvlan: ${Object.values(MACVLAN_OPTION).join(', ')}`,
   ),
   'networks.*.ipam.driver': refused(
     'there is no such address management',

@@ -40,6 +40,7 @@ export function endpointRecord(
       .map(({ subnet }) => subnet.gateway)
       .filter((gateway) => wayOut(record.config.endpoints, gateway, find) === endpoint),
     ...(document.mtu === undefined ? {} : { mtu: document.mtu }),
+    ...(document.isolated === undefined ? {} : { isolated: document.isolated }),
   }
 }
 

@@ -1,13 +1,13 @@
 /** From the definition of a network to what is remembered of it: driver, subnets, options. Makes nothing. */
 import { bridgeName } from '../network/interface-names.ts'
-import { parseSubnet, type Subnet } from '../network/ip-address.ts'
+import { parseAddress, parseSubnet, type Subnet } from '../network/ip-address.ts'
 import { planSubnets, type SubnetRequest } from '../network/ipam.ts'
 import { networkConfigHash, networkFields } from '../planner/config-hash.ts'
+import { BRIDGE_OPTION, MACVLAN_OPTION } from '../planner/network-options.ts'
 import type { NetworkDefinition } from '../spec/stack.ts'
 import { TsstackError } from '../errors.ts'
 import type { NetworkDocument } from './records.ts'
 
-const MTU_OPTION = 'com.docker.network.driver.mtu'
 const DEFAULT_ENDPOINTS = 250
 /** The kernel's bounds of a veth pair; IPv6 wants 1280. */
 const MTU_RANGE = { min: 68, max: 65_535 } as const
@@ -54,7 +54,6 @@ export function planNetwork(
       host: surroundings.host,
     },
   )
-  const mtu = mtuOf(definition)
   return {
     name,
     ...(owner === undefined ? {} : owner),
@@ -64,7 +63,7 @@ export function planNetwork(
     ...(driver === 'macvlan' ? { macvlan: macvlanOf(definition) } : {}),
     subnets,
     internal: definition.internal ?? false,
-    ...(mtu === undefined ? {} : { mtu }),
+    ...bridgeOptions(definition),
     labels: {
       ...definition.labels,
       ...(owner === undefined
@@ -97,8 +96,42 @@ function subnetRequests(definition: NetworkDefinition): SubnetRequest[] {
   }))
 }
 
+function bridgeOptions(
+  definition: NetworkDefinition,
+): Pick<NetworkDocument, 'mtu' | 'isolated' | 'masquerade' | 'hostBinding'> {
+  const mtu = mtuOf(definition)
+  const hostBinding = hostBindingOf(definition)
+  return {
+    ...(mtu === undefined ? {} : { mtu }),
+    ...(isSwitchedOff(definition, BRIDGE_OPTION.containersMeet) ? { isolated: true } : {}),
+    ...(isSwitchedOff(definition, BRIDGE_OPTION.masquerade) ? { masquerade: false } : {}),
+    ...(hostBinding === undefined ? {} : { hostBinding }),
+  }
+}
+
+/** As Go reads booleans, which Docker does (strconv.ParseBool). */
+function isSwitchedOff({ name, driver_opts }: NetworkDefinition, option: string): boolean {
+  const text = driver_opts?.[option] ?? ''
+  if (text === '' || /^(?:1|t|T|true|True|TRUE)$/.test(text)) return false
+  if (/^(?:0|f|F|false|False|FALSE)$/.test(text)) return true
+  throw new TsstackError(
+    'INVALID_ARGUMENT',
+    `Cannot create network "${name}": "${text}" of ${option} is not true or false`,
+  )
+}
+
+function hostBindingOf({ name, driver_opts }: NetworkDefinition): string | undefined {
+  const text = driver_opts?.[BRIDGE_OPTION.hostBinding]
+  if (text === undefined || text === '' || text === '0.0.0.0') return undefined
+  if (parseAddress(text)?.family === 4) return text
+  throw new TsstackError(
+    'INVALID_ARGUMENT',
+    `Cannot create network "${name}": "${text}" of ${BRIDGE_OPTION.hostBinding} is no IPv4 address`,
+  )
+}
+
 function mtuOf({ name, driver_opts }: NetworkDefinition): number | undefined {
-  const text = driver_opts?.[MTU_OPTION]
+  const text = driver_opts?.[BRIDGE_OPTION.mtu]
   if (text === undefined || text === '' || text === '0') return undefined
   const mtu = Number(text)
   if (Number.isInteger(mtu) && mtu >= MTU_RANGE.min && mtu <= MTU_RANGE.max) return mtu
@@ -114,7 +147,7 @@ function macvlanOf({
   name,
   driver_opts = {},
 }: NetworkDefinition): NonNullable<NetworkDocument['macvlan']> {
-  const { parent, macvlan_mode: mode = 'bridge' } = driver_opts
+  const { [MACVLAN_OPTION.parent]: parent, [MACVLAN_OPTION.mode]: mode = 'bridge' } = driver_opts
   if (parent === undefined || parent === '')
     throw new TsstackError(
       'INVALID_ARGUMENT',

@@ -200,14 +200,15 @@ class Publisher implements PortPublisher {
    */
   #reserve(record: ContainerRecord, held: readonly HeldPort[]): HeldPort[] {
     const available = [...held]
-    const kept = record.config.ports.map((mapping) => {
+    const mappings = this.#mappingsOf(record)
+    const kept = mappings.map((mapping) => {
       const index = available.findIndex(({ port }) => fits(port, mapping))
       return index < 0 ? undefined : available.splice(index, 1)[0]
     })
     for (const { reservation } of available) reservation.release()
     const taken: HeldPort[] = []
     try {
-      return record.config.ports.map((mapping, index) => {
+      return mappings.map((mapping, index) => {
         const same = kept[index]
         if (same !== undefined) return same
         const own = [...taken, ...kept].flatMap((held) => held?.port ?? [])
@@ -249,6 +250,16 @@ class Publisher implements PortPublisher {
     })
     const { target, protocol } = mapping
     return { reservation, port: { hostIp, published: reservation.port, target, protocol } }
+  }
+
+  /** With the address that a network has for ports which name none. */
+  #mappingsOf({ config }: ContainerRecord): readonly PortMapping[] {
+    const names = new Set(config.endpoints.map(({ network }) => network))
+    const binding = this.#view
+      .documents()
+      .find(({ name, hostBinding }) => hostBinding !== undefined && names.has(name))?.hostBinding
+    if (binding === undefined) return config.ports
+    return config.ports.map((mapping) => ({ hostIp: binding, ...mapping }))
   }
 
   /** What is on an interface of the host (macvlan) does not pass through the host's rules. */

@@ -70,6 +70,12 @@ export interface NetworkDocument {
   readonly subnets: readonly SubnetRecord[]
   readonly internal: boolean
   readonly mtu?: number
+  /** Its containers do not reach each other. */
+  readonly isolated?: true
+  /** Packets leave the host with the address of their container. */
+  readonly masquerade?: false
+  /** IPv4 address of the host for published ports that name none. */
+  readonly hostBinding?: string
   readonly labels: Readonly<Record<string, string>>
   /** RFC 3339. */
   readonly createdAt?: string

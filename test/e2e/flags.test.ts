@@ -122,9 +122,7 @@ stackTest(
 stackTest('kill and pause say what they do', async () => {
   expect((await tsstack.run('pause polite')).stderr).toContain('Container flags-polite-1 Paused')
   expect((await tsstack.run('unpause')).stderr).toContain('Container flags-polite-1 Unpaused')
-  expect((await tsstack.run('--parallel 1 kill')).stderr).toContain(
-    'Container flags-deaf-1 Killed',
-  )
+  expect((await tsstack.run('--parallel 1 kill')).stderr).toContain('Container flags-deaf-1 Killed')
   expect(await tsstack.ok('ps -q')).toBe('')
 })
 

@@ -68,24 +68,36 @@ function ask(netns: string, address: string, port: number, protocol = 'tcp'): st
   return inNetns(netns, process.execPath, '-e', body)
 }
 
+interface PublishOptions {
+  readonly ipv6?: boolean
+  readonly driverOpts?: Readonly<Record<string, string>>
+  readonly more?: Readonly<Record<string, Service>>
+}
+
+const ECHOING: Service = {
+  image: 'host:node',
+  command: ['node', '-e', ECHO],
+  networks: { default: null },
+  'x-tsstack': { probe: { tcp: 80 } },
+  healthcheck: { interval: '50ms', retries: 200 },
+  stop_grace_period: '0s',
+}
+
 async function publish(
   ports: readonly Omit<Port, 'protocol'>[] | readonly Port[],
-  options: { readonly ipv6?: boolean } = {},
+  { ipv6 = false, driverOpts = {}, more = {} }: PublishOptions = {},
 ): Promise<void> {
   const service: Service = {
-    image: 'host:node',
-    command: ['node', '-e', ECHO],
+    ...ECHOING,
     ports: ports.map((port) => ({ protocol: 'tcp', ...port })),
-    networks: { default: null },
-    'x-tsstack': { probe: { tcp: 80 } },
-    healthcheck: { interval: '50ms', retries: 200 },
-    stop_grace_period: '0s',
   }
   await daemon.up(
     STACK,
     {
-      networks: { default: { name: `${STACK}_default`, enable_ipv6: options.ipv6 ?? false } },
-      services: { s: service },
+      networks: {
+        default: { name: `${STACK}_default`, enable_ipv6: ipv6, driver_opts: driverOpts },
+      },
+      services: { s: service, ...more },
     },
     { wait: true },
   )
@@ -204,6 +216,68 @@ function reach(
     stdio: ['ignore', 'pipe', 'pipe'],
   }).trim()
 }
+
+describe("options of Docker's bridge", () => {
+  const bridge = (option: string, value: string): PublishOptions => ({
+    driverOpts: { [`com.docker.network.bridge.${option}`]: value },
+    more: { other: ECHOING },
+  })
+
+  test.each([
+    ['true', true],
+    ['false', false],
+  ])('enable_icc: %s: containers reach each other: %s', async (value, expected) => {
+    await publish([both[0]], bridge('enable_icc', value))
+    const { networks } = await daemon.container(STACK, 's')
+    const { ipv4 = '' } = networks[`${STACK}_default`] ?? {}
+    const { pid } = await daemon.container(STACK, 'other')
+    const other = `/proc/${String(pid)}/ns/net`
+    if (expected) expect(ask(other, ipv4, 80)).toMatch(/^10/)
+    else expect(() => ask(other, ipv4, 80)).toThrow()
+    expect(ask(outside(), HOST[0], 8080)).toBe(NEIGHBOUR[0])
+  })
+
+  test('host_binding_ipv4 is where ports are that name no address', async () => {
+    await publish([both[0]], bridge('host_binding_ipv4', '127.0.0.1'))
+    expect(ask(daemon.netns, '127.0.0.1', 8080)).toMatch(/^10/)
+    expect(() => ask(outside(), HOST[0], 8080)).toThrow()
+    const [port, ...others] = (await daemon.container(STACK, 's')).ports
+    expect([port?.hostIp, others]).toEqual(['127.0.0.1', []])
+    await daemon.kill()
+    await daemon.start()
+    expect(ask(daemon.netns, '127.0.0.1', 8080)).toMatch(/^10/)
+    expect(() => ask(outside(), HOST[0], 8080)).toThrow()
+  })
+
+  test('enable_ip_masquerade: false leaves containers their addresses outside', async () => {
+    await publish([], bridge('enable_ip_masquerade', 'false'))
+    const { pid, networks } = await daemon.container(STACK, 's')
+    const { ipv4 = '' } = networks[`${STACK}_default`] ?? {}
+    inNetns(outside(), 'ip', 'route', 'add', `${ipv4}/32`, 'via', HOST[0])
+    const server = `require('net').createServer((s) => { s.end(s.remoteAddress); process.exitCode = 0
+      setTimeout(() => process.exit(), 200) }).listen(9000, '0.0.0.0')`
+    try {
+      expect(reach(pid ?? 0, server, { address: NEIGHBOUR[0], port: 9000 })).toBe(ipv4)
+    } finally {
+      inNetns(outside(), 'ip', 'route', 'del', `${ipv4}/32`)
+    }
+  })
+
+  test.each([
+    ['enable_icc', 'maybe', 'is not true or false'],
+    ['host_binding_ipv4', '::1', 'is no IPv4 address'],
+  ])('%s: %s is refused', async (option, value, message) => {
+    const failure = await failureOf(publish([], bridge(option, value)))
+    expect(failure.message).toContain(message)
+  })
+
+  test('one that there is not is told', async () => {
+    const { driverOpts = {} } = bridge('name', 'br0')
+    const networks = { default: { name: `${STACK}_default`, driver_opts: driverOpts } }
+    const events = await daemon.up(STACK, { networks, services: { s: ECHOING } })
+    expect(JSON.stringify(events)).toContain('bridge.name has no effect: there is no such option')
+  })
+})
 
 describe("an administrator's rules", () => {
   test('come first from a table of their own, whatever is published', async () => {

@@ -22,6 +22,8 @@ export interface FirewallNetwork {
   readonly bridge: string
   readonly subnets: readonly { readonly subnet: string; readonly gateway: string }[]
   readonly internal: boolean
+  /** Nothing is forwarded between its containers. Default: false. */
+  readonly isolated?: boolean
   /** Give outgoing traffic the host's address. Default: true. */
   readonly masquerade?: boolean
 }
@@ -124,7 +126,7 @@ function putNetwork(put: Put, network: FirewallNetwork): void {
   const { bridge } = network
   const key = interfaceBytes(bridge)
   put('bridges', bridge, () => ({ key }))
-  put('loops', bridge, () => ({ key: Buffer.concat([key, key]) }))
+  if (network.isolated !== true) put('loops', bridge, () => ({ key: Buffer.concat([key, key]) }))
   if (network.internal) put('internal', bridge, () => ({ key }))
   else if (network.masquerade !== false) put('masqueraded', bridge, () => ({ key }))
   for (const { subnet, gateway } of network.subnets) {

@@ -40,6 +40,8 @@ const IFLA_INFO_SLAVE_KIND = 4
 const IFLA_INFO_SLAVE_DATA = 5
 const VETH_INFO_PEER = 1
 const IFLA_BRPORT_MODE = 4
+/** Nothing goes from one such port to another (Linux 4.18). */
+const IFLA_BRPORT_ISOLATED = 33
 const IFLA_MACVLAN_MODE = 1
 const MACVLAN_MODES = { private: 1, vepa: 2, bridge: 4, passthru: 8 } as const
 const IFLA_INET_CONF = 1
@@ -225,10 +227,16 @@ function peerData(veth: VethRequest): Uint8Array {
  * Sets up a port of a bridge: the bridge may send a frame back out of the port that it came from, which is how a
  * container reaches its own published port where bridges call iptables.
  */
-export function preparePort(name: string): NetlinkRequest {
-  const hairpin: Attribute[] = [
+export function preparePort(name: string, { isolated = false } = {}): NetlinkRequest {
+  const port: Attribute[] = [
     [IFLA_INFO_SLAVE_KIND, text('bridge')],
-    [IFLA_INFO_SLAVE_DATA, [[IFLA_BRPORT_MODE, u8(1)]]],
+    [
+      IFLA_INFO_SLAVE_DATA,
+      [
+        [IFLA_BRPORT_MODE, u8(1)],
+        [IFLA_BRPORT_ISOLATED, u8(isolated ? 1 : 0)],
+      ],
+    ],
   ]
   return {
     action: `set up bridge port "${name}"`,
@@ -237,7 +245,7 @@ export function preparePort(name: string): NetlinkRequest {
     header: linkHeader({}),
     attributes: [
       [Ifla.IFNAME, text(name)],
-      [Ifla.LINKINFO, hairpin],
+      [Ifla.LINKINFO, port],
       [Ifla.AF_SPEC, [NO_LINK_LOCAL]],
     ],
   }
