@@ -80,8 +80,11 @@ test('takes time in proportion to the operations', async () => {
     await run(operations, { concurrency: count })
     return performance.now() - begin
   }
-  await timeOf(1000)
-  const few = Math.min(await timeOf(1000), await timeOf(1000))
-  const many = Math.min(await timeOf(10_000), await timeOf(10_000))
-  expect(many / few).toBeLessThan(40) // ten times as many; their square would be a hundred
+  // The shortest of each: what else the machine does makes no round shorter.
+  const least = { few: Infinity, many: Infinity }
+  for (let round = 0; round < 5; round++) {
+    least.few = Math.min(least.few, await timeOf(1000))
+    least.many = Math.min(least.many, await timeOf(10_000))
+  }
+  expect(least.many / least.few).toBeLessThan(40) // ten times as many; their square would be a hundred
 })
