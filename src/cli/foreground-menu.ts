@@ -5,12 +5,11 @@ import { explainError } from './error-text.ts'
 import { menuScreen, type MenuKey, type MenuScreen } from './menu.ts'
 import { isTerminal } from './output.ts'
 import { createStyle } from './style.ts'
+import { isSwitchedOn } from './switched-on.ts'
 
 /** Where there is a terminal to show a menu on and to press keys at, and the user wants one. */
 export function screenOf({ flags, env, output }: CommandContext): MenuScreen | undefined {
-  const isWanted = flags.has('menu')
-    ? flags.bool('menu')
-    : ['1', 'true'].includes(env['COMPOSE_MENU'] ?? '')
+  const isWanted = flags.has('menu') ? flags.bool('menu') : isSwitchedOn(env['COMPOSE_MENU'])
   return isWanted && output.isTerminal && isTerminal(0) ? menuScreen(output) : undefined
 }
 

@@ -4,6 +4,7 @@ import { flatten } from '../client/flatten.ts'
 import type { CommandContext } from './command.ts'
 import { DRY_RUN_PREFIX, operationState, resourceLabel } from './progress-view.ts'
 import type { OperationEvent, ProgressView } from './progress-view.ts'
+import { isSwitchedOn } from './switched-on.ts'
 
 export interface ProgressResult {
   readonly changed: boolean
@@ -85,14 +86,19 @@ function chooseMode({ global, output }: CommandContext): Mode {
   return global.ansi !== 'never' && output.errorWidth() !== undefined ? 'tty' : 'plain'
 }
 
+/** Where lines of progress go. */
+function noteOf({ env, output }: CommandContext): (line: string) => void {
+  return isSwitchedOn(env['COMPOSE_STATUS_STDOUT']) ? output.line : output.note
+}
+
 /** The live view is loaded only when there is something to show: it costs more than a no-op `up` may. */
 async function openView(
   mode: Mode,
   operations: number,
   context: CommandContext,
 ): Promise<ProgressView> {
-  const { note } = context.output
   const { dryRun } = context.global
+  const note = noteOf(context)
   if (mode === 'tty' && operations > 0)
     return (await import('./progress-live.ts')).liveView(operations, context.output)
   if (mode === 'json') return jsonView(note, dryRun)
@@ -116,7 +122,7 @@ export function showUnchanged(
       action,
       status: 'done',
     }
-    context.output.note(mode === 'json' ? jsonLine(event) : plainLine(event))
+    noteOf(context)(mode === 'json' ? jsonLine(event) : plainLine(event))
   }
 }
 

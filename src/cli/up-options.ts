@@ -6,6 +6,7 @@ import type { Flag } from './args.ts'
 import { sshAgentOf } from './build-options.ts'
 import type { CommandContext } from './command.ts'
 import { needlessFlag } from './common-flags.ts'
+import { isSwitchedOn } from './switched-on.ts'
 
 export const PULL_FLAG: Flag = {
   name: 'pull',
@@ -106,7 +107,7 @@ export function readUpOptions({ flags, positional, env }: CommandContext): UpReq
   const waitTimeoutSeconds = flags.number('wait-timeout')
   const removeOrphans =
     flags.bool('remove-orphans') ||
-    (!flags.has('remove-orphans') && ['1', 'true'].includes(env['COMPOSE_REMOVE_ORPHANS'] ?? ''))
+    (!flags.has('remove-orphans') && isSwitchedOn(env['COMPOSE_REMOVE_ORPHANS']))
   return {
     ...(positional.length > 0 ? { services: positional } : {}),
     forceRecreate: flags.bool('force-recreate'),
@@ -114,6 +115,7 @@ export function readUpOptions({ flags, positional, env }: CommandContext): UpReq
     noRecreate: flags.bool('no-recreate'),
     noDeps: flags.bool('no-deps'),
     removeOrphans,
+    ...(isSwitchedOn(env['COMPOSE_IGNORE_ORPHANS']) ? { ignoreOrphans: true } : {}),
     noStart: flags.bool('no-start'),
     renewAnonVolumes: flags.bool('renew-anon-volumes'),
     ...readPull(flags.text('pull')),

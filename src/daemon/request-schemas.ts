@@ -88,6 +88,7 @@ const upOptions = z.object({
   noRecreate: z.boolean().exactOptional(),
   noDeps: z.boolean().exactOptional(),
   removeOrphans: z.boolean().exactOptional(),
+  ignoreOrphans: z.boolean().exactOptional(),
   scale: z.record(text, z.int().min(0).max(1000)).exactOptional(),
   noStart: z.boolean().exactOptional(),
   renewAnonVolumes: z.boolean().exactOptional(),

@@ -25,6 +25,8 @@ export interface UpOptions {
   readonly noRecreate?: boolean
   readonly noDeps?: boolean
   readonly removeOrphans?: boolean
+  /** Say nothing of them. */
+  readonly ignoreOrphans?: boolean
   /** Replica counts that override the stack's. */
   readonly scale?: Readonly<Record<string, number>>
   /** Create, but do not start. */
@@ -36,7 +38,7 @@ export interface UpOptions {
 /** Only what the planner goes by, of options that may have more. */
 export function planningOptions(options: UpOptions): UpOptions {
   const { services, forceRecreate, alwaysRecreateDeps, noRecreate, noDeps } = options
-  const { removeOrphans, scale, noStart, renewAnonVolumes } = options
+  const { removeOrphans, ignoreOrphans, scale, noStart, renewAnonVolumes } = options
   const all = {
     services,
     forceRecreate,
@@ -44,6 +46,7 @@ export function planningOptions(options: UpOptions): UpOptions {
     noRecreate,
     noDeps,
     removeOrphans,
+    ignoreOrphans,
     scale,
     noStart,
     renewAnonVolumes,

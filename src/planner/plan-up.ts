@@ -75,7 +75,7 @@ export function planUp(desired: DesiredState, observed: ObservedState, options: 
     ...volumes.warnings,
     ...stateWarnings(steps, stack),
     ...rolloutWarnings(steps, stack.services),
-    ...(options.removeOrphans ? [] : orphanWarnings(orphans)),
+    ...(options.removeOrphans || options.ignoreOrphans ? [] : orphanWarnings(orphans)),
   ]
   const all = [...networkCreations.values(), ...volumes.nodes.values(), ...operations]
   return markHazards(buildPlan(stack.name, all, warnings), observed)

@@ -163,3 +163,18 @@ stackTest('diff of two revisions', async () => {
   expect(await tsstack.ok('diff 1..2')).toContain('kind')
   writeFileSync(path.join(tsstack.directory, 'stack.yaml'), STACK)
 })
+
+stackTest(
+  'variables of Compose: orphans are passed over, and progress goes to standard output',
+  async () => {
+    const one = path.join(tsstack.directory, 'one.yaml')
+    writeFileSync(one, STACK.replace(/ {2}polite:[\s\S]*volumes:\n {2}data/, 'volumes:\n  data'))
+    const up = (env: Record<string, string>): ReturnType<CommandLine['run']> =>
+      tsstack.run(['-f', one, 'up', '-d'], { env })
+    expect((await up({})).stderr).toContain('orphan containers')
+    expect((await up({ COMPOSE_IGNORE_ORPHANS: 'true' })).stderr).not.toContain('orphan')
+    const told = await up({ COMPOSE_STATUS_STDOUT: '1' })
+    expect(told.stdout).toContain(' Container flags-deaf-1 Running')
+    expect(told.stderr).not.toContain('Container flags-deaf-1')
+  },
+)
