@@ -67,8 +67,16 @@ function attachedServices(
   )
 }
 
+/** Output goes on while they stop: what is drawn and redrawn would overwrite lines of it. */
+function withPlainLines(context: CommandContext): CommandContext {
+  const { progress } = context.global
+  if (progress !== 'auto' && progress !== 'tty') return context
+  return { ...context, global: { ...context.global, progress: 'plain' } }
+}
+
 async function stopStack(foreground: Foreground, interrupt: Interrupt): Promise<void> {
-  const { context, client, stack } = foreground
+  const { client, stack } = foreground
+  const context = withPlainLines(foreground.context)
   const timeoutSeconds = foreground.request.options.timeoutSeconds
   const services = foreground.request.options.services
   const common = services === undefined ? {} : { services }

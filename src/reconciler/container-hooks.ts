@@ -54,12 +54,13 @@ export async function runPreStopHooks(
   context: Context,
   record: ContainerRecord,
   graceMs: number,
+  hurry: AbortSignal,
 ): Promise<HookFailure | undefined> {
   const deadline = performance.now() + Math.max(graceMs, LEAST_PRE_STOP_MS)
   let first: HookFailure | undefined
   for (const hook of record.config.hooks.preStop) {
     const timeoutMs = Math.max(0, deadline - performance.now())
-    const failure = await runInside(context, record, { hook, timeoutMs })
+    const failure = await runInside(context, record, { hook, timeoutMs, hurry })
     if (failure !== undefined) first ??= hookError(record, 'pre_stop', { hook, failure })
   }
   return first

@@ -25,6 +25,7 @@ import { asRevision } from './revisions/as-revision.ts'
 import { finish, mannerOf, runPlan, type Progress } from './run-plan.ts'
 import { freeIdRange } from './stack-user-namespace.ts'
 import { isSignalling, signalContainers } from './signal-containers.ts'
+import { hastening } from './stop-container.ts'
 import { waitForService } from './wait-for.ts'
 
 /** @returns what `up` would do now; changes nothing but the image store */
@@ -196,8 +197,19 @@ export async function lifecycle(
     if (request.wait === true) await waitForAll(context, name, request, hurry)
     finish(context, { stack: name, changed }, progress)
   }
-  const urgency = action === 'stop' && (request.services ?? []).length === 0 ? 'urgent' : 'request'
-  await context.locks.run(`stack ${name}`, work, { urgency, abandoned: target.signal })
+  const { services = [], timeoutSeconds } = request
+  const urgency = action === 'stop' && services.length === 0 ? 'urgent' : 'request'
+  const stops = action === 'stop' ? { services, timeoutSeconds } : {}
+  await hastening(context, { stack: name, ...stops }, (begun) =>
+    context.locks.run(
+      `stack ${name}`,
+      (hurry) => {
+        begun()
+        return work(hurry)
+      },
+      { urgency, abandoned: target.signal },
+    ),
+  )
 }
 
 /** Services of which containers are started: those that are meant, and what goes with them. */

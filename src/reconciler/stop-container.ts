@@ -40,11 +40,76 @@ export async function stopContainer(
   if (live.cgroup.isFrozen()) live.cgroup.thaw()
   const graceMs = options.graceMs ?? record.config.stopGraceMs
   const startedAt = performance.now()
-  const hookFailure = await runPreStopHooks(context, record, graceMs)
-  const leftMs = graceMs - (performance.now() - startedAt)
-  const warning = await endProcess(context, live, leftMs)
-  if (hookFailure !== undefined) throw hookFailure
-  return warning
+  const impatience = openImpatience(live)
+  try {
+    const hookFailure = await runPreStopHooks(context, record, graceMs, impatience.signal)
+    const leftMs = graceMs - (performance.now() - startedAt)
+    const warning = await endProcess(context, live, leftMs, impatience.signal)
+    if (hookFailure !== undefined) throw hookFailure
+    return warning
+  } finally {
+    impatience.close()
+  }
+}
+
+/** A signal that is raised when the time is over that others give the container to stop. */
+function openImpatience(live: LiveContainer): { signal: AbortSignal; close: () => void } {
+  const controller = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  const watch = (): void => {
+    clearTimeout(timer)
+    if (live.stopBy === undefined) return
+    const leftMs = Math.max(0, live.stopBy - performance.now())
+    timer = setTimeout(() => {
+      controller.abort()
+    }, leftMs)
+  }
+  live.hasten = watch
+  watch()
+  return {
+    signal: controller.signal,
+    close: () => {
+      clearTimeout(timer)
+      delete live.hasten
+    },
+  }
+}
+
+/** A request to stop, or take down, a stack. */
+interface StopRequest {
+  readonly stack: string
+  readonly services?: readonly string[] | undefined
+  /** Absent: each container's own grace period. */
+  readonly timeoutSeconds?: number | undefined
+}
+
+/**
+ * Who asks to stop once more, with less patience, does not wait for the grace period that somebody else gives.
+ * @param wait - until it is our turn, when `begun` is called: from then on it is our own grace period
+ */
+export async function hastening<T>(
+  context: Context,
+  { stack, services = [], timeoutSeconds = Infinity }: StopRequest,
+  wait: (begun: () => void) => Promise<T>,
+): Promise<T> {
+  const by = performance.now() + timeoutSeconds * 1000
+  const meant = [...context.live.values()].filter(({ id, stopBy = Infinity }) => {
+    const config = context.containers.get(id)?.config
+    const isNamed = services.length === 0 || services.includes(config?.service ?? '')
+    return config?.stack === stack && isNamed && by < stopBy
+  })
+  const begun = (): void => {
+    for (const live of meant) if (live.stopBy === by) delete live.stopBy
+  }
+  for (const live of meant) {
+    live.stopBy = by
+    live.hasten?.()
+  }
+  try {
+    return await wait(begun)
+  } finally {
+    begun()
+  }
 }
 
 /**
@@ -64,19 +129,24 @@ export async function stopRegardless(
   }
 }
 
-/** Ends it as `stop` does, but for the wish that it be stopped. @param graceMs less than 0: none is left */
+/**
+ * Ends it as `stop` does, but for the wish that it be stopped.
+ * @param graceMs - less than 0: none is left
+ * @param hurry - ends the grace period
+ */
 export async function endProcess(
   context: Context,
   live: LiveContainer,
   graceMs: number,
+  hurry?: AbortSignal,
 ): Promise<string | undefined> {
   const record = requireContainer(context, live.id)
   const { stopSignal, init, service } = record.config
   const hears = init || hearsSignal(live.process.pid, stopSignal)
-  if (graceMs > 0 && hears) {
+  if (graceMs > 0 && hears && hurry?.aborted !== true) {
     emitContainerEvent(context, record, 'kill', { signal: String(stopSignal) })
     live.process.signal(stopSignal)
-    if (await exitsWithin(live, graceMs)) return undefined
+    if (await exitsWithin(live, graceMs, hurry)) return undefined
   }
   emitContainerEvent(context, record, 'kill', { signal: String(SIGKILL) })
   live.process.signal(SIGKILL)
@@ -114,14 +184,21 @@ function hearsSignal(pid: number, signal: number): boolean {
 }
 
 /** Until the exit has been dealt with, not only happened. */
-async function exitsWithin(live: LiveContainer, timeoutMs: number): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined
-  const timeout = new Promise<false>((resolve) => {
-    timer = setTimeout(resolve, timeoutMs, false)
-  })
+async function exitsWithin(
+  live: LiveContainer,
+  timeoutMs: number,
+  hurry?: AbortSignal,
+): Promise<boolean> {
+  const over = Promise.withResolvers<false>()
+  const end = (): void => {
+    over.resolve(false)
+  }
+  const timer = setTimeout(end, timeoutMs)
+  hurry?.addEventListener('abort', end)
   const exited = live.ended.then(() => true as const)
-  const result = await Promise.race([exited, timeout])
+  const result = await Promise.race([exited, over.promise])
   clearTimeout(timer)
+  hurry?.removeEventListener('abort', end)
   return result
 }
 

@@ -9,6 +9,7 @@ import type { Plan } from '../planner/plan.ts'
 import { HookFailure } from './container-hooks.ts'
 import type { Context } from './context.ts'
 import { containersOf, observe } from './observe.ts'
+import { hastening } from './stop-container.ts'
 import { CONCURRENCY, finish, mannerOf, runPlan, type Progress } from './run-plan.ts'
 
 export interface DownTarget {
@@ -41,8 +42,18 @@ export async function downStack(
     endDown(context, name)
     finish(context, { stack: name, changed }, progress)
   }
-  const isWhole = (request.options.services ?? []).length === 0
-  await context.locks.run(`stack ${name}`, work, { urgency: isWhole ? 'urgent' : 'request' })
+  const { services = [], timeoutSeconds } = request.options
+  const urgency = services.length === 0 ? 'urgent' : 'request'
+  await hastening(context, { stack: name, services, timeoutSeconds }, (begun) =>
+    context.locks.run(
+      `stack ${name}`,
+      () => {
+        begun()
+        return work()
+      },
+      { urgency },
+    ),
+  )
 }
 
 /** What is left to do of a `down` that did not come to its end; undefined when there is none. */

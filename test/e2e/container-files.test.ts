@@ -261,7 +261,8 @@ scenario(
     expect(statSync(path.join(canary, 'd'))).toMatchObject({ uid: 0, mode: 0o40755 })
     // As a user does it: nothing of the archive leaves the directory on this host either.
     await tsstack.ok('cp app:/w/. stolen')
-    expect(readdirSync(local('stolen'))).toHaveLength(1)
+    // It was killed somewhere between two renames.
+    expect(['aside', 'd']).toEqual(expect.arrayContaining(readdirSync(local('stolen'))))
   },
 )
 

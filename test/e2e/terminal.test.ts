@@ -139,7 +139,7 @@ describe.skipIf(!hasTmux)(
         const type = (words: string): Promise<void> =>
           terminal.enter(`clear; script -qec 'stty cols 0 rows 0; tsstack ${words}' /dev/null`)
         await type('up -d')
-        await terminal.until(/^ Container terminal-talker-1 {2}Started$/m)
+        await terminal.until(/^ Container terminal-talker-1 Started$/m)
         await terminal.until(PROMPT)
         await type('ls')
         await terminal.until(/^terminal +running\(1\) /m)

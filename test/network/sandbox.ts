@@ -77,10 +77,10 @@ export async function listen(netnsFd: number, port: number, name = 'hello'): Pro
   })
 }
 
-/** What a TCP server says; rejects with `timeout` after 500 ms of silence. */
+/** What a TCP server says; rejects with `timeout` before a lost first packet is sent again, after a second. */
 export async function ask(netnsFd: number, address: string, port: number): Promise<string> {
   return await within(netnsFd, async () => {
-    const socket = createConnection({ host: address, port, timeout: 500 })
+    const socket = createConnection({ host: address, port, timeout: 900 })
     socket.on('timeout', () => socket.destroy(new Error('timeout')))
     let answer = ''
     for await (const part of socket) answer += String(part)

@@ -109,3 +109,20 @@ test('a rollout ends where it is when the stack is taken down', async () => {
   expect((await up).message).toContain('another request has come; 1 of 3 updated')
   expect(await names()).toEqual([])
 })
+
+const STUBBORN = ['sh', '-c', 'trap "echo no" TERM; while :; do sleep 0.1; done']
+const UNSTOPPABLE: readonly [string, Service][] = [
+  ['its signal', { command: STUBBORN, init: false }],
+  ['its hook', { pre_stop: [{ command: ['sleep', '600'] }] }],
+]
+test.each(UNSTOPPABLE)('down -t 0 does not sit out what a stop gives for %s', async (_, more) => {
+  await daemon.up(STACK, { services: { web: { ...IDLE, stop_grace_period: '10m', ...more } } })
+  const stopping = collect(daemon.client.lifecycle(STACK, { action: 'stop' })).catch(String)
+  const query = { stack: STACK, follow: false, since: '2000-01-01T00:00:00Z' }
+  await eventually('the stop to begin', async () =>
+    (await collect(daemon.client.events(query))).some(({ action }) => action === 'override'),
+  )
+  await daemon.down(STACK)
+  await stopping
+  expect(await daemon.client.containers({ stack: STACK, all: true })).toEqual([])
+})
