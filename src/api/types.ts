@@ -200,12 +200,22 @@ export type ProgressEvent =
 export interface LogsQuery {
   /** Comma list. */
   readonly services?: string
+  /** Those of `run`, too. Default: of the services that are named. */
+  readonly oneoff?: boolean
   readonly follow?: boolean
+  /** With `follow`: no longer than until all of these containers have ended; LogEnd is the last line then. */
+  readonly untilEnded?: boolean
   /** A number of lines from each container's end, or `all`. */
   readonly tail?: string
   /** RFC 3339 times or Go durations back from now. */
   readonly since?: string
   readonly until?: string
+}
+
+export interface LogEnd {
+  readonly type: 'end'
+  readonly time: string
+  readonly container: ''
 }
 
 export interface LogLine {

@@ -26,6 +26,12 @@ export function formatError(thrown: unknown, style: Style): string {
   ].join('\n')
 }
 
+/** As Docker Compose has it for `--progress json`, and what to do. */
+export function errorLine(thrown: unknown): string {
+  const { message, hint } = toTsstackError(thrown)
+  return JSON.stringify({ error: true, message, ...(hint === undefined ? {} : { hint }) })
+}
+
 const MAX_SOURCE_BYTES = 16 << 20
 
 function readSource(file: string): string | undefined {

@@ -27,6 +27,14 @@ interface Foreground {
   readonly menu?: MenuScreen
 }
 
+/** Before anything is started: a slip of the pen is to leave nothing behind. @throws {NOT_FOUND} */
+function checkNames({ context: { flags }, request }: Foreground): void {
+  const names = ['exit-code-from', 'attach', 'no-attach'].flatMap(
+    (flag) => flags.text(flag) ?? flags.list(flag),
+  )
+  checkServices(names, Object.keys(request.stack.services))
+}
+
 /** Ends that the user asked for with flags. */
 interface AbortRule {
   readonly onExit: boolean
@@ -34,12 +42,12 @@ interface AbortRule {
   readonly exitCodeFrom: string | undefined
 }
 
-function readAbortRule({ context: { flags }, request }: Foreground): AbortRule {
+function readAbortRule({ context: { flags } }: Foreground): AbortRule {
   const exitCodeFrom = flags.text('exit-code-from')
-  if (exitCodeFrom !== undefined) checkServices([exitCodeFrom], Object.keys(request.stack.services))
+  const onFailure = flags.bool('abort-on-container-failure')
   return {
-    onExit: flags.bool('abort-on-container-exit') || exitCodeFrom !== undefined,
-    onFailure: flags.bool('abort-on-container-failure'),
+    onExit: flags.bool('abort-on-container-exit') || (exitCodeFrom !== undefined && !onFailure),
+    onFailure,
     exitCodeFrom,
   }
 }
@@ -54,7 +62,6 @@ function attachedServices(
 ): ReadonlySet<string> {
   const only = flags.list('attach')
   const without = flags.list('no-attach')
-  checkServices([...only, ...without], Object.keys(request.stack.services))
   const named = flags.bool('attach-dependencies') ? undefined : request.options.services
   const services =
     only.length > 0 ? only : (named ?? containers.map((container) => container.service))
@@ -115,6 +122,7 @@ async function printLogs(
   if (services.size === 0) return
   const query = {
     services: [...services].join(','),
+    oneoff: false,
     since,
     ...(follow === undefined ? {} : { follow: true }),
   }
@@ -300,12 +308,14 @@ async function stopGracefully(foreground: Foreground, interrupt: Interrupt): Pro
 /** @returns the exit code */
 export async function runInForeground(foreground: Foreground): Promise<number> {
   const { context, client, stack, request } = foreground
+  checkNames(foreground)
   const since = new Date().toISOString()
   const interrupt = onInterrupt()
   try {
     // First, so that new containers have what is synced initially before their programs start.
     if (context.flags.bool('watch')) await foreground.watch.start()
-    const { containers } = await showProgress(client.up(stack, request, interrupt.signal), context)
+    const result = await showProgress(client.up(stack, request, interrupt.signal), context)
+    const containers = result.containers.filter((container) => isOfStack(request, container))
     return await attach(foreground, { interrupt, since, containers })
   } catch (error) {
     if (!interrupt.signal.aborted || !isCancelled(error)) throw error
@@ -315,6 +325,11 @@ export async function runInForeground(foreground: Foreground): Promise<number> {
     await foreground.watch.stop()
     interrupt.close()
   }
+}
+
+/** Neither of a `run` nor an orphan: those are nobody's here to show and to wait for. */
+function isOfStack({ stack }: UpRequest, { service, oneoff }: ContainerSummary): boolean {
+  return !oneoff && Object.hasOwn(stack.services, service)
 }
 
 function isCancelled(error: unknown): boolean {

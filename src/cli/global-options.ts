@@ -32,6 +32,7 @@ export const GLOBAL_FLAGS: readonly Flag[] = [
     kind: 'text',
     value: 'PATH',
     help: 'Directory that relative paths start from (default: that of the first stack file)',
+    aliases: ['workdir'],
   },
   {
     name: 'progress',
@@ -47,6 +48,7 @@ export const GLOBAL_FLAGS: readonly Flag[] = [
     choices: ['auto', 'always', 'never'],
     help: 'Colours and cursor control: auto, always, never',
   },
+  { name: 'no-ansi', kind: 'bool', help: 'As --ansi never', hidden: true },
   {
     name: 'parallel',
     kind: 'integer',
@@ -151,6 +153,7 @@ export function readGlobalOptions(
       'auto',
     ansi:
       (text('ansi') as AnsiMode | undefined) ??
+      (before.bool('no-ansi') || after.bool('no-ansi') ? 'never' : undefined) ??
       choice('COMPOSE_ANSI', env['COMPOSE_ANSI'], ['auto', 'always', 'never'] as const) ??
       'auto',
     verbose: before.bool('verbose') || after.bool('verbose'),

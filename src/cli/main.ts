@@ -5,7 +5,8 @@ import { parseArgs, splitAtCommand, type ParsedArgs } from './args.ts'
 import type { Command, CommandContext } from './command.ts'
 import { COMMANDS } from './command-table.ts'
 import { didYouMean } from './did-you-mean.ts'
-import { explainError } from './error-text.ts'
+import { withFileSettings } from './env-file-settings.ts'
+import { errorLine, explainError } from './error-text.ts'
 import { GLOBAL_FLAGS, readGlobalOptions } from './global-options.ts'
 import type { GlobalOptions } from './global-options.ts'
 import { formatCommandHelp, formatRootHelp } from './help.ts'
@@ -82,9 +83,17 @@ async function runCommand({ name, words, before }: Invocation, output: Output): 
     text: (key: string) => (own.has(key) ? undefined : flags.text(key)),
     list: (key: string) => (own.has(key) ? [] : flags.list(key)),
   }
-  const global = readGlobalOptions(early, late, process.env)
+  const given = readGlobalOptions(early, late, process.env)
+  const env = await withFileSettings(process.env, given, process.cwd())
+  const global = env === process.env ? given : readGlobalOptions(early, late, env)
   checkArguments(name, command, positional.length)
-  return command.run(contextOf({ flags, positional }, global, output))
+  try {
+    return await command.run({ ...contextOf({ flags, positional }, global, output), env })
+  } catch (thrown) {
+    if (global.progress !== 'json') throw thrown
+    output.note(errorLine(thrown))
+    return toTsstackError(thrown).exitCode
+  }
 }
 
 function contextOf(args: ParsedArgs, global: GlobalOptions, output: Output): CommandContext {

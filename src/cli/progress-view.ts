@@ -1,5 +1,6 @@
 /** What all kinds of progress have in common. */
 import type { ProgressEvent } from '../api/types.ts'
+import type { ProgressMode } from './global-options.ts'
 import { humanSize } from './human.ts'
 
 export type OperationEvent = Extract<ProgressEvent, { type: 'operation' }>
@@ -12,6 +13,13 @@ export interface ProgressView {
   operation(event: OperationEvent): void
   warning(message: string): void
   stop(): Promise<void>
+}
+
+/** A warning, for people or, with `--progress json`, for programs. */
+export function warningLine(message: string, mode: ProgressMode): string {
+  return mode === 'json'
+    ? JSON.stringify({ status: 'Warning', text: message })
+    : `warning: ${message}`
 }
 
 const NAMED_ALONE: ReadonlySet<OperationEvent['resource']> = new Set(['layer', 'step', 'artifact'])

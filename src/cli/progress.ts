@@ -2,7 +2,7 @@
 import type { ContainerSummary, ProgressEvent } from '../api/types.ts'
 import { flatten } from '../client/flatten.ts'
 import type { CommandContext } from './command.ts'
-import { DRY_RUN_PREFIX, operationState, resourceLabel } from './progress-view.ts'
+import { DRY_RUN_PREFIX, operationState, resourceLabel, warningLine } from './progress-view.ts'
 import type { OperationEvent, ProgressView } from './progress-view.ts'
 import { isSwitchedOn } from './switched-on.ts'
 
@@ -47,7 +47,7 @@ function plainView(note: (line: string) => void, dryRun: boolean): ProgressView 
       if (!isNoise) note(plainLine(event, dryRun))
     },
     warning: (message) => {
-      note(`warning: ${message}`)
+      note(warningLine(message, 'plain'))
     },
     stop: () => Promise.resolve(),
   }
@@ -59,7 +59,7 @@ function jsonView(note: (line: string) => void, dryRun: boolean): ProgressView {
       note(jsonLine(event, dryRun))
     },
     warning: (message) => {
-      note(JSON.stringify({ status: 'Warning', text: message }))
+      note(warningLine(message, 'json'))
     },
     stop: () => Promise.resolve(),
   }
@@ -69,7 +69,7 @@ function quietView(note: (line: string) => void): ProgressView {
   return {
     operation: () => undefined,
     warning: (message) => {
-      note(`warning: ${message}`)
+      note(warningLine(message, 'plain'))
     },
     stop: () => Promise.resolve(),
   }

@@ -116,7 +116,7 @@ export function quickName(
  */
 export async function resolveStackName(context: CommandContext): Promise<string> {
   const given = context.global.projectName ?? context.env['COMPOSE_PROJECT_NAME']
-  if (given !== undefined && given !== '') return given
+  if (given !== undefined && given !== '') return given.toLowerCase()
   try {
     const name = quickName(context)
     if (name !== undefined) return name

@@ -9,8 +9,17 @@ import {
 import type { LoadOptions } from '../spec/load-options.ts'
 import type { LoadedStack, SpecWarning } from '../spec/loaded-stack.ts'
 import type { CommandContext } from './command.ts'
+import { warningLine } from './progress-view.ts'
 
 const STDIN = 0
+
+let stdin: string | undefined
+
+/** It can be read but once, and a command may look into the stack files twice. */
+function readStdin(): string {
+  stdin ??= readFileSync(STDIN, 'utf8')
+  return stdin
+}
 
 /** What the loader is told by the global flags and the environment. */
 export function toSourceOptions({ global, env, cwd }: CommandContext): SourceOptions {
@@ -26,7 +35,7 @@ export function toSourceOptions({ global, env, cwd }: CommandContext): SourceOpt
     profiles: global.profiles,
     allResources: global.allResources,
     ...(home === undefined ? {} : { home }),
-    ...(global.files.includes('-') ? { stdin: readFileSync(STDIN, 'utf8') } : {}),
+    ...(global.files.includes('-') ? { stdin: readStdin() } : {}),
     ...(global.projectName === undefined ? {} : { projectName: global.projectName }),
     ...(global.projectDirectory === undefined ? {} : { projectDirectory: global.projectDirectory }),
   }
@@ -34,12 +43,12 @@ export function toSourceOptions({ global, env, cwd }: CommandContext): SourceOpt
 
 function warningText({ message, file, line, column }: SpecWarning): string {
   const point = line === undefined ? '' : `:${String(line)}:${String(column ?? 1)}`
-  const place = file === undefined ? '' : `${file}${point}: `
-  return `warning: ${place}${message}`
+  return file === undefined ? message : `${file}${point}: ${message}`
 }
 
-function withWarnings(loaded: LoadedStack, { output }: CommandContext): LoadedStack {
-  for (const warning of loaded.warnings) output.note(warningText(warning))
+function withWarnings(loaded: LoadedStack, { output, global }: CommandContext): LoadedStack {
+  for (const warning of loaded.warnings)
+    output.note(warningLine(warningText(warning), global.progress))
   return loaded
 }
 

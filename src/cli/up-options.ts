@@ -45,7 +45,11 @@ export const UP_FLAGS: readonly Flag[] = [
   },
   { name: 'build', kind: 'bool', help: 'Build images before containers are started' },
   { name: 'no-build', kind: 'bool', help: 'Build nothing, though an image is missing' },
-  PULL_FLAG,
+  {
+    ...PULL_FLAG,
+    choices: ['always', 'missing', 'never', 'build'],
+    help: `${PULL_FLAG.help}; build: build what can be built, as --build`,
+  },
   needlessFlag('yes', 'no question is asked', { short: 'y' }),
 ]
 
@@ -76,7 +80,7 @@ export function readPull(policy: string | undefined): Pick<UpRequest['options'],
 function readBuild(flags: CommandContext['flags']): Pick<UpRequest['options'], 'build'> {
   if (flags.bool('build') && flags.bool('no-build'))
     throw new TsstackError('INVALID_ARGUMENT', '--build and --no-build are incompatible')
-  if (flags.bool('build')) return { build: 'always' }
+  if (flags.bool('build') || flags.text('pull') === 'build') return { build: 'always' }
   return flags.bool('no-build') ? { build: 'never' } : {}
 }
 
@@ -96,12 +100,9 @@ export function sourceOf({
 
 /** @throws {INVALID_ARGUMENT} for flags that contradict each other, and a wrong --scale */
 export function readUpOptions({ flags, positional, env }: CommandContext): UpRequest['options'] {
-  if (flags.bool('force-recreate') && flags.bool('no-recreate')) {
-    throw new TsstackError(
-      'INVALID_ARGUMENT',
-      '--force-recreate and --no-recreate are incompatible',
-    )
-  }
+  for (const name of ['force-recreate', 'always-recreate-deps', 'renew-anon-volumes'])
+    if (flags.bool(name) && flags.bool('no-recreate'))
+      throw new TsstackError('INVALID_ARGUMENT', `--${name} and --no-recreate are incompatible`)
   const scale = parseScale(flags.list('scale'))
   const timeoutSeconds = flags.number('timeout')
   const waitTimeoutSeconds = flags.number('wait-timeout')

@@ -9,6 +9,7 @@ import type {
   ExecRequest,
   ImageSummary,
   LifecycleRequest,
+  LogEnd,
   LogLine,
   LogsQuery,
   NetworkDetail,
@@ -244,11 +245,22 @@ export function createClient(options: ClientOptions): Client {
   }
 }
 
+/** Without the end, which is nothing to show: where it comes nothing else follows. */
+async function* untilEnd(
+  batches: AsyncGenerator<readonly (LogLine | LogEnd)[], void>,
+): AsyncGenerator<readonly LogLine[], void> {
+  for await (const batch of batches) {
+    const lines = batch.filter((item) => item.type !== 'end')
+    if (lines.length > 0) yield lines
+    if (lines.length < batch.length) return
+  }
+}
+
 /** What goes on with the next daemon when it is followed. */
 function followedCalls({ stream }: Pick<Calls, 'stream'>): Pick<Client, 'logs' | 'events'> {
   return {
     logs: (stack, query, signal) => {
-      const open = (since?: string): AsyncGenerator<readonly LogLine[], void> => {
+      const open = (since?: string): AsyncGenerator<readonly (LogLine | LogEnd)[], void> => {
         const { tail, ...rest } = query
         const asked = since === undefined ? query : { ...rest, since }
         return stream({
@@ -257,8 +269,8 @@ function followedCalls({ stream }: Pick<Calls, 'stream'>): Pick<Client, 'logs' |
           signal,
         })
       }
-      if (query.follow !== true) return open()
-      return resumeStream({ open, sourceOf: ({ container }) => container, signal })
+      if (query.follow !== true) return untilEnd(open())
+      return untilEnd(resumeStream({ open, sourceOf: ({ container }) => container, signal }))
     },
     events: (query, signal) => {
       const open = (since?: string): AsyncGenerator<readonly EngineEvent[], void> => {

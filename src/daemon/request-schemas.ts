@@ -92,6 +92,7 @@ const upOptions = z.object({
   scale: z.record(text, z.int().min(0).max(1000)).exactOptional(),
   noStart: z.boolean().exactOptional(),
   renewAnonVolumes: z.boolean().exactOptional(),
+  before: text.exactOptional(),
   timeoutSeconds: seconds.exactOptional(),
   wait: z.boolean().exactOptional(),
   waitTimeoutSeconds: seconds.exactOptional(),
@@ -205,7 +206,9 @@ export const execRequest: Typed<ExecRequest> = z.strictObject({
 
 export const logsQuery: Typed<LogsQuery> = z.strictObject({
   services: text.exactOptional(),
+  oneoff: flag.exactOptional(),
   follow: flag.exactOptional(),
+  untilEnded: flag.exactOptional(),
   tail: z
     .string()
     .regex(/^(all|\d{1,9})$/)

@@ -73,6 +73,8 @@ export interface StartContext {
   readonly resources: (service: string) => readonly PlanNode[]
   /** Services whose containers a container of the service refers to when it is created (`volumes_from`, shared namespaces). */
   readonly creationSources: (service: string) => readonly string[]
+  /** A service that is not started here, but whose dependencies are waited for. */
+  readonly before?: string | undefined
 }
 
 /**
@@ -109,7 +111,18 @@ export function startNodes(context: StartContext): PlanNode[] {
       all.push(...nodesOf(container))
     }
   }
+  if (context.before !== undefined) all.push(...waitsBefore(context.before, context, waits))
   return all
+}
+
+function waitsBefore(
+  service: string,
+  context: StartContext,
+  waits: Map<string, PlanNode>,
+): readonly PlanNode[] {
+  return gatesOf(service, context, waits).filter(
+    ({ content }) => content.kind === 'wait-for-service',
+  )
 }
 
 function addCreate(container: ContainerNodes, after: readonly (PlanNode | undefined)[]): void {

@@ -33,12 +33,14 @@ export interface UpOptions {
   readonly noStart?: boolean
   /** Do not inherit the anonymous volumes of replaced containers. */
   readonly renewAnonVolumes?: boolean
+  /** A service that is to run after it: the plan ends when what that depends on is as its conditions ask. */
+  readonly before?: string
 }
 
 /** Only what the planner goes by, of options that may have more. */
 export function planningOptions(options: UpOptions): UpOptions {
   const { services, forceRecreate, alwaysRecreateDeps, noRecreate, noDeps } = options
-  const { removeOrphans, ignoreOrphans, scale, noStart, renewAnonVolumes } = options
+  const { removeOrphans, ignoreOrphans, scale, noStart, renewAnonVolumes, before } = options
   const all = {
     services,
     forceRecreate,
@@ -50,6 +52,7 @@ export function planningOptions(options: UpOptions): UpOptions {
     scale,
     noStart,
     renewAnonVolumes,
+    before,
   }
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined))
 }

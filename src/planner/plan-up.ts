@@ -68,6 +68,7 @@ export function planUp(desired: DesiredState, observed: ObservedState, options: 
         count: countOf(name),
       }),
     creationSources: (name) => creationSources(ownValue(stack.services, name) ?? {}),
+    before: options.before,
   })
   orderPortHandovers(nodes, stack)
   const warnings = [

@@ -72,7 +72,8 @@ async function startDependencies(
   const { stack, files, workingDir, contents, credentials } = request
   let failure: unknown
   const login = credentials === undefined ? {} : { credentials }
-  const up = { stack, files, workingDir, contents, ...login, options: { services } }
+  const options = { services, before: request.service }
+  const up = { stack, files, workingDir, contents, ...login, options }
   await upStack(context, up, (event) => {
     if (event.type === 'error') failure = event.error
   })
@@ -121,16 +122,31 @@ function overridden(service: Service, request: RunRequest): Service {
     ports,
     tty: request.tty,
     stdin_open: request.stdin,
-    ...(request.command === undefined ? {} : { command: request.command }),
-    ...(request.entrypoint === undefined ? {} : { entrypoint: request.entrypoint }),
+    ...programOf(request),
     ...(request.user === undefined ? {} : { user: request.user }),
     ...(request.workdir === undefined ? {} : { working_dir: request.workdir }),
     environment: { ...service.environment, ...request.environment },
     labels: { ...service.labels, ...request.labels },
     volumes: [...(service.volumes ?? []), ...mounts],
-    cap_add: [...(service.cap_add ?? []), ...(request.capAdd ?? [])],
-    cap_drop: [...(service.cap_drop ?? []), ...(request.capDrop ?? [])],
+    ...capabilitiesOf(service, request),
   }
+}
+
+/** What is asked for wins over the opposite in the service. */
+function capabilitiesOf(
+  { cap_add = [], cap_drop = [] }: Service,
+  { capAdd = [], capDrop = [] }: RunRequest,
+): Pick<Service, 'cap_add' | 'cap_drop'> {
+  return {
+    cap_add: [...cap_add.filter((name) => !capDrop.includes(name)), ...capAdd],
+    cap_drop: [...cap_drop.filter((name) => !capAdd.includes(name)), ...capDrop],
+  }
+}
+
+/** Another entrypoint has no use for the command that is meant for the service's own. */
+function programOf({ command, entrypoint }: RunRequest): Pick<Service, 'command' | 'entrypoint'> {
+  if (entrypoint === undefined) return command === undefined ? {} : { command }
+  return { entrypoint, command: command ?? [] }
 }
 
 /** It writes as the service does, and stands in for replica 1: with its variables and volumes, but not by its name. */

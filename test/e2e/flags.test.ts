@@ -110,8 +110,8 @@ stackTest(
     expect(shown).toBe('/tmp\nblue, a red ball')
 
     const aliasesOf = async (flags: string): Promise<readonly string[]> => {
-      const name = await tsstack.ok(`run -d${flags} polite sleep infinity`)
-      const { networks } = await daemon.client.container(name)
+      const id = await tsstack.ok(`run -d${flags} polite sleep infinity`)
+      const { networks } = await daemon.client.container(id)
       return Object.values(networks).flatMap(({ aliases }) => aliases)
     }
     expect(await aliasesOf('')).toEqual([])

@@ -250,6 +250,10 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
     now: { db: { ...CHECK }, api: { depends_on: { db: HEALTHY } } },
     since: { 'shop-db-1': { health: 'starting' } },
   },
+  'before a run of a service what it depends on is waited for': {
+    now: THREE_TIERS,
+    options: { services: ['db', 'migrate'], before: 'api' },
+  },
   'no dependencies means no waiting either': {
     was: { db: { ...CHECK } },
     now: { db: { ...CHECK }, api: { depends_on: { db: HEALTHY } } },

@@ -1,5 +1,6 @@
 import type { Command } from '../command.ts'
 import { refusedFlag } from '../common-flags.ts'
+import { forwardSignals } from '../forward-signals.ts'
 import { isTerminal } from '../output.ts'
 import { oneContainer } from '../select-containers.ts'
 import { resolveStackName } from '../stack-name.ts'
@@ -18,10 +19,11 @@ export const command: Command = {
       help: 'Replica of the service (default: the first)',
     },
     { name: 'no-stdin', kind: 'bool', help: 'Do not pass on what is typed' },
-    refusedFlag(
-      'sig-proxy',
-      'Ctrl-C leaves the container running; "tsstack kill -s" sends signals',
-    ),
+    {
+      name: 'sig-proxy',
+      kind: 'bool',
+      help: 'Pass signals, Ctrl-C for example, on to its program (default: they end the command alone)',
+    },
     refusedFlag('detach-keys', 'there are no such keys; Ctrl-C ends "attach --no-stdin"', {
       kind: 'text',
       value: 'KEYS',
@@ -30,7 +32,7 @@ export const command: Command = {
   examples: [['tsstack attach worker', 'See what "worker" prints from now on']],
   arguments: { min: 1, max: 1 },
   async run(context) {
-    const { flags, positional } = context
+    const { flags, positional, output } = context
     const [service = ''] = positional
     const stack = await resolveStackName(context)
     const client = await context.client()
@@ -38,6 +40,14 @@ export const command: Command = {
     const { config } = await client.container(container.id)
     const tty = config['tty'] === true && isTerminal(0) && isTerminal(1)
     const stdin = config['stdinOpen'] === true && !flags.bool('no-stdin')
-    return runSession(await client.attach(container.id), { tty, stdin })
+    const session = await client.attach(container.id)
+    const restore = flags.bool('sig-proxy')
+      ? forwardSignals(client, container.id, output.note)
+      : () => undefined
+    try {
+      return await runSession(session, { tty, stdin })
+    } finally {
+      restore()
+    }
   },
 }

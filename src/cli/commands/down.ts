@@ -1,23 +1,10 @@
 import { GRACE_FLAG } from '../common-flags.ts'
-import type { ContainerSummary } from '../../api/types.ts'
-import type { Client } from '../../client/client.ts'
-import { toTsstackError } from '../../errors.ts'
 import type { Command } from '../command.ts'
+import { imagesOfStack, removeImages } from '../down-images.ts'
+import { servicesAtHand } from '../select-containers.ts'
 import { resolveStackName } from '../stack-name.ts'
 import { showProgress } from '../progress.ts'
-
-/** What `--rmi` removes, of the images that containers of the stack are of. */
-async function imagesOf(
-  client: Client,
-  stack: string,
-  which: string | undefined,
-): Promise<readonly string[]> {
-  if (which === undefined) return []
-  const containers = await client.containers({ stack, all: true })
-  const isWanted = ({ image, service }: ContainerSummary): boolean =>
-    which === 'all' || image === `${stack}-${service}`
-  return [...new Set(containers.filter(isWanted).map(({ image }) => image))]
-}
+import { warningLine } from '../progress-view.ts'
 
 export const command: Command = {
   usage: '[OPTIONS] [SERVICE...]',
@@ -42,7 +29,7 @@ export const command: Command = {
       kind: 'text',
       value: 'WHICH',
       choices: ['local', 'all'],
-      help: 'Remove images too: all that its containers are of, or local, those that were built without a name',
+      help: 'Remove images too: all of its services, or local, those that were built without a name',
     },
   ],
   examples: [
@@ -54,22 +41,27 @@ export const command: Command = {
     const stack = await resolveStackName(context)
     const timeoutSeconds = flags.number('timeout')
     const client = await context.client()
-    const images = await imagesOf(client, stack, flags.text('rmi'))
+    const hand = { context, client, stack }
+    const services = await servicesAtHand(hand)
+    if (services?.length === 0) {
+      context.output.note(`No container of ${positional.join(', ')} to remove`)
+      return 0
+    }
+    const images = await imagesOfStack(hand, flags.text('rmi'), services)
     const stream = client.down(stack, {
       options: {
-        ...(positional.length > 0 ? { services: positional } : {}),
+        ...(services === undefined ? {} : { services }),
         volumes: flags.bool('volumes'),
         removeOrphans: flags.bool('remove-orphans'),
         ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
       },
     })
-    await showProgress(stream, context)
-    for (const image of images) {
-      // Another stack may use it: then it stays.
-      await client.removeImages({ images: [image] }).catch((error: unknown) => {
-        context.output.note(`warning: ${toTsstackError(error).message}`)
-      })
-    }
+    const { changed } = await showProgress(stream, context)
+    const hasRemoved = await removeImages(hand, images)
+    if (!changed && !hasRemoved)
+      context.output.note(
+        warningLine(`no resource found to remove for stack "${stack}"`, context.global.progress),
+      )
     return 0
   },
 }

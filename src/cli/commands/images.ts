@@ -74,7 +74,7 @@ export const command: Command = {
     const stack = await resolveStackName(context)
     const client = await context.client()
     const [containers, images] = await Promise.all([
-      selectContainers(client, stack, positional, { all: true }),
+      selectContainers({ context, client, stack }, positional, { all: true }),
       client.images(),
     ])
     const rows = toImageRows(containers, images)

@@ -1,5 +1,6 @@
 /** start, stop, restart, kill, pause, unpause: one request, six words. */
 import type { LifecycleAction, LifecycleRequest } from '../../api/types.ts'
+import { TsstackError } from '../../errors.ts'
 import type { Command, CommandContext } from '../command.ts'
 import {
   BY_HAND_FLAGS,
@@ -10,21 +11,48 @@ import {
   WAIT_TIMEOUT_FLAG,
 } from '../common-flags.ts'
 import { showProgress } from '../progress.ts'
-import { selectContainers } from '../select-containers.ts'
+import { servicesAtHand, type StackAtHand } from '../select-containers.ts'
 import { resolveStackName } from '../stack-name.ts'
 
+/** Of these, a service without a container is an error: nothing of it would run, though that was asked for. */
+const RUNNING_AFTERWARDS: ReadonlySet<LifecycleAction> = new Set(['start', 'restart'])
+
+async function servicesOf(
+  hand: StackAtHand,
+  action: LifecycleAction,
+): Promise<readonly string[] | undefined> {
+  const present = await servicesAtHand(hand)
+  if (present === undefined || !RUNNING_AFTERWARDS.has(action)) return present
+  const { context, client, stack } = hand
+  const { positional } = context
+  const [first = ''] = positional
+  // The daemon knows nothing of a stack that was never up.
+  if (present.length === 0 && (await client.containers({ stack, all: true })).length === 0)
+    throw new TsstackError(
+      'NOT_FOUND',
+      `Cannot ${action} service "${first}": it has no container`,
+      {
+        hint: `Make one: tsstack up -d ${positional.join(' ')}`,
+      },
+    )
+  return positional
+}
+
 async function runAction(context: CommandContext, action: LifecycleAction): Promise<number> {
-  const { flags, positional } = context
+  const { flags } = context
   const stack = await resolveStackName(context)
   const client = await context.client()
-  // For the error with the nearest name, before anything is done.
-  if (positional.length > 0) await selectContainers(client, stack, positional, { all: true })
+  const services = await servicesOf({ context, client, stack }, action)
+  if (services?.length === 0) {
+    context.output.note(`No container to ${action}`)
+    return 0
+  }
   const timeoutSeconds = flags.number('timeout')
   const signal = flags.text('signal')
   const waitTimeoutSeconds = flags.number('wait-timeout')
   const request: LifecycleRequest = {
     action,
-    ...(positional.length > 0 ? { services: positional } : {}),
+    ...(services === undefined ? {} : { services }),
     ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
     ...(signal === undefined ? {} : { signal }),
     ...(flags.bool('no-deps') ? { noDeps: true } : {}),

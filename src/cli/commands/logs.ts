@@ -9,7 +9,7 @@ async function run(context: CommandContext): Promise<number> {
   const stack = await resolveStackName(context)
   const client = await context.client()
   const index = flags.number('index')
-  const containers = await selectContainers(client, stack, positional, { all: true })
+  const containers = await selectContainers({ context, client, stack }, positional, { all: true })
   const service = positional[0]
   const only =
     index !== undefined && service !== undefined
@@ -25,13 +25,15 @@ async function run(context: CommandContext): Promise<number> {
     },
     output,
   )
-  for (const container of containers) {
-    if (only === undefined || container.id === only.id) printer.register(container.name)
+  for (const { id, name, oneoff } of containers) {
+    // Of those of `run` only what was asked for by the name of the service is shown.
+    const isShown = positional.length > 0 || !oneoff
+    if (only === undefined ? isShown : id === only.id) printer.register(name)
   }
   const interrupt = onInterrupt()
   const query = {
     ...(positional.length > 0 ? { services: positional.join(',') } : {}),
-    ...(follow ? { follow } : {}),
+    ...(follow ? { follow, untilEnded: true } : {}),
     tail: flags.text('tail') ?? 'all',
     ...(flags.has('since') ? { since: flags.text('since') ?? '' } : {}),
     ...(flags.has('until') ? { until: flags.text('until') ?? '' } : {}),

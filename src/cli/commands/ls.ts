@@ -3,11 +3,19 @@ import type { Command } from '../command.ts'
 import { FORMAT_FLAG, QUIET_FLAG, renderListing } from '../listing.ts'
 import { formatTable } from '../table.ts'
 
-/** @throws {INVALID_ARGUMENT} for what is not `name=TEXT` */
-function nameFilter(text: string): string {
+/**
+ * Docker's filter: a regular expression that is looked for anywhere in the name.
+ * @throws {INVALID_ARGUMENT} for what is not `name=PATTERN`
+ */
+function nameFilter(text: string): RegExp {
   const [key = '', value] = text.split(/=(.*)/s)
-  if (key === 'name' && value !== undefined) return value
-  throw new TsstackError('INVALID_ARGUMENT', `invalid filter "${text}": expected name=TEXT`)
+  if (key !== 'name' || value === undefined)
+    throw new TsstackError('INVALID_ARGUMENT', `invalid filter "${text}": expected name=PATTERN`)
+  try {
+    return new RegExp(value)
+  } catch (error) {
+    throw new TsstackError('INVALID_ARGUMENT', `invalid filter "${text}"`, { cause: error })
+  }
 }
 
 export const command: Command = {
@@ -20,8 +28,8 @@ export const command: Command = {
     {
       name: 'filter',
       kind: 'list',
-      value: 'name=TEXT',
-      help: 'Only stacks with this text in their name',
+      value: 'name=PATTERN',
+      help: 'Only stacks whose name fits: name=shop, name=^shop$; one of several',
     },
   ],
   examples: [
@@ -34,7 +42,7 @@ export const command: Command = {
     const names = flags.list('filter').map(nameFilter)
     const stacks = (await (await context.client()).stacks())
       .filter((stack) => flags.bool('all') || /running|paused|restarting/.test(stack.status))
-      .filter((stack) => names.every((name) => stack.name.includes(name)))
+      .filter((stack) => names.length === 0 || names.some((name) => name.test(stack.name)))
       .toSorted((a, b) => (a.name < b.name ? -1 : 1))
     const rows = stacks.map(({ name, status, configFiles }) => ({
       Name: name,

@@ -101,13 +101,14 @@ async function selected(context: CommandContext): Promise<readonly ContainerSumm
   const filter = parsePsFilters(flags.list('filter'), flags.list('status'))
   const stack = await resolveStackName(context)
   const all = flags.bool('all')
-  const found = await selectContainers(await context.client(), stack, positional, {
+  const client = await context.client()
+  const found = await selectContainers({ context, client, stack }, positional, {
     all: all || filter.byState,
   })
   const wanted = found
     .filter(filter.matches)
-    // One-off containers of `run` are shown with -a alone, as Docker Compose does.
-    .filter((container) => !container.oneoff || all)
+    // One-off containers of `run` are shown when stopped ones are, too, as Docker Compose does.
+    .filter((container) => !container.oneoff || all || filter.byState)
   return withoutOrphans(context, wanted)
 }
 

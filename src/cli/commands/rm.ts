@@ -12,7 +12,7 @@ async function run(context: CommandContext): Promise<number> {
   const stack = await resolveStackName(context)
   const client = await context.client()
   const select = (): Promise<readonly ContainerSummary[]> =>
-    selectContainers(client, stack, positional, { all: true })
+    selectContainers({ context, client, stack }, positional, { all: true })
   const before = await select()
   if (flags.bool('stop') && before.some(isAlive)) {
     const services = [...new Set(before.map(({ service }) => service))]

@@ -7,6 +7,7 @@ import type { Command, CommandContext } from '../command.ts'
 import { sshAgentOf } from '../build-options.ts'
 import { QUIET_TRANSFER_FLAGS, TERMINAL_FLAGS } from '../common-flags.ts'
 import { parseEnvironment, readEnvironmentFiles } from '../environment-flags.ts'
+import { forwardSignals } from '../forward-signals.ts'
 import { showProgress, withQuiet } from '../progress.ts'
 import { checkServices } from '../select-containers.ts'
 import { loadWithServices, projectEnvironment } from '../stack-source.ts'
@@ -92,6 +93,7 @@ async function startDependencies(
     ...(await credentialsForStack(context.env, loaded.stack)),
     options: {
       services: needed,
+      before: context.positional[0] ?? '',
       removeOrphans: context.flags.bool('remove-orphans'),
       ...readPull(context.flags.text('pull')),
     },
@@ -125,7 +127,7 @@ async function run(given: CommandContext): Promise<number> {
   const { id } = await client.run(loaded.stack.name, request)
   if (streams.detach) {
     await client.startContainer(id)
-    context.output.line((await client.container(id)).name)
+    context.output.line(id)
     return 0
   }
   // Attached before it starts, so that nothing that it writes is missed.
@@ -136,7 +138,12 @@ async function run(given: CommandContext): Promise<number> {
     session.close() // nothing ends it from the other side
     throw error
   }
-  return runSession(session, streams)
+  const restore = forwardSignals(client, id, context.output.note)
+  try {
+    return await runSession(session, streams)
+  } finally {
+    restore()
+  }
 }
 
 export const command: Command = {
@@ -149,7 +156,7 @@ export const command: Command = {
       name: 'detach',
       short: 'd',
       kind: 'bool',
-      help: 'Return at once, and print the name of the container',
+      help: 'Return at once, and print the id of the container',
     },
     { name: 'rm', kind: 'bool', help: 'Remove the container when it has ended' },
     {

@@ -114,7 +114,7 @@ async function run(context: CommandContext): Promise<number> {
   const { flags, output, positional } = context
   const stack = await resolveStackName(context)
   const client = await context.client()
-  const containers = await selectContainers(client, stack, positional, { all: true })
+  const containers = await selectContainers({ context, client, stack }, positional, { all: true })
   const live = !flags.bool('no-stream')
   const screen = live && output.isTerminal && (flags.text('format') ?? 'table') === 'table'
   const interrupt = onInterrupt()

@@ -31,7 +31,7 @@ export const command: Command = {
   async run(context) {
     const stack = await resolveStackName(context)
     const client = await context.client()
-    const containers = await selectContainers(client, stack, context.positional)
+    const containers = await selectContainers({ context, client, stack }, context.positional)
     const tops = await Promise.all(
       containers.map(async (container) => ({ container, top: await client.top(container.id) })),
     )

@@ -10,7 +10,15 @@ import { checkServices } from '../select-containers.ts'
 import { loadWithServices } from '../stack-source.ts'
 import { readUpOptions, sourceOf, UP_FLAGS } from '../up-options.ts'
 
+/** Flags of which no two go together. */
+const INCOMPATIBLE: readonly (readonly [string, string])[] = [
+  ['abort-on-container-exit', 'abort-on-container-failure'],
+  ['attach', 'attach-dependencies'],
+  ['no-build', 'watch'],
+]
+
 function checkFlags({ flags }: CommandContext): void {
+  const isGiven = (name: string): boolean => flags.bool(name) || flags.list(name).length > 0
   const attached = [
     'abort-on-container-exit',
     'abort-on-container-failure',
@@ -24,6 +32,9 @@ function checkFlags({ flags }: CommandContext): void {
       `--${first} is incompatible with --detach and --wait`,
     )
   }
+  for (const [one, other] of INCOMPATIBLE)
+    if (isGiven(one) && isGiven(other))
+      throw new TsstackError('INVALID_ARGUMENT', `--${one} and --${other} are incompatible`)
   if (flags.has('wait-timeout') && !flags.bool('wait')) {
     throw new TsstackError('INVALID_ARGUMENT', '--wait-timeout needs --wait')
   }
@@ -47,6 +58,10 @@ async function requestOf(context: CommandContext): Promise<UpRequest> {
   const options = readUpOptions(context)
   const loaded = await loadWithServices(context, positional)
   checkServices(positional, Object.keys(loaded.stack.services))
+  if (Object.keys(loaded.stack.services).length === 0 && !context.global.allResources)
+    throw new TsstackError('FAILED_PRECONDITION', 'no service selected', {
+      hint: `Enable a profile with --profile: all services have one`,
+    })
   const credentials = await credentialsForStack(env, loaded.stack)
   return { ...sourceOf(loaded), options, ...credentials }
 }

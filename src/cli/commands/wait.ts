@@ -85,7 +85,12 @@ export const command: Command = {
       throw new TsstackError('INVALID_ARGUMENT', '"tsstack wait" needs a service, or --for')
     const stack = await resolveStackName(context)
     const client = await context.client()
-    const containers = await selectContainers(client, stack, positional, { all: true })
+    const containers = await selectContainers({ context, client, stack }, positional, { all: true })
+    if (containers.length === 0)
+      throw new TsstackError(
+        'NOT_FOUND',
+        `Cannot wait for ${positional.map((name) => `"${name}"`).join(', ')}: no container of it`,
+      )
     const first = await Promise.race(
       containers.map(async ({ id, name }) => ({ name, ...(await client.waitContainer(id)) })),
     )

@@ -1,5 +1,5 @@
 import type { FastifyReply } from 'fastify'
-import type { LogLine } from '../../api/types.ts'
+import type { LogEnd, LogLine } from '../../api/types.ts'
 import type { LogRecord } from '../../engine/logs/log-format.ts'
 import { readLog, type ReadLogOptions } from '../../engine/logs/log-reader.ts'
 import type { Context } from '../../reconciler/context.ts'
@@ -10,6 +10,10 @@ import { timeArgument } from '../time-argument.ts'
 import { streamLines, type LineSink } from '../ndjson.ts'
 import { logsQuery } from '../request-schemas.ts'
 import { parseBody } from '../validate.ts'
+
+const RUNNING: ReadonlySet<string> = new Set(['running', 'paused', 'restarting'])
+/** Of containers: what may make a difference to whether any runs. */
+const TURNS: ReadonlySet<string> = new Set(['start', 'die', 'destroy'])
 
 interface LogsCall {
   readonly stack: string
@@ -25,10 +29,11 @@ export async function streamLogs(
   context: Context,
   { stack, query, reply }: LogsCall,
 ): Promise<void> {
-  const { services, follow, tail, since, until } = parseBody(logsQuery, query)
+  const { services, oneoff, follow, untilEnded, tail, since, until } = parseBody(logsQuery, query)
   const wanted = services === undefined || services === '' ? undefined : services.split(',')
-  const isWanted = (record: ContainerRecord): boolean =>
-    wanted?.includes(record.config.service) ?? !record.config.oneoff
+  const withOneOff = oneoff ?? wanted !== undefined
+  const isWanted = ({ config }: ContainerRecord): boolean =>
+    (wanted?.includes(config.service) ?? true) && (withOneOff || !config.oneoff)
   const records = containersOf(context, stack).filter(isWanted)
   const options: ReadLogOptions = {
     ...(tail === undefined || tail === 'all' ? {} : { tail: Number(tail) }),
@@ -39,8 +44,12 @@ export async function streamLogs(
     const readers = records.map((record) =>
       pump(context, record, { options, follow: follow ?? false, sink }),
     )
-    if (follow === true) await followNew(context, { stack, isWanted, sink })
+    if (follow === true) {
+      const ended = untilEnded === true ? allEnded(context, { stack, isWanted, sink }) : undefined
+      readers.push(...(await followNew(context, { stack, isWanted, sink, ended })))
+    }
     await Promise.all(readers)
+    if (untilEnded === true) sink.send([logEnd()])
   }
   await streamLines(reply, produce, { follows: follow ?? false })
 }
@@ -87,11 +96,17 @@ interface FollowNew {
   readonly stack: string
   readonly isWanted: (record: ContainerRecord) => boolean
   readonly sink: LineSink
+  /** Resolves when no more are to be followed; absent: when the client goes. */
+  readonly ended?: Promise<void> | undefined
 }
 
-/** Containers that start while somebody follows; ends when the client goes. */
-function followNew(context: Context, { stack, isWanted, sink }: FollowNew): Promise<void> {
+/** Containers that start while somebody follows. @returns who reads them */
+function followNew(
+  context: Context,
+  { stack, isWanted, sink, ended }: FollowNew,
+): Promise<readonly Promise<void>[]> {
   return new Promise((resolve) => {
+    const readers: Promise<void>[] = []
     const unsubscribe = context.events.subscribe((event) => {
       if (event.type !== 'container' || event.action !== 'start' || event.stack !== stack) return
       // The record is complete when the turn in which it started is over.
@@ -99,14 +114,49 @@ function followNew(context: Context, { stack, isWanted, sink }: FollowNew): Prom
       setImmediate(() => {
         const record = context.containers.get(event.id)
         if (record === undefined || !isWanted(record)) return
-        void pump(context, record, { options: { since }, follow: true, sink }).catch(
-          () => undefined,
-        )
+        const reader = pump(context, record, { options: { since }, follow: true, sink })
+        readers.push(reader.catch(() => undefined))
       })
     })
-    sink.signal.addEventListener('abort', () => {
+    const finish = (): void => {
+      unsubscribe()
+      resolve(readers)
+    }
+    sink.signal.addEventListener('abort', finish)
+    void ended?.then(finish)
+  })
+}
+
+/**
+ * Resolves when none of these containers runs any more, and no request of the stack is about to start one; or the client
+ * goes. Where there was none yet the first one is waited for.
+ */
+function allEnded(context: Context, { stack, isWanted, sink }: FollowNew): Promise<void> {
+  const wanted = (): readonly ContainerRecord[] => containersOf(context, stack).filter(isWanted)
+  let hasBegun = wanted().length > 0
+  const isOver = (): boolean => hasBegun && !wanted().some(({ state }) => RUNNING.has(state))
+  return new Promise((resolve) => {
+    const look = (): void => {
+      hasBegun ||= wanted().length > 0
+      if (!isOver()) return
+      const turn = context.locks.run(`stack ${stack}`, () => Promise.resolve(isOver()))
+      void turn.then((over) => {
+        if (over) finish()
+      })
+    }
+    const unsubscribe = context.events.subscribe((event) => {
+      if (event.type === 'container' && event.stack === stack && TURNS.has(event.action))
+        setImmediate(look) // the record is complete then
+    })
+    const finish = (): void => {
       unsubscribe()
       resolve()
-    })
+    }
+    sink.signal.addEventListener('abort', finish)
+    look()
   })
+}
+
+function logEnd(): LogEnd {
+  return { type: 'end', time: `${new Date().toISOString().slice(0, -1)}000000Z`, container: '' }
 }
