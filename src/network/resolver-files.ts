@@ -57,16 +57,17 @@ export interface HostsRequest {
   readonly extraHosts: readonly string[]
   /** What `host-gateway` stands for. */
   readonly hostGateway?: string
+  /** What comes first: a whole file. Default: the names of the loopback interface. */
+  readonly base?: string
 }
 
-const LOOPBACK_HOSTS = [
-  '127.0.0.1\tlocalhost',
-  '::1\tlocalhost ip6-localhost ip6-loopback',
-  'fe00::\tip6-localnet',
-  'ff00::\tip6-mcastprefix',
-  'ff02::1\tip6-allnodes',
-  'ff02::2\tip6-allrouters',
-]
+const LOOPBACK_HOSTS = `127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+fe00::\tip6-localnet
+ff00::\tip6-mcastprefix
+ff02::1\tip6-allnodes
+ff02::2\tip6-allrouters
+`
 
 /** Writes /etc/hosts. Entries of `extraHosts` without an address are left out. */
 export function makeHosts(request: HostsRequest): string {
@@ -81,7 +82,9 @@ export function makeHosts(request: HostsRequest): string {
       : [`${oneLine(resolved)}\t${oneLine(host)}`]
   })
   const own = request.addresses.map((address) => `${oneLine(address)}\t${full}`)
-  return [...LOOPBACK_HOSTS, ...extra, ...own].map((line) => `${line}\n`).join('')
+  const base = request.base ?? LOOPBACK_HOSTS
+  const start = base === '' || base.endsWith('\n') ? base : `${base}\n`
+  return start + [...extra, ...own].map((line) => `${line}\n`).join('')
 }
 
 /** `name:address` has no brackets around IPv6: the name ends at the first `:` or `=`. */

@@ -38,7 +38,8 @@ export function containerConfigOf(input: ConversionInput): ContainerConfig {
   const { stack, service, identity, image } = input
   const health = healthCheckOf(service, image)
   const requested = deviceEditsOf(service)
-  const shortId = identity.id.slice(0, 12)
+  const networkMode = networkModeOf(input)
+  const hostname = service.hostname ?? defaultHostname(input, networkMode)
   return {
     name: identity.name,
     stack: stack.name,
@@ -49,12 +50,12 @@ export function containerConfigOf(input: ConversionInput): ContainerConfig {
     argv: argvOf(service, image, identity.serviceName),
     environment: {
       ...requested.environment,
-      ...environmentOf(service, image, service.hostname ?? shortId),
+      ...environmentOf(service, image, hostname),
     },
     workingDir: service.working_dir ?? image.config.workingDir ?? '/',
     ...definedUser(service.user ?? image.config.user),
     additionalGroups: [...(service.group_add ?? []), ...requested.groups],
-    hostname: service.hostname ?? shortId,
+    hostname,
     ...(service.domainname === undefined ? {} : { domainname: service.domainname }),
     tty: service.tty ?? false,
     stdinOpen: service.stdin_open ?? false,
@@ -74,6 +75,7 @@ export function containerConfigOf(input: ConversionInput): ContainerConfig {
     sysctls: service.sysctls ?? {},
     ...(service.oom_score_adj === undefined ? {} : { oomScoreAdj: service.oom_score_adj }),
     ...namespacesOf(input),
+    networkMode,
     ...resolutionOf(service),
     links: linksOf(service),
     stopSignal: parseSignal(service.stop_signal ?? image.config.stopSignal ?? 'SIGTERM'),
@@ -186,14 +188,10 @@ function ulimitsOf(service: Service): ContainerConfig['ulimits'] {
 
 function namespacesOf(
   input: ConversionInput,
-): Pick<
-  ContainerConfig,
-  'userNamespace' | 'networkMode' | 'ipc' | 'pid' | 'uts' | 'cgroupNamespace'
-> {
+): Pick<ContainerConfig, 'userNamespace' | 'ipc' | 'pid' | 'uts' | 'cgroupNamespace'> {
   const { service, containerOf } = input
   return {
     userNamespace: service.userns_mode !== 'host' && service.privileged !== true,
-    networkMode: networkModeOf(input),
     ipc: namespaceModeOf(service.ipc, containerOf),
     pid: namespaceModeOf(service.pid, containerOf),
     uts: namespaceModeOf(service.uts, containerOf),
@@ -206,6 +204,13 @@ function networkModeOf({ service, stack, identity, containerOf }: ConversionInpu
   if (mode === undefined) return { kind: 'endpoints' }
   if (mode === 'host' || mode === 'none') return { kind: mode }
   return { kind: 'container', container: containerOf(mode) }
+}
+
+/** Who shares a network has the name that belongs to its addresses (moby: container mode, host mode). */
+function defaultHostname({ identity, hostnameOf }: ConversionInput, mode: NetworkMode): string {
+  if (mode.kind === 'host') return hostnameOf('host')
+  if (mode.kind === 'container') return hostnameOf({ container: mode.container })
+  return identity.id.slice(0, 12)
 }
 
 function namespaceModeOf(

@@ -49,27 +49,46 @@ function earlierContent(context: Context, stack: string, digest: string): Buffer
 /** /etc/hosts, /etc/hostname and /etc/resolv.conf, unless something else is mounted there. */
 export function etcFiles(context: Context, record: ContainerRecord): TreeFile[] {
   const { config } = record
+  const owner = networkOwner(context, record)
   const taken = new Set([...config.mounts, ...config.files].map((mount) => mount.target))
   const texts = {
-    '/etc/hosts': hostsText(context, record),
+    '/etc/hosts': hostsText(context, owner, config.extraHosts),
     '/etc/hostname': `${config.hostname}\n`,
-    '/etc/resolv.conf': resolvText(context, record),
+    '/etc/resolv.conf': resolvText(context, owner),
   }
   return Object.entries(texts)
     .filter(([target]) => !taken.has(target))
     .map(([target, text]) => ({ target, content: Buffer.from(text), mode: 0o644, uid: 0, gid: 0 }))
 }
 
-function hostsText(context: Context, record: ContainerRecord): string {
-  const { config } = record
-  const gateway = context.networks.gatewayOf(record)
+/** Whose network it is: names are looked up where the addresses are (`network_mode: service:x`). */
+function networkOwner({ containers }: Context, record: ContainerRecord): ContainerRecord {
+  const known = new Set<string>()
+  let owner = record
+  while (owner.config.networkMode.kind === 'container' && !known.has(owner.id)) {
+    known.add(owner.id)
+    owner = containers.get(owner.config.networkMode.container) ?? owner
+  }
+  return owner
+}
+
+/** @param own - `extra_hosts` of the container itself, which may share the network of another */
+function hostsText(context: Context, owner: ContainerRecord, own: readonly string[]): string {
+  const { config } = owner
+  const extraHosts = [...new Set([...config.extraHosts, ...own])]
+  const { hostname } = config
+  if (config.networkMode.kind === 'host') {
+    const base = readFileSync('/etc/hosts', 'utf8')
+    return makeHosts({ base, hostname, addresses: [], extraHosts, hostGateway: '127.0.0.1' })
+  }
+  const gateway = context.networks.gatewayOf(owner)
   return makeHosts({
-    hostname: config.hostname,
+    hostname,
     ...(config.domainname === undefined ? {} : { domainname: config.domainname }),
     addresses: context.networks
-      .leasesOf(record.id)
+      .leasesOf(owner.id)
       .flatMap(({ ipv4, ipv6 }) => [ipv4 ?? [], ipv6 ?? []].flat()),
-    extraHosts: config.extraHosts,
+    extraHosts,
     ...(gateway === undefined ? {} : { hostGateway: gateway }),
   })
 }

@@ -31,6 +31,8 @@ export interface ConversionInput {
   readonly anonymousVolumes: Readonly<Record<string, string>>
   /** The mounts of the container that a `volumes_from` names. */
   readonly mountsOf: (reference: string) => readonly ContainerMount[]
+  /** The name of the host, or of the container that a `container:x` names. */
+  readonly hostnameOf: (mode: 'host' | { readonly container: string }) => string
   /** Ids of the containers that `service:x` and `container:x` stand for. */
   readonly containerOf: (reference: string) => string
 }

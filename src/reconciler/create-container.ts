@@ -1,5 +1,6 @@
 /** Making a container: its record, its name, its anonymous volumes. Nothing of it runs yet. */
 import { randomBytes } from 'node:crypto'
+import os from 'node:os'
 import type { TerminalSize } from '../engine/device-tree.ts'
 import { serviceOfReplica } from '../planner/replica-identity.ts'
 import { serviceConfiguration } from '../planner/service-fields.ts'
@@ -105,6 +106,9 @@ export function conversionInputOf(
     configHash: serviceConfiguration(name, resolved.desired).replaceHash,
     anonymousVolumes: {},
     containerOf,
+    hostnameOf: (mode) =>
+      (mode === 'host' ? undefined : context.containers.get(mode.container)?.config.hostname) ??
+      os.hostname(),
     mountsOf: (reference) => context.containers.get(containerOf(reference))?.config.mounts ?? [],
   }
 }

@@ -1,4 +1,6 @@
 /** What containers are told of names: by DNS over UDP and TCP, in resolv.conf and in hosts; and what stats count. */
+import { readFileSync } from 'node:fs'
+import os from 'node:os'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import type { Service } from '../../src/spec/stack.ts'
 import { startDaemonFixture, type DaemonFixture } from '../daemon-fixture.ts'
@@ -91,6 +93,33 @@ test('stats count what a container sends and receives', async () => {
     }
     return false
   })
+})
+
+test('who shares a network knows its names, and has its name', async () => {
+  const { networks: _, ...other } = IDLE
+  const sharer: Service = { ...other, network_mode: 'service:s', extra_hosts: ['box=192.0.2.9'] }
+  const id = await start({ hostname: 'owner', extra_hosts: ['four=192.0.2.7'] }, { sharer })
+  const { id: sharerId } = await daemon.container(STACK, 'sharer')
+  expect(await resolve(sharerId, `resolve4('s')`)).toEqual(await resolve(id, `resolve4('s')`))
+  const hosts = await daemon.sh(sharerId, 'cat /etc/hosts')
+  expect(hosts).toMatch(/192\.0\.2\.7\tfour\n192\.0\.2\.9\tbox\n10\.[0-9.]+\towner$/m)
+  expect(await daemon.sh(sharerId, 'cat /etc/hostname; cat /proc/sys/kernel/hostname')).toBe(
+    'owner\nowner',
+  )
+})
+
+test('who has the network of the host has its names and its name', async () => {
+  const { networks: _, ...other } = IDLE
+  const id = await start({}, { host: { ...other, network_mode: 'host' } })
+  const host = await daemon.container(STACK, 'host')
+  const read = 'cat /etc/hosts /etc/resolv.conf /etc/hostname'
+  const expected = [
+    readFileSync('/etc/hosts', 'utf8'),
+    readFileSync('/etc/resolv.conf', 'utf8'),
+    os.hostname(),
+  ].join('')
+  expect(await daemon.sh(host.id, read)).toBe(expected.trim())
+  expect(id).not.toBe(host.id)
 })
 
 test('network_mode: bridge is a network, with links; a mode may name one of another stack', async () => {

@@ -68,7 +68,7 @@ test('an optional wait goes on though what it waits for has failed, a required o
   expect((await run(plan(true), { bad: [1] })).done).toEqual([1])
 })
 
-test('takes time in proportion to the operations', async () => {
+test('takes time in proportion to the operations', { retry: 2 }, async () => {
   /** One that all others come after, and one that comes after all. */
   const wide = (count: number): Operation[] => {
     const middle = Array.from({ length: count }, (_, index) => start(index + 2, 1))
