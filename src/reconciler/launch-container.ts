@@ -34,6 +34,7 @@ import { seccompProfile } from './security-profile.ts'
 import { userNamespaceOf } from './stack-user-namespace.ts'
 import { syncNewRoot, syncStarted } from './sync-files.ts'
 import type { ContainerRecord } from './records.ts'
+import { lookAtSharers } from './shared-namespaces.ts'
 
 /** As Docker: the container could not be started, for a reason other than its program. */
 const START_FAILED_EXIT_CODE = 128
@@ -50,6 +51,7 @@ export async function launchContainer(context: Context, id: string): Promise<voi
   context.restartTimers.delete(id)
   try {
     await launch(context, record)
+    if (record.startedAt !== undefined) lookAtSharers(context, id)
   } catch (error) {
     const failure = toTsstackError(error)
     const exitCode = failure.exitCode > 1 ? failure.exitCode : START_FAILED_EXIT_CODE

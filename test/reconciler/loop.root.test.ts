@@ -1,6 +1,13 @@
 /** What somebody changes under a running stack is told as an event and put right, with the daemon killed in between too. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs'
 import path from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { ContainerSummary, EngineEvent } from '../../src/api/types.ts'
@@ -71,6 +78,12 @@ async function look(): Promise<void> {
 
 function mountsOf(pid: number): string {
   return readFileSync(`/proc/${String(pid)}/mountinfo`, 'utf8')
+}
+
+/** undefined: it has ended. */
+function namespaceOf(pid: number | undefined, name: string): string | undefined {
+  const file = `/proc/${String(pid)}/ns/${name}`
+  return existsSync(file) ? readlinkSync(file) : undefined
 }
 
 function hostInterface(container: ContainerSummary): string {
@@ -214,6 +227,23 @@ describe('the loop puts right', () => {
       const { state, pid: next = 0 } = await daemon.container(STACK, 'web')
       return state === 'running' && next !== pid && mountsOf(next).includes(' /dev/shm ')
     })
+  })
+
+  test('who shares the network of a container that was started anew, by another start', async () => {
+    const { networks, ports, ...plain } = web
+    const sharer: Service = { ...plain, network_mode: 'service:web' }
+    await daemon.up(STACK, { ...parts, services: { web, sharer } })
+    const owner = await daemon.container(STACK, 'web')
+    const before = await daemon.container(STACK, 'sharer')
+    process.kill(owner.pid ?? 0, 'SIGKILL') // its restart policy starts it, in another namespace
+    await eventually('both in one network', async () => {
+      const [a, b] = await Promise.all(
+        ['web', 'sharer'].map((service) => daemon.container(STACK, service)),
+      )
+      const names = [a?.pid, b?.pid].map((pid) => namespaceOf(pid, 'net'))
+      return names[0] !== undefined && names[0] === names[1]
+    })
+    expect((await daemon.container(STACK, 'sharer')).id).toBe(before.id)
   })
 
   test('a start that failed, when what it lacked is there', async () => {

@@ -3,14 +3,13 @@ import { setImmediate } from 'node:timers/promises'
 import { findDeviceNodes } from '../../engine/host-devices.ts'
 import type { FileWrites } from '../../kernel/file-writes.ts'
 import type { Context, LiveContainer } from '../context.ts'
-import { launchContainer } from '../launch-container.ts'
 import type { ContainerRecord } from '../records.ts'
 import { limitsWith } from '../resource-limits-of.ts'
-import { stopContainer } from '../stop-container.ts'
 import { hasEnded, isMember, readMembership, rejoinCgroup } from './cgroup-membership.ts'
 import type { FoundDrift } from './drift.ts'
 import { limitDifference, readLimits, watchLimits, type WatchedLimits } from './limit-watch.ts'
 import { watchMounts, type WatchedMounts } from './mount-points.ts'
+import { startAnew } from './start-anew.ts'
 
 /** What a running container was like when it was last as it should be. */
 interface Baseline {
@@ -96,7 +95,8 @@ function driftOf(context: Context, subject: Subject): FoundDrift[] {
   const lost = mayMount(record) ? undefined : known.mounts.lost()
   if (lost === undefined) return []
   const difference = `the mount on ${lost} is gone`
-  return [{ kind: 'mount', ...about, difference, repair: () => startAnew(context, record) }]
+  // Mounts can't be put back into a running container's namespace as they were.
+  return [{ kind: 'mount', ...about, difference, repair: () => startAnew(context, record.id) }]
 }
 
 /**
@@ -143,15 +143,4 @@ function rejoin(context: Context, subject: Subject): Promise<void> {
 /** It may have unmounted something itself. */
 function mayMount({ config: { privileged, capAdd } }: ContainerRecord): boolean {
   return privileged || capAdd.some((name) => /^(CAP_)?(SYS_ADMIN|ALL)$/i.test(name))
-}
-
-/** Mounts can't be put back into a running container's namespace as they were: it starts again. */
-async function startAnew(context: Context, { id }: ContainerRecord): Promise<void> {
-  await context.locks.run(id, async () => {
-    await stopContainer(context, id, { restarts: true })
-    const record = context.containers.get(id)
-    if (record === undefined) return
-    context.containers.put(id, { ...record, wanted: 'running' })
-    await launchContainer(context, id)
-  })
 }

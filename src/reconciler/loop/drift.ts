@@ -1,6 +1,14 @@
 /** What differs between a stack as it is wanted and what the kernel has of it. */
 export type DriftKind =
-  'network' | 'endpoint' | 'firewall' | 'limits' | 'cgroup' | 'mount' | 'containers' | 'override'
+  | 'network'
+  | 'endpoint'
+  | 'firewall'
+  | 'limits'
+  | 'cgroup'
+  | 'mount'
+  | 'namespace'
+  | 'containers'
+  | 'override'
 
 export interface Drift {
   readonly kind: DriftKind

@@ -9,6 +9,7 @@ import { findContainerDrift, type Baselines } from './container-drift.ts'
 import type { Drift, FoundDrift } from './drift.ts'
 import type { HostView } from './host-view.ts'
 import { hasEnded, interventionsOf, resume } from './interventions.ts'
+import { findNamespaceDrift } from './namespace-drift.ts'
 import { findNetworkDrift } from './network-drift.ts'
 import { findOverrideDrift } from './override-drift.ts'
 import { findPlanDrift, type SettledPlans } from './plan-drift.ts'
@@ -61,6 +62,7 @@ export async function lookAtStack(
     ...(inNetworks(host.recent()).length === 0 ? [] : inNetworks(host.now())),
     ...findFirewallDrift(context, stack, tampering),
     ...inContainers,
+    ...findNamespaceDrift(context, records),
     ...findOverrideDrift(context, stack),
     ...findPlanDrift(context, stack, { settledPlans, hurry }),
   ]
