@@ -16,7 +16,7 @@ Generated from \`src/planner/compose-support.ts\` by \`npm run support\`; a test
 attribute is missing. An attribute that is not listed has the support of the one that it belongs to.
 
 - **done**: as Docker Compose does it. **In place**: a change of it is made on the running container, without a restart.
-- **host**: where the kernel of the host can; where it can't, \`up\` starts the container and says which limit is missing.
+- **host**: where the kernel of the host can; where it can't, \`up\` says so. A limit that is missing is a warning.
 - **no effect**: accepted. \`up\` says so, but where nobody could miss it.
 - **refused**: \`up\` and \`plan\` name it with the reason before anything is made.
 `

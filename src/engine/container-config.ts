@@ -47,6 +47,10 @@ export type ContainerMount = { readonly target: string } & (
       readonly options: Readonly<Record<string, string>>
       readonly readOnly: boolean
       readonly noExec: boolean
+      /** false: programs in it may have the rights of their owner. */
+      readonly noSuid?: boolean
+      /** false: devices in it can be opened. */
+      readonly noDev?: boolean
     }
 )
 
@@ -81,7 +85,7 @@ export interface HealthCheck {
 
 export interface RestartPolicy {
   readonly condition: 'no' | 'always' | 'on-failure' | 'unless-stopped'
-  /** Only for on-failure; absent: no limit. */
+  /** After how many restarts that did not last it is given up; absent: no limit. */
   readonly maxRetries?: number
   /** Before each restart; absent: a pause that grows. */
   readonly delayMs?: number
@@ -136,6 +140,7 @@ export interface DeviceMapping {
 
 /** A command of a container's life (Compose: post_start, pre_stop, pre_start). */
 export interface Hook {
+  /** Of pre_start it may be empty: the image's. */
   readonly command: readonly string[]
   readonly environment: Readonly<Record<string, string>>
   readonly user?: string
@@ -175,6 +180,8 @@ export interface ContainerConfig {
   readonly mounts: readonly ContainerMount[]
   readonly files: readonly ContainerFile[]
   readonly shmBytes: number
+  /** Whether others that join its IPC namespace have its /dev/shm, too, or it has none; absent: one that it has alone. */
+  readonly sharedMemory?: 'shareable' | 'none'
   readonly privileged: boolean
   readonly capAdd: readonly string[]
   readonly capDrop: readonly string[]

@@ -22,7 +22,10 @@ export function createFileTree(
   files: readonly TreeFile[],
   options: { readonly owner: number; readonly readOnly: boolean; readonly scope: FdScope },
 ): number {
-  const attributes = MountAttribute.NOSUID | MountAttribute.NODEV | MountAttribute.NOEXEC
+  // A script among the configs is run as it is: its mode says so.
+  const isProgram = files.some(({ mode }) => (mode & 0o111) !== 0)
+  const attributes =
+    MountAttribute.NOSUID | MountAttribute.NODEV | (isProgram ? 0 : MountAttribute.NOEXEC)
   const bytes = files.reduce((sum, file) => sum + file.content.length, 0)
   // /etc/hosts and the like may be appended to: room for 1 MiB more
   const size = bytes + files.length * 4096 + (1 << 20)

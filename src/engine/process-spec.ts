@@ -17,17 +17,24 @@ export interface ProcessSpec {
   /** Classic BPF program; absent: unconfined. */
   readonly seccomp?: Uint8Array
   /** By resource number (man 2 prlimit). */
-  readonly rlimits: readonly {
-    readonly resource: number
-    readonly soft: number
-    readonly hard: number
-  }[]
+  readonly rlimits: readonly Rlimit[]
   /** Descriptors of the daemon that become 0, 1 and 2. */
   readonly stdio: readonly [number, number, number]
   /** stdio is a terminal: make it the controlling one. */
   readonly tty: boolean
   /** A first process of our own before the program (init/program.ts). */
   readonly init?: InitSpec
+}
+
+/** -1: unlimited. */
+export interface Rlimit {
+  /** As `ulimits` calls it. */
+  readonly name: string
+  readonly resource: number
+  readonly soft: number
+  readonly hard: number
+  /** Above what this process itself is allowed. */
+  readonly isRaised: boolean
 }
 
 export interface InitSpec {
@@ -67,10 +74,17 @@ export function appendStdio(list: SyscallList, spec: ProcessSpec): void {
   })
   // Whatever the daemon itself inherited without close-on-exec stays outside.
   list.call('close_range', [3, ALL_DESCRIPTORS, CLOSE_RANGE_CLOEXEC], { target: 'descriptors' })
-  for (const { resource, soft, hard } of spec.rlimits) {
-    const limits = list.words([toRlimit(soft), toRlimit(hard)])
-    list.call('prlimit64', [0, resource, limits, 0], { target: `ulimit ${resource}` })
-  }
+  for (const limit of spec.rlimits) appendRlimit(list, limit, limit.soft)
+}
+
+/** Before the user namespace is entered: to raise a hard limit takes the host's CAP_SYS_RESOURCE (man 2 prlimit). */
+export function appendRaisedLimits(list: SyscallList, { rlimits }: ProcessSpec): void {
+  for (const limit of rlimits) if (limit.isRaised) appendRlimit(list, limit, limit.hard)
+}
+
+function appendRlimit(list: SyscallList, { name, resource, hard }: Rlimit, soft: number): void {
+  const limits = list.words([toRlimit(soft), toRlimit(hard)])
+  list.call('prlimit64', [0, resource, limits, 0], { target: name })
 }
 
 function toRlimit(value: number): bigint {
@@ -206,10 +220,23 @@ export function explainExecFailure(
       { cause: error, hint: 'Raise pids_limit or deploy.resources.limits.pids', exitCode: 126 },
     )
   }
+  if (error.call === 'prlimit64') return rlimitError(error)
   if (error.call !== 'execve') return error
   const errnos = [...attempts.entries.map((entry) => -list.result(entry)), error.errno]
   const telling = errnos.find((errno) => errno > 0 && errno !== ENOENT && errno !== ENOTDIR)
   return execError(attempts.program, telling ?? ENOENT)
+}
+
+function rlimitError(error: SyscallError): TsstackError {
+  const name = error.target ?? ''
+  return new TsstackError(
+    'FAILED_PRECONDITION',
+    `Cannot set ulimit "${name}": it is beyond what the daemon itself is allowed`,
+    {
+      cause: error,
+      hint: `Raise it for the daemon (Limit${name.toUpperCase()}=), or lower it here`,
+    },
+  )
 }
 
 function isPastProcessLimit({ call, errnoName: name }: SyscallError): boolean {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { TsstackError } from '../errors.ts'
+import type { Rlimit } from './process-spec.ts'
 
 /** Names of `ulimits` by resource number (include/uapi/asm-generic/resource.h). */
 const RESOURCES: Readonly<Record<string, number>> = {
@@ -20,16 +21,35 @@ const RESOURCES: Readonly<Record<string, number>> = {
   rtprio: 14,
   rttime: 15,
 }
-const NOFILE = 7
+/** How /proc/self/limits calls them (fs/proc/base.c). */
+const LABELS: Readonly<Record<string, string>> = {
+  cpu: 'cpu time',
+  fsize: 'file size',
+  data: 'data size',
+  stack: 'stack size',
+  core: 'core file size',
+  rss: 'resident set',
+  nproc: 'processes',
+  nofile: 'open files',
+  memlock: 'locked memory',
+  as: 'address space',
+  locks: 'file locks',
+  sigpending: 'pending signals',
+  msgqueue: 'msgqueue size',
+  nice: 'nice priority',
+  rtprio: 'realtime priority',
+  rttime: 'realtime timeout',
+}
 
-let ownNofile: number | undefined
+let ownLimits: string | undefined
 
-/** The hard limit of open files that this process has and may hand on. */
-function hardNofile(): number {
-  ownNofile ??= Number(
-    /Max open files\s+\d+\s+(\d+)/.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? 1024,
-  )
-  return ownNofile
+/** The hard limit that this process has and may hand on; Infinity: none. */
+function ownHardLimit(name: string): number {
+  ownLimits ??= readFileSync('/proc/self/limits', 'utf8')
+  const label = LABELS[name] ?? name
+  const [, hard = 'unlimited'] =
+    new RegExp(`^Max ${label}\\s+\\S+\\s+(\\S+)`, 'm').exec(ownLimits) ?? []
+  return hard === 'unlimited' ? Infinity : Number(hard)
 }
 
 /**
@@ -39,15 +59,16 @@ function hardNofile(): number {
  */
 export function rlimitsOf(
   ulimits: Readonly<Record<string, { readonly soft: number; readonly hard: number }>>,
-): { resource: number; soft: number; hard: number }[] {
-  const wanted = Object.entries(ulimits).map(([name, { soft, hard }]) => {
+): Rlimit[] {
+  const hard = ownHardLimit('nofile')
+  const usual = ulimits['nofile'] ?? { soft: Math.min(1024, hard), hard }
+  return Object.entries({ ...ulimits, nofile: usual }).map(([name, limit]) => {
     const resource = RESOURCES[name]
-    if (resource !== undefined) return { resource, soft, hard }
+    const isRaised = (limit.hard < 0 ? Infinity : limit.hard) > ownHardLimit(name)
+    if (resource !== undefined) return { name, resource, ...limit, isRaised }
     throw new TsstackError(
       'INVALID_ARGUMENT',
       `Cannot set ulimit "${name}": it is none of ${Object.keys(RESOURCES).join(', ')}`,
     )
   })
-  if (wanted.some(({ resource }) => resource === NOFILE)) return wanted
-  return [{ resource: NOFILE, soft: Math.min(1024, hardNofile()), hard: hardNofile() }, ...wanted]
 }

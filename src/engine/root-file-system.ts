@@ -19,7 +19,19 @@ import { createDeviceTree, createTerminals } from './device-tree.ts'
 import { createFileTree, type TreeFile } from './file-tree.ts'
 import type { DeviceNode } from './host-devices.ts'
 import { openHostMount, openLocation, type HostMount, type MountSource } from './host-mount.ts'
-import type { Attachment, InnerMount, PlacedMounts, StartRequest } from './start-container.ts'
+import {
+  assertTargetIsFree,
+  isBelowKernelView,
+  MASKED_PATHS,
+  READ_ONLY_PATHS,
+} from './kernel-views.ts'
+import type {
+  Attachment,
+  InnerMount,
+  LateAttachment,
+  PlacedMounts,
+  StartRequest,
+} from './start-container.ts'
 import type { StackUserNamespace } from './user-namespace.ts'
 
 export interface RootRequest {
@@ -47,6 +59,7 @@ export type BuiltRoot = Pick<
   | 'attachments'
   | 'lateAttachments'
   | 'innerMounts'
+  | 'covers'
   | 'files'
   | 'maskedPaths'
   | 'readOnlyPaths'
@@ -54,23 +67,6 @@ export type BuiltRoot = Pick<
   readonly devptsFd: number
 }
 
-/** The OCI runtime's usual lists (moby oci/defaults.go); the kernel's own files that tell or change too much. */
-const MASKED_PATHS = [
-  '/proc/asound',
-  '/proc/acpi',
-  '/proc/interrupts',
-  '/proc/kcore',
-  '/proc/keys',
-  '/proc/latency_stats',
-  '/proc/timer_list',
-  '/proc/timer_stats',
-  '/proc/sched_debug',
-  '/proc/scsi',
-  '/sys/firmware',
-  '/sys/devices/virtual/powercap',
-]
-const READ_ONLY_PATHS = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']
-const RESERVED_TARGETS = new Set(['/', '/proc', '/sys', '/dev'])
 const SAFE = MountFlag.NOSUID | MountFlag.NODEV | MountFlag.NOEXEC
 
 /** A tree into which further mounts may go, by its path in the container. */
@@ -120,8 +116,9 @@ class RootBuilder {
   readonly #owner: number
   readonly #places: Place[] = []
   readonly #attachments: Attachment[] = []
-  readonly #lateAttachments: { mountFd: number; path: string }[] = []
+  readonly #lateAttachments: LateAttachment[] = []
   readonly #innerMounts: InnerMount[] = []
+  readonly #covers: LateAttachment[] = []
   readonly #files: StartRequest['files'][number][] = []
   readonly #rootFd: number
   #devptsFd = -1
@@ -145,6 +142,7 @@ class RootBuilder {
       attachments: this.#attachments,
       lateAttachments: this.#lateAttachments,
       innerMounts: this.#innerMounts,
+      covers: this.#covers,
       files: this.#files,
       maskedPaths: config.systemPaths === 'unconfined' ? [] : MASKED_PATHS,
       readOnlyPaths: config.systemPaths === 'unconfined' ? [] : READ_ONLY_PATHS,
@@ -167,8 +165,8 @@ class RootBuilder {
     this.#attach('/dev', dev)
     this.#devptsFd = createTerminals(this.#owner, this.#scope)
     this.#attach('/dev/pts', this.#devptsFd)
-    if (!this.#request.sources.some(({ mount }) => mount.target === '/dev/shm'))
-      this.#addSharedMemory()
+    const hasOther = this.#request.sources.some(({ mount }) => mount.target === '/dev/shm')
+    if (!hasOther && config.sharedMemory !== 'none') this.#addSharedMemory()
     this.#innerMounts.push({
       type: 'mqueue',
       target: this.#target('/dev/mqueue', 'directory'),
@@ -246,16 +244,11 @@ class RootBuilder {
 
   addMount(source: MountSource): void {
     const { mount } = source
-    if (RESERVED_TARGETS.has(mount.target)) {
-      throw new TsstackError(
-        'INVALID_ARGUMENT',
-        `Cannot mount at "${mount.target}": the engine needs that path`,
-      )
-    }
+    assertTargetIsFree(mount.target)
     if (mount.kind === 'tmpfs') {
       const attributes =
-        MountAttribute.NOSUID |
-        MountAttribute.NODEV |
+        (mount.noSuid === false ? 0 : MountAttribute.NOSUID) |
+        (mount.noDev === false ? 0 : MountAttribute.NODEV) |
         (mount.readOnly ? MountAttribute.RDONLY : 0) |
         (mount.noExec ? MountAttribute.NOEXEC : 0)
       this.#attach(mount.target, this.#tmpfs(this.#shiftIds(mount.options), attributes))
@@ -314,6 +307,10 @@ class RootBuilder {
     mountFd: number,
     of: { readonly kind?: HostMount['kind']; readonly root?: HostMount['root'] } = {},
   ): void {
+    if (isBelowKernelView(target)) {
+      this.#covers.push({ mountFd, path: target })
+      return
+    }
     this.#attachments.push({ mountFd, targetFd: this.#target(target, of.kind ?? 'directory') })
     if (of.kind === 'file') return
     const root = of.root ?? { creationFd: mountFd, owner: this.#owner }

@@ -28,6 +28,11 @@ export interface Attachment {
   readonly targetFd: number
 }
 
+export interface LateAttachment {
+  readonly mountFd: number
+  readonly path: string
+}
+
 /** A file system that only a process in the container's namespaces can make. */
 export interface InnerMount {
   readonly type: 'proc' | 'sysfs' | 'mqueue' | 'cgroup' | 'cgroup2'
@@ -60,8 +65,10 @@ export interface StartRequest {
   /** In order: parents before what is mounted below them. */
   readonly attachments: readonly Attachment[]
   /** Attached by path after pivot_root: what lies below an inner mount. */
-  readonly lateAttachments: readonly { readonly mountFd: number; readonly path: string }[]
+  readonly lateAttachments: readonly LateAttachment[]
   readonly innerMounts: readonly InnerMount[]
+  /** Attached last: what a stack has in the place of a part of /proc or /sys. */
+  readonly covers: readonly LateAttachment[]
   /** tmpfs trees with files to place. */
   readonly files: readonly { readonly treeFd: number; readonly placed: readonly PlacedFile[] }[]
   /** Hidden below an empty read-only file or directory. */
@@ -165,6 +172,7 @@ function appendPivot(list: SyscallList, request: StartRequest): void {
   for (const mount of request.innerMounts) {
     if (typeof mount.target === 'string') appendInnerMount(list, mount, mount.target)
   }
+  for (const { mountFd, path } of request.covers) moveTo(list, mountFd, path)
   appendSysctls(list, request)
   appendProtectedPaths(list, request)
 }

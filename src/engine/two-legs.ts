@@ -12,7 +12,13 @@ import { Clone } from '../kernel/constants.ts'
 import { reap } from '../kernel/process.ts'
 import { blockSignals, cloneArguments, CLONE_ARGUMENTS_BYTES } from '../kernel/signal-mask.ts'
 import { SyscallList } from '../kernel/syscall-list.ts'
-import { appendExec, appendStdio, explainExecFailure, type ProcessSpec } from './process-spec.ts'
+import {
+  appendExec,
+  appendRaisedLimits,
+  appendStdio,
+  explainExecFailure,
+  type ProcessSpec,
+} from './process-spec.ts'
 
 export interface TwoLegs {
   readonly outer: (list: SyscallList) => void
@@ -39,6 +45,7 @@ export async function runTwoLegs({
   const flags = Clone.VM | Clone.VFORK
   const outerArguments = cloneArguments(list, flags | Clone.CLEAR_SIGHAND)
   const fork = list.fork('clone3', [outerArguments, CLONE_ARGUMENTS_BYTES])
+  appendRaisedLimits(list, process)
   outer(list)
   const clone = [Clone.PARENT | flags | newNamespaces, 0, 0, 0, 0]
   const program = list.call('clone', clone, { leaveParent: true, target: 'namespaces' })

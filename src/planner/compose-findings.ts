@@ -1,7 +1,13 @@
 /** What of a stack can't be carried out: looked up in compose-support.ts before a plan is made. */
 import { TsstackError } from '../errors.ts'
 import type { Stack } from '../spec/stack.ts'
-import { COMPOSE_SUPPORT, type HostPlatform, type Support } from './compose-support.ts'
+import {
+  COMPOSE_SUPPORT,
+  LOG_DRIVERS,
+  LOG_OPTIONS,
+  type HostPlatform,
+  type Support,
+} from './compose-support.ts'
 import { BRIDGE_OPTION, MACVLAN_OPTION } from './network-options.ts'
 
 interface Finding {
@@ -30,6 +36,7 @@ export function checkSupport(
   return [
     ...findings.map(({ where, support }) => `${where} has no effect: ${support.note}`),
     ...unknownOptions(stack, services),
+    ...unknownLogOptions(stack, services),
   ]
 }
 
@@ -47,6 +54,17 @@ function unknownOptions(stack: Stack, services: ReadonlySet<string>): string[] {
           .map((option) => `network "${key}": ${option} has no effect: there is no such option`)
       : [],
   )
+}
+
+/** Of another driver, which has no effect as a whole, the options are not told of one by one. */
+function unknownLogOptions(stack: Stack, services: ReadonlySet<string>): string[] {
+  return [...services].flatMap((name) => {
+    const { driver = 'json-file', options = {} } = stack.services[name]?.logging ?? {}
+    if (!LOG_DRIVERS.includes(driver)) return []
+    return Object.keys(options)
+      .filter((option) => !LOG_OPTIONS.includes(option))
+      .map((option) => `service "${name}": logging.options.${option} has no effect`)
+  })
 }
 
 interface Search {

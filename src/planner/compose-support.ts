@@ -57,6 +57,10 @@ const other =
     typeof value === 'string' && value !== '' && !known.includes(value)
 
 const WINDOWS = 'for Windows containers'
+/** Of `logging.options`. */
+export const LOG_OPTIONS: readonly string[] = ['max-size', 'max-file']
+/** Drivers whose options those are. */
+export const LOG_DRIVERS: readonly string[] = ['json-file', 'local', 'none']
 
 /** Attributes of a service, without `services.*.`. */
 const SERVICE: Readonly<Record<string, Support>> = {
@@ -107,7 +111,9 @@ const SERVICE: Readonly<Record<string, Support>> = {
     'there is one host to be scheduled on',
     isNotEmpty,
   ),
-  'deploy.restart_policy': DONE,
+  'deploy.restart_policy': done(
+    'max_attempts with any condition, and counted anew after a run of `window`',
+  ),
   'deploy.rollback_config': done('without it the way back is as the way forward'),
   'deploy.update_config': done(
     'without it all containers are replaced at once, the old ones stopped first',
@@ -132,7 +138,7 @@ const SERVICE: Readonly<Record<string, Support>> = {
   hostname: DONE,
   image: DONE,
   init: DONE,
-  ipc: DONE,
+  ipc: done('with its /dev/shm; a service that another one joins is shareable without saying so'),
   isolation: refused(`isolation is ${WINDOWS}`, 'Remove it', other('default')),
   label_file: DONE,
   labels: DONE,
@@ -140,9 +146,9 @@ const SERVICE: Readonly<Record<string, Support>> = {
   logging: DONE,
   'logging.driver': noted(
     'json-file, local and none are carried out; with all others the log is kept here, and `tsstack logs` reads it',
-    other('json-file', 'local', 'none'),
+    other(...LOG_DRIVERS),
   ),
-  'logging.options': done('max-size and max-file'),
+  'logging.options': done(LOG_OPTIONS.join(' and ')),
   mac_address: done('of the network that is connected first'),
   mem_limit: DONE,
   mem_reservation: DONE,
@@ -157,7 +163,7 @@ const SERVICE: Readonly<Record<string, Support>> = {
   networks: DONE,
   'networks.*.driver_opts': noted('endpoints have no options', isNotEmpty),
   oom_kill_disable: host('control groups v1'),
-  oom_score_adj: host('negative values need CAP_SYS_RESOURCE'),
+  oom_score_adj: host('values below that of the daemon need CAP_SYS_RESOURCE'),
   pid: DONE,
   pids_limit: DONE,
   platform: refused(
@@ -172,7 +178,9 @@ const SERVICE: Readonly<Record<string, Support>> = {
   'ports[].mode': silent('there is one host: both modes are the same'),
   'ports[].name': silent('documentation'),
   post_start: done('run at each start by request; kept with the container'),
-  pre_start: done('kept with the container; run once for a definition'),
+  pre_start: done(
+    'kept with the container; run once for a definition; has the environment of the service, and its user where it has its image',
+  ),
   pre_stop: done(
     'run within the grace period; kept with the container; where one fails, so does `down`, and the container stays, stopped',
   ),
@@ -203,10 +211,12 @@ const SERVICE: Readonly<Record<string, Support>> = {
   stop_grace_period: DONE,
   stop_signal: DONE,
   storage_opt: host('`size` alone, by loop devices, mkfs.ext4 and the storage driver overlay'),
-  sysctls: host('those that the kernel keeps for each namespace'),
+  sysctls: host('those that the kernel keeps for each namespace; others are an error'),
   tmpfs: DONE,
   tty: DONE,
-  ulimits: host('hard limits above those of the daemon need CAP_SYS_RESOURCE'),
+  ulimits: host(
+    'hard limits above those of the daemon need CAP_SYS_RESOURCE, and are an error without',
+  ),
   use_api_socket: refused(
     'the engine is not offered to containers',
     'Mount its socket, if it must be',
@@ -218,7 +228,9 @@ const SERVICE: Readonly<Record<string, Support>> = {
     other('host'),
   ),
   uts: DONE,
-  volumes: DONE,
+  volumes: done(
+    'below /sys, too, and in the place of what Docker allows of /proc; not at /proc, /sys and /dev',
+  ),
   'volumes[].bind.selinux': silent('labels have no effect without SELinux'),
   'volumes[].consistency': silent('host and container share one file system'),
   'volumes[].type': refused(
@@ -295,10 +307,14 @@ function isNotEmpty(value: unknown): boolean {
   return typeof value === 'object' && value !== null && Object.keys(value).length > 0
 }
 
-/** A 64-bit x86 host also runs 32-bit programs. */
+/** A 64-bit x86 host also runs 32-bit programs. An architecture may stand alone, and be called as uname does. */
 function isRunnable(wanted: string, platform: string): boolean {
-  const [system = '', machine = ''] = wanted.split('/')
+  const names = wanted
+    .toLowerCase()
+    .replace(/x86[_-]64/, 'amd64')
+    .replace('aarch64', 'arm64')
   const [hostSystem = '', hostMachine = ''] = platform.split('/')
+  const [system = '', machine = ''] = names === hostMachine ? [hostSystem, names] : names.split('/')
   if (system !== hostSystem) return false
   return machine === '' || machine === hostMachine || (hostMachine === 'amd64' && machine === '386')
 }

@@ -6,6 +6,7 @@ import { volumesFromServices } from './dependency-graph.ts'
 import type { DesiredState } from './desired-state.ts'
 import { fieldClass } from './field-classes.ts'
 import { imageNameOf } from './image-name.ts'
+import { ipcModeOf } from './ipc-mode.ts'
 
 /** A service as the planner compares it, and as the reconciler records it with each container that it makes. */
 export interface ServiceConfiguration {
@@ -70,8 +71,9 @@ export function serviceFields(name: string, desired: DesiredState): Record<strin
   for (const [key, value] of Object.entries(service)) {
     const referring = ownValue(REFERRING, key)
     if (referring) values.push(...Object.entries(referring(service, desired)))
-    else values.push([key, UNORDERED.has(key) ? sortedSet(value) : value])
+    else if (key !== 'ipc') values.push([key, UNORDERED.has(key) ? sortedSet(value) : value])
   }
+  values.push(['ipc', ipcModeOf(name, desired.stack)])
   const fields = values
     .filter(([key, value]) => fieldClass(key) !== 'ignored' && isMeaningful(key, value))
     .map(([key, value]): [string, string] => [key, canonicalJson(value)])

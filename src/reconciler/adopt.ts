@@ -22,6 +22,7 @@ import { connectListeners } from './output-listeners.ts'
 import { hasProcess, type ContainerRecord } from './records.ts'
 import { removeContainer } from './remove-container.ts'
 import { resumeStarts } from './resume-starts.ts'
+import { sharedMemoryNames } from './shared-memory.ts'
 import { unpauseContainer } from './stop-container.ts'
 
 const KILL_TRIES = 100
@@ -79,7 +80,8 @@ function adopt(
   const volumes = record.config.mounts.flatMap((mount) =>
     mount.kind === 'volume' ? [mount.volume] : [],
   )
-  context.volumeMounts.adopt(record.id, volumes, recovered)
+  const held = [...volumes, ...sharedMemoryNames(context, record)]
+  context.volumeMounts.adopt(record.id, held, recovered)
   return true
 }
 

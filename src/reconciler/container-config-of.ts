@@ -2,19 +2,18 @@
 import type {
   ContainerConfig,
   Endpoint,
-  Hook,
   NamespaceMode,
   NetworkMode,
   PortMapping,
-  RestartPolicy,
 } from '../engine/container-config.ts'
 import type { Image } from '../engine/images/image.ts'
 import { parseSignal } from '../engine/signals.ts'
 import { imageNameOf } from '../planner/image-name.ts'
+import { ipcModeOf } from '../planner/ipc-mode.ts'
 import { builtInNetworkOf } from '../planner/built-in-network.ts'
 import { parseBytes } from '../spec/bytes.ts'
 import { parseDurationMs } from '../spec/duration.ts'
-import type { Hook as ServiceHook, Service, Stack } from '../spec/stack.ts'
+import type { Service, Stack } from '../spec/stack.ts'
 import { TsstackError } from '../errors.ts'
 import type { ContainerIdentity, ConversionInput } from './conversion-input.ts'
 import { containerMounts, containerFiles } from './container-mounts.ts'
@@ -22,11 +21,14 @@ import { deviceAccessOf } from './device-access-of.ts'
 import { deviceEditsOf } from './device-requests.ts'
 import { externalRuntimeOf } from './external-runtime.ts'
 import { healthCheckOf } from './health-check-of.ts'
+import { hooksOf } from './hooks-of.ts'
 import { resourceLimitsOf } from './resource-limits-of.ts'
+import { restartPolicyOf } from './restart-policy-of.ts'
 import { securityOptionsOf } from './security-options.ts'
 import { storageLimitOf } from './storage-limit-of.ts'
+import { sysctlsOf } from './sysctls-of.ts'
 
-const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 const DEFAULT_SHM_BYTES = 64 * 1024 * 1024
 const DEFAULT_STOP_GRACE_MS = 10_000
 /** Room for a million lines of a hundred bytes, and no more (docs/decisions). */
@@ -40,6 +42,7 @@ export function containerConfigOf(input: ConversionInput): ContainerConfig {
   const requested = deviceEditsOf(service)
   const networkMode = networkModeOf(input)
   const hostname = service.hostname ?? defaultHostname(input, networkMode)
+  const namespaces = { ...namespacesOf(input), ...sharedMemoryOf(input), networkMode }
   return {
     name: identity.name,
     stack: stack.name,
@@ -72,10 +75,9 @@ export function containerConfigOf(input: ConversionInput): ContainerConfig {
     ...securityOptionsOf(service),
     ...deviceAccessOf(service, requested.devices),
     ulimits: ulimitsOf(service),
-    sysctls: service.sysctls ?? {},
+    sysctls: sysctlsOf(service, namespaces),
     ...(service.oom_score_adj === undefined ? {} : { oomScoreAdj: service.oom_score_adj }),
-    ...namespacesOf(input),
-    networkMode,
+    ...namespaces,
     ...resolutionOf(service),
     links: linksOf(service),
     stopSignal: parseSignal(service.stop_signal ?? image.config.stopSignal ?? 'SIGTERM'),
@@ -86,11 +88,11 @@ export function containerConfigOf(input: ConversionInput): ContainerConfig {
     endpoints: endpointsOf(stack, service, identity),
     ports: portsOf(service),
     resources: resourceLimitsOf(service),
-    restart: { ...restartPolicyOf(service), ...unhealthyPolicyOf(service) },
+    restart: restartPolicyOf(service),
     ...(health === undefined ? {} : { health }),
     labels: labelsOf(input),
     annotations: service.annotations ?? {},
-    hooks: hooksOf(service),
+    hooks: hooksOf(input),
     logging: loggingOf(service),
   }
 }
@@ -152,28 +154,6 @@ function linksOf(service: Service): Record<string, string> {
   )
 }
 
-function hooksOf(service: Service): ContainerConfig['hooks'] {
-  return {
-    preStart: (service.pre_start ?? []).map(hookOf),
-    postStart: (service.post_start ?? []).map(hookOf),
-    preStop: (service.pre_stop ?? []).map(hookOf),
-  }
-}
-
-function hookOf(hook: ServiceHook): Hook {
-  const { command, user, privileged, working_dir, image, per_replica } = hook
-  const variables = Object.entries(hook.environment ?? {})
-  return {
-    command,
-    environment: Object.fromEntries(variables.map(([name, value]) => [name, value ?? ''])),
-    ...(user === undefined ? {} : { user }),
-    ...(privileged === undefined ? {} : { privileged }),
-    ...(working_dir === undefined ? {} : { workingDir: working_dir }),
-    ...(image === undefined ? {} : { image }),
-    perReplica: per_replica ?? false,
-  }
-}
-
 function ulimitsOf(service: Service): ContainerConfig['ulimits'] {
   const entries = Object.entries(service.ulimits ?? {})
   return Object.fromEntries(
@@ -199,6 +179,14 @@ function namespacesOf(
   }
 }
 
+function sharedMemoryOf({
+  stack,
+  identity,
+}: ConversionInput): Pick<ContainerConfig, 'sharedMemory'> {
+  const mode = ipcModeOf(identity.serviceName, stack)
+  return mode === 'shareable' || mode === 'none' ? { sharedMemory: mode } : {}
+}
+
 function networkModeOf({ service, stack, identity, containerOf }: ConversionInput): NetworkMode {
   const mode = service.network_mode ?? builtInNetworkOf(identity.serviceName, service, stack)
   if (mode === undefined) return { kind: 'endpoints' }
@@ -207,8 +195,11 @@ function networkModeOf({ service, stack, identity, containerOf }: ConversionInpu
 }
 
 /** Who shares a network has the name that belongs to its addresses (moby: container mode, host mode). */
-function defaultHostname({ identity, hostnameOf }: ConversionInput, mode: NetworkMode): string {
-  if (mode.kind === 'host') return hostnameOf('host')
+function defaultHostname(
+  { service, identity, hostnameOf }: ConversionInput,
+  mode: NetworkMode,
+): string {
+  if (mode.kind === 'host' || service.uts === 'host') return hostnameOf('host')
   if (mode.kind === 'container') return hostnameOf({ container: mode.container })
   return identity.id.slice(0, 12)
 }
@@ -273,34 +264,6 @@ function portsOf(service: Service): PortMapping[] {
   })
 }
 
-function unhealthyPolicyOf(service: Service): Pick<RestartPolicy, 'onUnhealthy'> {
-  return service['x-tsstack']?.restart_on === 'unhealthy' ? { onUnhealthy: true } : {}
-}
-
-/** `deploy.restart_policy` wins over `restart` (Compose: deploy). */
-function restartPolicyOf(service: Service): RestartPolicy {
-  const policy = service.deploy?.restart_policy
-  if (policy !== undefined) {
-    const condition =
-      policy.condition === 'none'
-        ? 'no'
-        : policy.condition === 'on-failure'
-          ? 'on-failure'
-          : 'always'
-    return {
-      condition,
-      ...(policy.max_attempts === undefined ? {} : { maxRetries: policy.max_attempts }),
-      ...(policy.delay === undefined ? {} : { delayMs: parseDurationMs(policy.delay) }),
-      ...(policy.window === undefined ? {} : { windowMs: parseDurationMs(policy.window) }),
-    }
-  }
-  const [condition = 'no', retries] = (service.restart ?? 'no').split(':')
-  if (condition === 'always' || condition === 'unless-stopped') return { condition }
-  if (condition === 'on-failure')
-    return { condition, ...(retries === undefined ? {} : { maxRetries: Number(retries) }) }
-  return { condition: 'no' }
-}
-
 /** The labels by which Docker Compose's tools find the containers of a project. */
 function labelsOf(input: ConversionInput): Record<string, string> {
   const { service, identity, image } = input
@@ -325,11 +288,13 @@ function labelsOf(input: ConversionInput): Record<string, string> {
 function loggingOf(service: Service): ContainerConfig['logging'] {
   // Each write drops what was written before it.
   if (service.logging?.driver === 'none') return { maxBytes: 1, maxFiles: 1 }
-  const options = service.logging?.options ?? {}
-  const size = options['max-size']
-  const files = options['max-file']
-  return {
-    maxBytes: size === undefined || size === null ? DEFAULT_LOG_BYTES : parseBytes(size),
-    maxFiles: files === undefined || files === null ? DEFAULT_LOG_FILES : Number(files),
-  }
+  const { 'max-size': size, 'max-file': files } = service.logging?.options ?? {}
+  const maxBytes = parseBytes(size ?? String(DEFAULT_LOG_BYTES))
+  const maxFiles = Number(files ?? DEFAULT_LOG_FILES)
+  if (!Number.isInteger(maxFiles) || maxFiles < 1)
+    throw new TsstackError(
+      'INVALID_ARGUMENT',
+      `Cannot keep the log in "${String(files)}" files: it must be a number from 1`,
+    )
+  return { maxBytes: maxBytes < 0 ? Number.MAX_SAFE_INTEGER : maxBytes, maxFiles }
 }

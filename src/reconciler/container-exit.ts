@@ -104,25 +104,25 @@ async function removeEnded(context: Context, { id, config }: ContainerRecord): P
 }
 
 /** Whether its restart policy has a container that has ended started again. */
-export function restartsByPolicy({
-  config,
-  wanted,
-  exitCode,
-  restartCount,
-}: ContainerRecord): boolean {
-  if (wanted !== 'running') return false
-  const { condition, maxRetries } = config.restart
-  if (condition === 'always' || condition === 'unless-stopped') return true
-  return condition === 'on-failure' && exitCode !== 0 && restartCount < (maxRetries ?? Infinity)
+export function restartsByPolicy(record: ContainerRecord): boolean {
+  const { config, wanted, exitCode } = record
+  const { condition, maxRetries = Infinity } = config.restart
+  if (wanted !== 'running' || condition === 'no') return false
+  if (condition === 'on-failure' && exitCode === 0) return false
+  return restartsSoFar(record) < maxRetries
+}
+
+/** Those since somebody asked for the start, or since a run that lasted. */
+function restartsSoFar({ config, startedAt, finishedAt, restartCount }: ContainerRecord): number {
+  const ranMs = Date.parse(finishedAt ?? '') - Date.parse(startedAt ?? '')
+  return ranMs > (config.restart.windowMs ?? STABLE_AFTER_MS) ? 0 : restartCount
 }
 
 /** Waits longer each time the container ends soon after its start. */
 export function scheduleRestart(context: Context, record: ContainerRecord, launch: Launch): void {
   const { id } = record
-  const ranMs = Date.parse(record.finishedAt ?? '') - Date.parse(record.startedAt ?? '')
-  const { delayMs: fixedMs, windowMs = STABLE_AFTER_MS } = record.config.restart
-  const restartCount = ranMs > windowMs ? 0 : record.restartCount
-  const delayMs = fixedMs ?? restartDelay(restartCount)
+  const restartCount = restartsSoFar(record)
+  const delayMs = record.config.restart.delayMs ?? restartDelay(restartCount)
   const timer = setTimeout(() => {
     context.restartTimers.delete(id)
     void context.locks.run(id, () =>

@@ -7,6 +7,7 @@ import type { ContainerConfig, Hook } from '../engine/container-config.ts'
 import { finishSession } from '../engine/finish-session.ts'
 import { ALL_HOST_DEVICES } from '../engine/host-devices.ts'
 import { toTsstackError, TsstackError } from '../errors.ts'
+import { DEFAULT_PATH } from './container-config-of.ts'
 import { openContainerExec } from './container-exec.ts'
 import type { Context } from './context.ts'
 import { launchContainer } from './launch-container.ts'
@@ -212,22 +213,28 @@ async function initConfig(
   { config }: ContainerRecord,
   hook: Hook,
 ): Promise<ContainerConfig> {
-  const image =
-    hook.image === undefined
-      ? undefined
-      : await context.images.resolve(hook.image, { baseDir: '/' })
+  const isOwn = hook.image === undefined
+  const image = isOwn
+    ? context.images.inspect(config.image.id)
+    : await context.images.resolve(hook.image, { baseDir: '/' })
+  const { entrypoint = [], cmd = [], env, workingDir = '/' } = image.config
+  const argv = [...entrypoint, ...(hook.command.length === 0 ? cmd : hook.command)]
+  if (argv.length === 0)
+    throw new TsstackError(
+      'INVALID_ARGUMENT',
+      `Cannot run a pre_start hook of service "${config.service}": neither it nor its image has a command`,
+      { hint: 'Set its "command:"' },
+    )
   const { health, user: _own, ...rest } = config
-  const user = hook.user ?? (image === undefined ? config.user : image.config.user)
+  const user = hook.user ?? (isOwn ? config.user : image.config.user)
   return {
     ...rest,
     name: `${config.name}-init-${randomBytes(4).toString('hex')}`,
     oneoff: true,
-    ...(image === undefined
-      ? {}
-      : { image: { reference: hook.image ?? '', id: image.id }, workingDir: '/' }),
-    argv: hook.command,
+    ...(isOwn ? {} : { image: { reference: hook.image, id: image.id }, workingDir }),
+    argv,
     environment: {
-      ...(image === undefined ? config.environment : image.config.env),
+      ...(isOwn ? config.environment : { PATH: DEFAULT_PATH, ...env }),
       ...hook.environment,
     },
     ...(user === undefined || user === '' ? {} : { user }),

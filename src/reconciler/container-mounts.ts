@@ -9,6 +9,7 @@ import type {
 import { imageReference } from '../planner/service-fields.ts'
 import { parseBytes } from '../spec/bytes.ts'
 import type { FileReference, Service, ServiceVolume } from '../spec/stack.ts'
+import { parseTmpfs, type TmpfsMount } from '../spec/tmpfs.ts'
 import { TsstackError } from '../errors.ts'
 import type { ConversionInput } from './conversion-input.ts'
 
@@ -17,12 +18,18 @@ export function containerMounts(input: ConversionInput): ContainerMount[] {
   const { service, image } = input
   const own = [
     ...(service.volumes ?? []).map((volume) => mountOf(volume, input)),
-    ...(service.tmpfs ?? []).map(tmpfsOf),
+    ...(service.tmpfs ?? []).map((text) => ({ kind: 'tmpfs' as const, ...tmpfsOf(text) })),
   ]
   const explicit = firstOfEachTarget([...own, ...borrowedMounts(input)])
   const taken = new Set(explicit.map((mount) => mount.target))
   const declared = image.config.volumes.filter((target) => !taken.has(target))
-  return [...explicit, ...declared.map((target) => anonymousVolume(target, input))]
+  const mounts = [...explicit, ...declared.map((target) => anonymousVolume(target, input))]
+  const relative = mounts.find(({ target }) => !target.startsWith('/'))
+  if (relative === undefined) return mounts
+  throw new TsstackError(
+    'INVALID_ARGUMENT',
+    `Cannot mount at "${relative.target}": it is not an absolute path`,
+  )
 }
 
 function firstOfEachTarget(mounts: readonly ContainerMount[]): ContainerMount[] {
@@ -53,7 +60,7 @@ export function anonymousTargets(
   const volumes = input.service.volumes ?? []
   const taken = new Set([
     ...volumes.map((volume) => volume.target),
-    ...(input.service.tmpfs ?? []).map((text) => text.split(':')[0] ?? ''),
+    ...(input.service.tmpfs ?? []).map((text) => tmpfsOf(text).target),
     ...borrowedMounts(input).map((mount) => mount.target),
   ])
   const explicit = volumes
@@ -62,7 +69,10 @@ export function anonymousTargets(
   return [...explicit, ...input.image.config.volumes.filter((target) => !taken.has(target))]
 }
 
-function anonymousVolume(target: string, input: ConversionInput): ContainerMount {
+function anonymousVolume(
+  target: string,
+  input: ConversionInput,
+): ContainerMount & { readonly kind: 'volume' } {
   const volume = input.anonymousVolumes[target]
   if (volume === undefined)
     throw new TsstackError('INTERNAL', `Cannot mount "${target}": no volume was made for it`)
@@ -86,17 +96,11 @@ function mountOf(volume: ServiceVolume, input: ConversionInput): ContainerMount 
         ...bindOwner(input.service),
       }
     case 'volume': {
-      if (volume.source === undefined) return anonymousVolume(target, input)
+      const { subpath, nocopy = false } = volume.volume ?? {}
+      const options = { readOnly, noCopy: nocopy, ...(subpath === undefined ? {} : { subpath }) }
+      if (volume.source === undefined) return { ...anonymousVolume(target, input), ...options }
       const name = input.stack.volumes[volume.source]?.name ?? volume.source
-      const subpath = volume.volume?.subpath
-      return {
-        kind: 'volume',
-        target,
-        readOnly,
-        volume: name,
-        ...(subpath === undefined ? {} : { subpath }),
-        noCopy: volume.volume?.nocopy ?? false,
-      }
+      return { kind: 'volume', target, volume: name, ...options }
     }
     case 'tmpfs': {
       const { size, mode } = volume.tmpfs ?? {}
@@ -104,7 +108,7 @@ function mountOf(volume: ServiceVolume, input: ConversionInput): ContainerMount 
         ...(size === undefined ? {} : { size: String(parseBytes(size)) }),
         ...(mode === undefined ? {} : { mode: mode.toString(8) }),
       }
-      return { kind: 'tmpfs', target, readOnly, options, noExec: true }
+      return { kind: 'tmpfs', target, readOnly, options, noExec: true, noSuid: true, noDev: true }
     }
     case 'image':
       return imageMount(volume, input)
@@ -152,23 +156,11 @@ function propagationOf(text = 'private'): Propagation {
   return (mode ?? 'private') as Propagation
 }
 
-/** `path[:options]`; noexec unless `exec` is asked for, as Docker has it. */
-function tmpfsOf(text: string): ContainerMount {
-  const [target = '', optionText = ''] = text.split(/:(.*)/s)
-  const words = optionText.split(',').filter((word) => word !== '')
-  const pairs = words
-    .filter((word) => word.includes('='))
-    .map((word) => word.split(/=(.*)/s) as [string, string])
-  const options = Object.fromEntries(
-    pairs.filter(([name]) => ['size', 'mode', 'uid', 'gid', 'nr_inodes'].includes(name)),
-  )
-  return {
-    kind: 'tmpfs',
-    target,
-    options,
-    readOnly: words.includes('ro'),
-    noExec: !words.includes('exec'),
-  }
+/** @throws {INVALID_ARGUMENT} */
+function tmpfsOf(text: string): TmpfsMount {
+  const mount = parseTmpfs(text)
+  if (typeof mount !== 'string') return mount
+  throw new TsstackError('INVALID_ARGUMENT', `Cannot mount tmpfs "${text}": ${mount}`)
 }
 
 /** Configs and secrets; external ones have no content here and are refused earlier. */

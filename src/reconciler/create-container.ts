@@ -127,12 +127,17 @@ async function createAnonymousVolumes(
       stack: input.stack.name,
       configHash: '',
       createdAt: new Date().toISOString(),
-      labels: { 'com.docker.volume.anonymous': '' },
+      labels: { ...labelsAt(input.service, target), 'com.docker.volume.anonymous': '' },
     })
     await context.volumes.create(name)
     volumes[target] = name
   }
   return volumes
+}
+
+/** Those of a named volume are written with the volume itself. */
+function labelsAt({ volumes = [] }: Service, at: string): Readonly<Record<string, string>> {
+  return volumes.find(({ target }) => target === at)?.volume?.labels ?? {}
 }
 
 function assertNameFree(context: Context, name: string): void {

@@ -8,7 +8,7 @@ import { TsstackError } from '../errors.ts'
 
 /**
  * @param requested what CDI gives for devices that are asked for by name
- * @throws {INVALID_ARGUMENT} for a rule that is none
+ * @throws {INVALID_ARGUMENT} for a rule that is none, and permissions that are none
  */
 export function deviceAccessOf(
   service: Service,
@@ -30,7 +30,12 @@ function toMapping({
   target = source,
   permissions = 'rwm',
 }: NonNullable<Service['devices']>[number]): DeviceMapping {
-  return { source, target, access: permissions }
+  if (/^[rwm]{1,3}$/.test(permissions)) return { source, target, access: permissions }
+  throw new TsstackError(
+    'INVALID_ARGUMENT',
+    `Cannot pass device "${source}": its permissions "${permissions}" are none`,
+    { hint: 'Write some of the letters r, w and m (mknod), such as "rw"' },
+  )
 }
 
 /** Kernel: admin-guide/cgroup-v1/devices.rst. */

@@ -1,4 +1,5 @@
 /** `runtime`: which services an OCI runtime of the host starts, instead of the engine itself. */
+import { isBelowKernelView } from '../engine/kernel-views.ts'
 import { TsstackError } from '../errors.ts'
 import type { Service } from '../spec/stack.ts'
 
@@ -12,11 +13,17 @@ export function externalRuntimeOf(name: string, service: Service): { readonly ru
   const impossible = Object.entries({ tty, init, pid }).filter(
     ([, value]) => value !== undefined && value !== false && value !== '',
   )
-  const [attribute] = impossible[0] ?? []
+  const attribute = impossible[0]?.[0] ?? coveringMount(service)
   if (attribute === undefined) return { runtime }
   throw new TsstackError(
     'INVALID_ARGUMENT',
     `Cannot start service "${name}" by ${runtime}: "${attribute}" is the engine's own`,
     { hint: `Remove "${attribute}:", or "runtime:"` },
   )
+}
+
+/** The runtime itself mounts what such a mount would cover. */
+function coveringMount({ volumes = [] }: Service): string | undefined {
+  const target = volumes.find((volume) => isBelowKernelView(volume.target))?.target
+  return target === undefined ? undefined : `volumes (${target})`
 }

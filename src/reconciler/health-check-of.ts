@@ -21,23 +21,32 @@ export function healthCheckOf(service: Service, image: Image): HealthCheck | und
   if (own?.disable === true) return undefined
   const inherited = image.config.healthcheck
   const probe = service['x-tsstack']?.probe
-  const test = probe === undefined ? testOf(own?.test ?? inherited?.test, image) : probeTest(probe)
+  const ownTest = own?.test?.length === 0 ? undefined : own?.test
+  const test = probe === undefined ? testOf(ownTest ?? inherited?.test, image) : probeTest(probe)
   if (test === undefined) return undefined
   assertStartPeriod(own)
+  // As Docker has it: 0 says as little as nothing.
   const pick = (text: string | undefined, nanos: number | undefined, fallback: number): number =>
-    text !== undefined
-      ? parseDurationMs(text)
-      : nanos !== undefined && nanos > 0
-        ? nanos / NANOS_PER_MS
-        : fallback
+    durationOf(text) || (nanos ?? 0) / NANOS_PER_MS || fallback
   return {
     test,
     intervalMs: pick(own?.interval, inherited?.interval, DEFAULTS.intervalMs),
     timeoutMs: pick(own?.timeout, inherited?.timeout, DEFAULTS.timeoutMs),
-    retries: own?.retries ?? inherited?.retries ?? DEFAULTS.retries,
+    retries: own?.retries || inherited?.retries || DEFAULTS.retries,
     startPeriodMs: pick(own?.start_period, inherited?.startPeriod, DEFAULTS.startPeriodMs),
     startIntervalMs: pick(own?.start_interval, inherited?.startInterval, DEFAULTS.startIntervalMs),
   }
+}
+
+/** @throws {INVALID_ARGUMENT} below a millisecond, as Docker: a container would be asked without pause */
+function durationOf(text = '0s'): number {
+  const durationMs = parseDurationMs(text)
+  if (durationMs === 0 || durationMs >= 1) return durationMs
+  throw new TsstackError(
+    'INVALID_ARGUMENT',
+    `Cannot check health: "${text}" is shorter than a millisecond`,
+    { hint: 'Write 1ms or more, or leave it out' },
+  )
 }
 
 /** As Docker: without a period there is nothing for the interval to be about. */

@@ -1,5 +1,5 @@
 /** What lies behind the mounts of a container: volumes are made, binds checked, empty volumes seeded. */
-import { fstatSync, mkdirSync, statSync } from 'node:fs'
+import { chmodSync, fstatSync, mkdirSync, statSync } from 'node:fs'
 import path from 'node:path'
 import type { ContainerMount } from '../engine/container-config.ts'
 import type { ContainerRoot } from '../engine/container-root.ts'
@@ -16,6 +16,7 @@ import type { Context } from './context.ts'
 import { imageSource } from './image-mounts.ts'
 import type { ContainerRecord } from './records.ts'
 import { seedForeignDirectory, seedVolume } from './seed-volume.ts'
+import { sharedMemorySource } from './shared-memory.ts'
 import { requireVolume } from './volume-admin.ts'
 
 export interface SourceOptions {
@@ -39,7 +40,8 @@ export async function openSources(
       sources.push(await imageSource(context, record, { mount, ...options }))
     else sources.push(await volumeSource(context, record, { mount, ...options }))
   }
-  return sources
+  const memory = await sharedMemorySource(context, record, options.scope)
+  return memory === undefined ? sources : [...sources, memory]
 }
 
 function bindSource(
@@ -67,8 +69,16 @@ function requireSource(mount: ContainerMount & { kind: 'bind' }): void {
         },
       )
     }
-    mkdirSync(mount.source, { recursive: true })
+    makeDirectories(mount.source)
   }
+}
+
+/** For users of the container other than root, too (moby: MkdirAllAndChown), whatever the daemon's umask is. */
+function makeDirectories(directory: string): void {
+  const first = mkdirSync(directory, { recursive: true })
+  if (first === undefined) return
+  for (let made = path.resolve(directory); made.length >= first.length; made = path.dirname(made))
+    chmodSync(made, 0o755)
 }
 
 interface VolumeRequest extends SourceOptions {

@@ -1,5 +1,5 @@
 /** Starting a container because somebody asked for it: with its hooks, and with its restart policy beginning anew. */
-import { describeWarnings } from './cgroup-warnings.ts'
+import { describeWarnings, startWarnings } from './cgroup-warnings.ts'
 import { runPostStartHooks, runPreStartHooks } from './container-hooks.ts'
 import type { Context } from './context.ts'
 import { requireContainer } from './find-container.ts'
@@ -23,6 +23,10 @@ export async function startOnRequest(
       await launchContainer(context, id)
       await runPostStartHooks(context, record, hurry)
     }
-    return describeWarnings(record.config.name, context.live.get(id)?.cgroup.warnings ?? [])
+    const live = context.live.get(id)
+    return describeWarnings(
+      record.config.name,
+      live === undefined ? [] : startWarnings(record.config, live),
+    )
   })
 }

@@ -11,8 +11,9 @@ const APPARMOR = '/sys/module/apparmor'
 /** @throws {INVALID_ARGUMENT} for an unknown option, {UNIMPLEMENTED} for a profile of AppArmor where the kernel has it */
 export function securityOptionsOf(service: Service): SecurityOptions {
   let noNewPrivileges = false
-  let seccomp = 'default'
-  let systemPaths: SecurityOptions['systemPaths'] = 'protected'
+  let seccomp = service.privileged === true ? 'unconfined' : 'default'
+  let systemPaths: SecurityOptions['systemPaths'] =
+    service.privileged === true ? 'unconfined' : 'protected'
   for (const option of service.security_opt ?? []) {
     const [, name = option, value = ''] = /^([^=:]+)[=:](.*)$/s.exec(option) ?? []
     if (name === 'no-new-privileges') noNewPrivileges = value !== 'false'
@@ -21,8 +22,6 @@ export function securityOptionsOf(service: Service): SecurityOptions {
     else if (name === 'apparmor') refuseAppArmor(value)
     else if (name !== 'label') throw unknownOption(option) // labels are SELinux's: nothing to do without it
   }
-  if (service.privileged === true)
-    return { noNewPrivileges, seccomp: 'unconfined', systemPaths: 'unconfined' }
   return { noNewPrivileges, seccomp, systemPaths }
 }
 

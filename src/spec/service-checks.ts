@@ -4,7 +4,8 @@ import type { Plain } from './model.ts'
 import { listIn, mapIn, recordsIn, textIn, textsIn } from './model.ts'
 import type { Path } from './node.ts'
 import { checkReplica } from './replica-text.ts'
-import { suggest } from './suggest.ts'
+import { parseTmpfs } from './tmpfs.ts'
+import { VALUE_CHECKS } from './value-checks.ts'
 
 type ServiceCheck = (name: string, service: Plain) => readonly Finding[]
 
@@ -121,7 +122,7 @@ const checkMounts: ServiceCheck = (name, service) => {
   const targets = new Map<string, string>()
   const mounts: (readonly [string, Path])[] = [
     ...textsIn(service, 'tmpfs').map(
-      (text, index) => [text.split(':', 1)[0] ?? text, at(name, 'tmpfs', index)] as const,
+      (text, index) => [tmpfsTarget(text), at(name, 'tmpfs', index)] as const,
     ),
     ...recordsIn(service, 'volumes').map(
       (volume, index) => [textIn(volume, 'target'), at(name, 'volumes', index)] as const,
@@ -141,6 +142,11 @@ const checkMounts: ServiceCheck = (name, service) => {
       },
     ]
   })
+}
+
+function tmpfsTarget(text: string): string {
+  const mount = parseTmpfs(text)
+  return typeof mount === 'string' ? text : mount.target
 }
 
 const checkDevices: ServiceCheck = (name, service) => {
@@ -193,23 +199,6 @@ const checkWatch: ServiceCheck = (name, service) =>
     return findings
   })
 
-const POLICIES = ['no', 'always', 'on-failure', 'unless-stopped']
-const RESTART = /^(?:no|always|on-failure(?::\d+)?|unless-stopped)$/
-
-/** The schema lets any text through; the engine would not know what to do with it. */
-const checkRestart: ServiceCheck = (name, service) => {
-  const restart = textIn(service, 'restart')
-  if (restart === '' || restart.includes('$') || RESTART.test(restart)) return []
-  return [
-    {
-      path: at(name, 'restart'),
-      message: `services.${name}.restart: invalid restart policy "${restart}"`,
-      expected: 'no, always, on-failure, on-failure:N or unless-stopped',
-      suggestion: `write ${suggest(restart, POLICIES) ?? 'unless-stopped'}`,
-    },
-  ]
-}
-
 export const SERVICE_CHECKS: readonly ServiceCheck[] = [
   checkImage,
   checkBuild,
@@ -220,5 +209,5 @@ export const SERVICE_CHECKS: readonly ServiceCheck[] = [
   checkDevices,
   checkReplica,
   checkWatch,
-  checkRestart,
+  ...VALUE_CHECKS,
 ]

@@ -141,6 +141,13 @@ export interface Hook {
   readonly privileged?: boolean
   readonly working_dir?: string
   readonly environment?: Dictionary<string | null>
+}
+
+/** In a container of its own. */
+export interface PreStartHook extends Omit<Hook, 'command'> {
+  /** Absent: the image's. */
+  readonly command?: readonly string[]
+  /** Absent: the service's. */
   readonly image?: string
   readonly per_replica?: boolean
 }
@@ -333,7 +340,7 @@ export interface Service extends Extensions {
   readonly platform?: string
   readonly ports?: readonly Port[]
   readonly post_start?: readonly Hook[]
-  readonly pre_start?: readonly Hook[]
+  readonly pre_start?: readonly PreStartHook[]
   readonly pre_stop?: readonly Hook[]
   readonly privileged?: boolean
   readonly profiles?: readonly string[]

@@ -9,7 +9,10 @@ export interface VolumeMount {
   readonly volume?: { readonly nocopy?: boolean }
 }
 
-const PROPAGATIONS = new Set(['rprivate', 'private', 'rshared', 'shared', 'rslave', 'slave'])
+/** How mounts below a bind mount pass between host and container (man 7 mount_namespaces). */
+export const PROPAGATIONS: ReadonlySet<string> = new Set([
+  ...['rprivate', 'private', 'rshared', 'shared', 'rslave', 'slave'],
+])
 
 /** The mount that a short syntax stands for, or what is wrong with it. Options that are not known are passed over. */
 export function parseVolume(spec: string): VolumeMount | string {

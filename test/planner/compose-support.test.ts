@@ -105,11 +105,22 @@ describe('checkSupport()', () => {
     ])
   })
 
+  test('of logs, names the options that have no effect; another driver has none as a whole', () => {
+    expect(
+      check({ logging: { driver: 'local', options: { 'max-size': '1m', tag: 'x' } } }),
+    ).toEqual(['service "web": logging.options.tag has no effect'])
+    const syslog = check({ logging: { driver: 'syslog', options: { 'syslog-address': 'x' } } })
+    expect(syslog).toHaveLength(1)
+  })
+
   test.each<[string, Service]>([
     ['the default isolation', { isolation: 'default' }],
     ['this platform', { platform: 'linux/amd64' }],
     ['this platform without a machine', { platform: 'linux' }],
     ['32 bits of it', { platform: 'linux/386' }],
+    ['this platform, as uname calls it', { platform: 'linux/x86_64' }],
+    ['its machine alone', { platform: 'amd64' }],
+    ['bounds of logs', { logging: { options: { 'max-size': '1m', 'max-file': '2' } } }],
     ['runc by name', { runtime: 'runc' }],
     ['an external runtime', { runtime: 'crun' }],
     ['replicas', { deploy: { mode: 'replicated', replicas: 2 } }],

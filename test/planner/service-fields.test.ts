@@ -55,6 +55,18 @@ describe('fieldClass()', () => {
 })
 
 describe('serviceFields()', () => {
+  test('a service whose IPC namespace another one joins has to be shareable', () => {
+    const ipcOf = (ipc?: string): string | undefined =>
+      serviceFields(
+        'api',
+        desiredState({ api: ipc === undefined ? {} : { ipc }, job: { ipc: 'service:api' } }),
+      )['ipc']
+    expect(ipcOf()).toBe('"shareable"')
+    expect(ipcOf('private')).toBe('"shareable"')
+    expect(ipcOf('host')).toBe('"host"')
+    expect(fieldsOf({})['ipc']).toBeUndefined()
+  })
+
   test('leaves out what says the default or means nothing to a container', () => {
     expect(
       fieldsOf({

@@ -49,6 +49,7 @@ export function applyWrite(
     if (errno === undefined) return undefined
     if (errno === 'ENOENT') continue
     if (write.quiet === true) return undefined
+    if (errno === 'ENOTSUP') return { limit, reason: `the host has no such limit: ${file}` }
     const hint = HINTS[errno]
     throw new TsstackError(
       'FAILED_PRECONDITION',
