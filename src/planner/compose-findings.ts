@@ -9,6 +9,7 @@ import {
   type Support,
 } from './compose-support.ts'
 import { BRIDGE_OPTION, MACVLAN_OPTION } from './network-options.ts'
+import { unpublishablePorts } from './unpublishable-ports.ts'
 
 interface Finding {
   /** `service "web": deploy.mode`. */
@@ -20,6 +21,7 @@ interface Finding {
  * @param services - those that a request is about; what others say is passed over
  * @returns warnings: attributes that are accepted but have no effect
  * @throws {UNIMPLEMENTED} naming every attribute that is refused, with the reason and what to do
+ * @throws {INVALID_ARGUMENT} for ports of a service that shares the network of another
  */
 export function checkSupport(
   stack: Stack,
@@ -35,6 +37,7 @@ export function checkSupport(
   if (refusals.length > 0) throw refusalOf(refusals)
   return [
     ...findings.map(({ where, support }) => `${where} has no effect: ${support.note}`),
+    ...unpublishablePorts(stack, services),
     ...unknownOptions(stack, services),
     ...unknownLogOptions(stack, services),
   ]

@@ -172,7 +172,7 @@ const SERVICE: Readonly<Record<string, Support>> = {
     (value, { platform }) => !isRunnable(String(value), platform),
   ),
   ports: done(
-    'replicas that are healthy share a single published port; of a range each has one of its own',
+    'replicas that are healthy share a single published port; of a range each has one of its own; none with the network of the host, or with none',
   ),
   'ports[].app_protocol': silent('documentation'),
   'ports[].mode': silent('there is one host: both modes are the same'),

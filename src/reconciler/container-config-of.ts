@@ -86,7 +86,7 @@ export function containerConfigOf(input: ConversionInput): ContainerConfig {
         ? DEFAULT_STOP_GRACE_MS
         : parseDurationMs(service.stop_grace_period),
     endpoints: endpointsOf(stack, service, identity),
-    ports: portsOf(service),
+    ports: networkMode.kind === 'endpoints' ? portsOf(service) : [],
     resources: resourceLimitsOf(service),
     restart: restartPolicyOf(service),
     ...(health === undefined ? {} : { health }),

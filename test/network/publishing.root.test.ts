@@ -217,6 +217,36 @@ function reach(
   }).trim()
 }
 
+describe('a service without a network of its own', () => {
+  const without = (network_mode: string): Record<string, Service> => {
+    const { networks, ...service } = ECHOING
+    return { plain: { ...service, network_mode, ports: [{ protocol: 'tcp', ...both[0] }] } }
+  }
+
+  test('on the network of the host may listen on the port that it writes down', async () => {
+    const { plain } = without('host')
+    const command = ['node', '-e', ECHO.replaceAll('80', '8080')]
+    const events = await daemon.up(
+      STACK,
+      { services: { plain: { ...plain, command, 'x-tsstack': { probe: { tcp: 8080 } } } } },
+      { wait: true },
+    )
+    expect(JSON.stringify(events)).toContain('ports has no effect: its programs listen on the host')
+    expect(ask(outside(), HOST[0], 8080)).toBe(NEIGHBOUR[0])
+    expect((await daemon.container(STACK, 'plain')).ports).toEqual([])
+  })
+
+  test('has nothing published with none, and is refused with that of another', async () => {
+    const events = await daemon.up(STACK, { services: without('none') })
+    expect(JSON.stringify(events)).toContain('ports has no effect: it has no network')
+    await daemon.down(STACK)
+    const failure = await failureOf(publish([], { more: without('service:s') }))
+    expect(failure.message).toBe(
+      'Cannot publish ports of service "plain": it has the network of "s"',
+    )
+  })
+})
+
 describe("options of Docker's bridge", () => {
   const bridge = (option: string, value: string): PublishOptions => ({
     driverOpts: { [`com.docker.network.bridge.${option}`]: value },
