@@ -10,7 +10,10 @@ export interface ContainerUser {
   readonly home: string
 }
 
-const MAX_ID = 65_535 // the size of a stack's range
+/** The size of a stack's range. */
+const MAX_STACK_ID = 65_535
+/** (uid_t) -1 is none (man 2 setresuid). */
+const MAX_HOST_ID = 2 ** 32 - 2
 
 interface PasswdEntry {
   readonly name: string
@@ -47,14 +50,9 @@ function numeric(text: string): number | undefined {
   return /^\d+$/.test(text) ? Number(text) : undefined
 }
 
-function checkId(id: number, what: string): number {
-  if (Number.isInteger(id) && id >= 0 && id <= MAX_ID) return id
-  throw new TsstackError('INVALID_ARGUMENT', `Cannot use ${what} ${id}: it is outside 0..${MAX_ID}`)
-}
-
 function lookUpGroup(group: string, groups: readonly GroupEntry[]): number {
   const gid = numeric(group) ?? groups.find((entry) => entry.name === group)?.gid
-  if (gid !== undefined) return checkId(gid, 'group id')
+  if (gid !== undefined) return gid
   throw new TsstackError(
     'NOT_FOUND',
     `Cannot find group "${group}": it is not in the image's /etc/group`,
@@ -67,9 +65,28 @@ function lookUpGroup(group: string, groups: readonly GroupEntry[]): number {
 /**
  * Resolves `user[:group]`, names or numbers, as Docker does: a user without a group has its passwd group and is in
  * every group that lists it; a number that passwd doesn't know has group 0.
- * @throws {NOT_FOUND} for a name that the container doesn't know
+ * @throws {NOT_FOUND} for a name that the container doesn't know, {INVALID_ARGUMENT} for an id that it can't have
  */
 export function resolveUser(
+  rootFd: number,
+  user: string | undefined,
+  additional: readonly string[],
+  options: { readonly hasHostIds?: boolean } = {},
+): ContainerUser {
+  const found = lookUpUser(rootFd, user, additional)
+  const max = options.hasHostIds === true ? MAX_HOST_ID : MAX_STACK_ID
+  const outside = [found.uid, found.gid, ...found.groups].find((id) => !(id >= 0 && id <= max))
+  if (outside === undefined) return found
+  throw new TsstackError(
+    'INVALID_ARGUMENT',
+    `Cannot use the user or group id ${outside}: it is outside 0..${max}`,
+    options.hasHostIds === true
+      ? {}
+      : { hint: 'Set "userns_mode: host" on the service: a stack has as many ids of its own' },
+  )
+}
+
+function lookUpUser(
   rootFd: number,
   user: string | undefined,
   additional: readonly string[],
@@ -99,8 +116,8 @@ export function resolveUser(
       : []
   const extra = additional.map((group) => lookUpGroup(group, groups))
   return {
-    uid: checkId(uid ?? entry?.uid ?? 0, 'user id'),
-    gid: checkId(gid, 'group id'),
+    uid: uid ?? entry?.uid ?? 0,
+    gid,
     groups: [...new Set([...listed, ...extra])].filter((group) => group !== gid),
     home: entry?.home ?? '/',
   }

@@ -67,6 +67,7 @@ export type BuiltRoot = Pick<
   readonly devptsFd: number
 }
 
+const CGROUPS = '/sys/fs/cgroup'
 const SAFE = MountFlag.NOSUID | MountFlag.NODEV | MountFlag.NOEXEC
 
 /** A tree into which further mounts may go, by its path in the container. */
@@ -215,12 +216,16 @@ class RootBuilder {
    * an engine of its own.
    */
   #addCgroupView(): void {
-    const { cgroupHierarchies: hierarchies, config } = this.#request
+    const { cgroupHierarchies: hierarchies, config, userns } = this.#request
+    if (config.cgroupNamespace === 'host' && userns !== undefined) {
+      this.#addHostsCgroups()
+      return
+    }
     const flags = SAFE | (config.privileged ? 0 : MountFlag.RDONLY)
     if (hierarchies.includes('unified')) {
       this.#innerMounts.push({
         type: 'cgroup2',
-        target: '/sys/fs/cgroup',
+        target: CGROUPS,
         flags,
         ignoreError: true,
       })
@@ -235,11 +240,18 @@ class RootBuilder {
     )
     for (const name of hierarchies) syscall('mkdirat', tree, name, 0o755)
     changeMount(tree, { set: MountAttribute.RDONLY })
-    this.#lateAttachments.push({ mountFd: tree, path: '/sys/fs/cgroup' })
+    this.#lateAttachments.push({ mountFd: tree, path: CGROUPS })
     for (const name of hierarchies) {
-      const target = `/sys/fs/cgroup/${name}`
+      const target = `${CGROUPS}/${name}`
       this.#innerMounts.push({ type: 'cgroup', target, flags, options: name, ignoreError: true })
     }
+  }
+
+  /** Only who owns the namespace of control groups may mount it: of the host's the host's own mounts are shown. */
+  #addHostsCgroups(): void {
+    const fd = this.#scope.add(cloneTree(CGROUPS, { recursive: true }))
+    changeMount(fd, { set: SAFE_ATTRIBUTES | MountAttribute.RDONLY, recursive: true })
+    this.#lateAttachments.push({ mountFd: fd, path: CGROUPS })
   }
 
   addMount(source: MountSource): void {

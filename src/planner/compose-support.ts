@@ -125,7 +125,7 @@ const SERVICE: Readonly<Record<string, Support>> = {
   dns_opt: DONE,
   dns_search: DONE,
   domainname: DONE,
-  entrypoint: DONE,
+  entrypoint: done('an empty one leaves the command of the image'),
   env_file: DONE,
   environment: DONE,
   expose: done('documentation: containers of a network reach each other without it'),
@@ -221,7 +221,7 @@ const SERVICE: Readonly<Record<string, Support>> = {
     'the engine is not offered to containers',
     'Mount its socket, if it must be',
   ),
-  user: DONE,
+  user: done('ids up to 65535, with `userns_mode: host` all'),
   userns_mode: refused(
     'there is one user namespace for each stack',
     'Write host, or remove it',

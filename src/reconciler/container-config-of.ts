@@ -113,9 +113,9 @@ function resolutionOf(
   }
 }
 
-/** An entrypoint of the stack's own also discards the image's command (Compose: entrypoint). */
+/** An entrypoint of the stack's own also discards the image's command (Compose: entrypoint), unless it is empty, as with Docker. */
 function argvOf(service: Service, image: Image, serviceName: string): readonly string[] {
-  const hasEntrypoint = service.entrypoint !== undefined && service.entrypoint !== null
+  const hasEntrypoint = (service.entrypoint?.length ?? 0) > 0
   const entrypoint = service.entrypoint ?? image.config.entrypoint ?? []
   const command = service.command ?? (hasEntrypoint ? [] : (image.config.cmd ?? []))
   const argv = [...entrypoint, ...command]

@@ -121,7 +121,9 @@ function userOf(
 ): ReturnType<typeof resolveUser> {
   const root = openContainerRoot(pid)
   try {
-    return resolveUser(root, user ?? config.user, config.additionalGroups)
+    return resolveUser(root, user ?? config.user, config.additionalGroups, {
+      hasHostIds: !config.userNamespace,
+    })
   } finally {
     closeSync(root)
   }

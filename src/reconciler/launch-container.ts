@@ -153,7 +153,9 @@ async function startProcess(
   const root = await makeRoot(context, record, { userns, devices, scope })
   const join = await joinNamespaces(context, record, { userns, scope })
   const owner = userns?.range.start ?? 0
-  const user = resolveUser(root.rootFd, config.user, config.additionalGroups)
+  const user = resolveUser(root.rootFd, config.user, config.additionalGroups, {
+    hasHostIds: userns === undefined,
+  })
   const io = openStreams(context, record, {
     devptsFd: root.devptsFd,
     terminalOwner: owner,

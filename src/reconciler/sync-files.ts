@@ -73,7 +73,9 @@ async function syncInto(
 
 function treeOf(context: Context, { config }: ContainerRecord, rootFd: number): ContainerTree {
   const start = config.userNamespace ? (context.stacks.get(config.stack)?.idRangeStart ?? 0) : 0
-  const user = resolveUser(rootFd, config.user, config.additionalGroups)
+  const user = resolveUser(rootFd, config.user, config.additionalGroups, {
+    hasHostIds: !config.userNamespace,
+  })
   return { rootFd, owner: ownerOf(start, user) }
 }
 
@@ -140,7 +142,9 @@ export async function syncNewRoot(
     .entries(config)
     .filter(({ target }) => !config.mounts.some((mount) => isWithin(target, mount.target)))
   if (entries.length === 0 || config.oneoff) return
-  const user = resolveUser(root.fd, config.user, config.additionalGroups)
+  const user = resolveUser(root.fd, config.user, config.additionalGroups, {
+    hasHostIds: !config.userNamespace,
+  })
   const tree = { rootFd: root.creationFd, owner: ownerOf(root.owner, user) }
   tell(record, await syncTree(tree, config.name, entries))
 }

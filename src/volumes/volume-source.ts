@@ -52,7 +52,10 @@ export function volumeSourceOf(
   const readOnly = has('ro')
   if (BIND_TYPES.has(type) && (has('bind') || has('rbind') || type === 'bind')) {
     if (!device.startsWith('/'))
-      throw invalid(`device "${device}" is not an absolute path`, 'Name the directory in "device"')
+      throw invalid(
+        `device "${device}" is not an absolute path`,
+        'Name the directory in "device"; beside "driver: local" and "o: bind" it may be relative to the file',
+      )
     return { kind: 'bind', path: device, recursive: has('rbind'), readOnly }
   }
   if (BIND_TYPES.has(type))

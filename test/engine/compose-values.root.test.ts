@@ -162,6 +162,23 @@ describe('ipc', () => {
 })
 
 describe('the process', () => {
+  test('cgroup: host shows the control groups of the host, and changes none', async () => {
+    const id = await start({ cgroup: 'host' })
+    const groups = '/sys/fs/cgroup /sys/fs/cgroup/memory'
+    // Of v1 below each controller, of v2 at the top.
+    expect(await daemon.sh(id, `ls ${groups} 2>&1 || true`)).toContain(daemon.cgroupParent)
+    const make = ['sh', '-c', 'mkdir /sys/fs/cgroup/memory/x || mkdir /sys/fs/cgroup/x']
+    expect((await daemon.exec(id, make)).exitCode).not.toBe(0)
+  })
+
+  test('ids beyond those of a stack need the ids of the host', async () => {
+    const service = { user: '100000:100001', group_add: ['70000'] }
+    const { message } = await failureOf(start(service))
+    expect(message).toBe('Cannot use the user or group id 100000: it is outside 0..65535')
+    const id = await start({ ...service, userns_mode: 'host' })
+    expect(await daemon.sh(id, 'id -u; id -G')).toBe('100000\n100001 70000')
+  })
+
   test("shares the host's name with its names, or its network", async () => {
     for (const service of [{ uts: 'host' }, { network_mode: 'host' }]) {
       const id = await start(service)

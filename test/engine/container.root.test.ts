@@ -257,9 +257,12 @@ describe('the first process', () => {
     const id = await start({ entrypoint: ['sh', '-c', 'exec sleep "$0"'], command: ['777'] })
     expect(await daemon.sh(id, 'tr "\\0" " " < /proc/1/cmdline')).toBe('sleep 777')
     await daemon.down(STACK)
-    expect((await failureOf(start({ entrypoint: [], command: null }))).message).toMatch(
+    expect((await failureOf(start({ entrypoint: [], command: [] }))).message).toMatch(
       /^Cannot run service "s": neither it nor its image has a command/,
     )
+    await daemon.down(STACK)
+    const plain = await start({ entrypoint: [], command: null, stdin_open: true })
+    expect(await daemon.sh(plain, 'tr "\\0" " " < /proc/1/cmdline')).toBe('sh')
   })
 
   test('a program without a slash is looked up in the PATH of the container', async () => {
