@@ -40,6 +40,7 @@ export function checkSupport(
     ...unpublishablePorts(stack, services),
     ...unknownOptions(stack, services),
     ...unknownLogOptions(stack, services),
+    ...dockerSockets(stack, services),
   ]
 }
 
@@ -55,6 +56,16 @@ function unknownOptions(stack: Stack, services: ReadonlySet<string>): string[] {
       ? Object.keys(driver_opts)
           .filter((option) => !NETWORK_OPTIONS.has(option))
           .map((option) => `network "${key}": ${option} has no effect: there is no such option`)
+      : [],
+  )
+}
+
+/** Proxies and dashboards that look for their neighbours at Docker find those of Docker. */
+function dockerSockets(stack: Stack, services: ReadonlySet<string>): string[] {
+  return Object.entries(stack.services).flatMap(([name, { volumes = [] }]) =>
+    services.has(name) &&
+    volumes.some(({ type, source }) => type === 'bind' && source?.endsWith('/docker.sock') === true)
+      ? [`service "${name}" mounts the socket of Docker, which knows nothing of the containers of tsstack`]
       : [],
   )
 }

@@ -6,6 +6,7 @@ import { checkSupport } from '../../src/planner/compose-findings.ts'
 import { COMPOSE_SUPPORT, supportOf } from '../../src/planner/compose-support.ts'
 import { TsstackError } from '../../src/errors.ts'
 import type { Service, Stack } from '../../src/spec/stack.ts'
+import { desiredState } from './states.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const UPSTREAM = join(ROOT, '..', 'shared', 'reference', 'compose-spec.json')
@@ -102,6 +103,19 @@ describe('checkSupport()', () => {
   test('says what has no effect', () => {
     expect(check({ cpu_count: 2 })).toEqual([
       'service "web": cpu_count has no effect: for Windows containers',
+    ])
+  })
+
+  test('says whose socket is mounted, and which ports and options lead to nothing', () => {
+    const socket = { type: 'bind', source: '/var/run/docker.sock', target: '/s' } as const
+    const ports = [{ target: 80, published: '80', protocol: 'tcp' }] as const
+    const services = { a: { volumes: [socket] }, b: { network_mode: 'host', ports }, c: {} }
+    const networks = { default: { name: 'n', driver_opts: { mtu: '1' } } }
+    const { stack } = desiredState(services, { networks })
+    expect(checkSupport(stack, new Set(['a', 'b']), HOST)).toEqual([
+      'service "b": ports has no effect: its programs listen on the host itself',
+      'network "default": mtu has no effect: there is no such option',
+      'service "a" mounts the socket of Docker, which knows nothing of the containers of tsstack',
     ])
   })
 
