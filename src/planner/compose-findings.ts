@@ -65,7 +65,9 @@ function dockerSockets(stack: Stack, services: ReadonlySet<string>): string[] {
   return Object.entries(stack.services).flatMap(([name, { volumes = [] }]) =>
     services.has(name) &&
     volumes.some(({ type, source }) => type === 'bind' && source?.endsWith('/docker.sock') === true)
-      ? [`service "${name}" mounts the socket of Docker, which knows nothing of the containers of tsstack`]
+      ? [
+          `service "${name}" mounts the socket of Docker, which knows nothing of the containers of tsstack`,
+        ]
       : [],
   )
 }
