@@ -8,12 +8,28 @@ type Quote = "'" | '"' | ''
 const ENDS = new Set([';', '&', '|', '<', '>', '(', ')'])
 const BLANKS = new Set([' ', '\t', '\r', '\n'])
 
+interface Split {
+  readonly words: string[]
+  /** What ended the command before the text did. */
+  readonly end?: string
+}
+
 /** The words; undefined when a quote is not closed or the text ends in a backslash. */
 export function splitShellWords(text: string): string[] | undefined {
+  return split(text)?.words
+}
+
+/** The first character that would mean something to a shell; what follows it is no part of the command. */
+export function shellOperatorIn(text: string): string | undefined {
+  return split(text)?.end
+}
+
+function split(text: string): Split | undefined {
   const words: string[] = []
   let word = ''
   let started = false
   let quote: Quote = ''
+  let end: string | undefined
   for (let at = 0; at < text.length; at++) {
     const char = text.charAt(at)
     if (char === '\\' && quote !== "'") {
@@ -34,6 +50,7 @@ export function splitShellWords(text: string): string[] | undefined {
     } else if (ENDS.has(char)) {
       // `2>file`: a single digit before a redirection belongs to it.
       if (char === '>' && /^\d$/.test(word)) started = false
+      end = char
       break
     } else {
       word += char
@@ -42,5 +59,5 @@ export function splitShellWords(text: string): string[] | undefined {
   }
   if (quote !== '') return undefined
   if (started) words.push(word)
-  return words
+  return { words, ...(end === undefined ? {} : { end }) }
 }

@@ -1,10 +1,11 @@
-/** What is no mistake but seldom meant: resources that nothing uses, host ports that two want, ports without quotes. */
+/** What is no mistake but seldom meant: resources that nothing uses, host ports that two want, ports without quotes, pipes. */
 import type { Diagnostics } from './diagnostics.ts'
 import type { Model } from './model.ts'
 import { recordsIn, textIn } from './model.ts'
 import type { MapNode, Node, Path, ScalarNode } from './node.ts'
 import { child, locate } from './node.ts'
 import { withoutUnused } from './selection.ts'
+import { shellOperatorIn } from './shell-words.ts'
 
 export interface SuspicionContext {
   /** Active services. */
@@ -21,6 +22,7 @@ export function warnOfSuspicions(context: SuspicionContext): void {
   warnOfUnused(context)
   warnOfSharedPorts(context)
   warnOfBarePorts(context)
+  warnOfShellCommands(context)
 }
 
 function warnAt(path: Path, message: string, { root, diagnostics }: SuspicionContext): void {
@@ -102,4 +104,25 @@ function isBare(node: Node): node is ScalarNode {
 
 function base60(text: string): number {
   return text.split(':').reduce((sum, part) => sum * 60 + Number(part), 0)
+}
+
+const HOOKS = ['pre_start', 'post_start', 'pre_stop']
+
+/** No shell reads a command: what follows a pipe or the like is left out, as Compose does. */
+function warnOfShellCommands({ root, diagnostics }: SuspicionContext): void {
+  const services = child(root, 'services')
+  if (services?.kind !== 'map') return
+  for (const [service, { value }] of services.entries) {
+    const hooks = HOOKS.flatMap((kind) => {
+      const list = child(value, kind)
+      return list?.kind === 'list' ? list.items.map((hook) => child(hook, 'command')) : []
+    })
+    for (const node of [child(value, 'command'), child(value, 'entrypoint'), ...hooks]) {
+      const text = node?.kind === 'scalar' && typeof node.value === 'string' ? node.value : ''
+      const operator = shellOperatorIn(text)
+      if (node === undefined || operator === undefined) continue
+      const message = `services.${service}: no shell reads this command: what begins with "${operator}" is left out; write ["sh", "-c", "…"]`
+      diagnostics.warn(node, message)
+    }
+  }
 }

@@ -50,6 +50,17 @@ describe('loadStack() warns of', () => {
     ])
   })
 
+  test('commands that only a shell would understand', () => {
+    const text = `services:
+  a: {image: x, command: "echo a | cat", post_start: [{command: "a && b"}]}
+  b: {image: x, command: 'sh -c "a | b"', entrypoint: [sh, -c, a | b], healthcheck: {test: "a | b"}}
+`
+    expect(warningsOf(text)).toEqual([
+      '2:26 services.a: no shell reads this command: what begins with "|" is left out; write ["sh", "-c", "…"]',
+      '2:65 services.a: no shell reads this command: what begins with "&" is left out; write ["sh", "-c", "…"]',
+    ])
+  })
+
   test('version, and variables that are not set', () => {
     expect(warningsOf('version: "3"\nservices: {a: {image: "x:${TAG}"}}\n')).toEqual([
       '2:23 The "TAG" variable is not set. Defaulting to a blank string.',
