@@ -19,6 +19,7 @@ const LONGEST_HOOK_MS = 3_600_000
 const MAX_OUTPUT = 4096
 const LEAST_PRE_STOP_MS = 1000
 const SIGKILL = 9
+const STOPPED = '. The container is stopped all the same, and kept: the next "down" removes it'
 
 /** A lifecycle hook did not do what it is there for. */
 export class HookFailure extends TsstackError {}
@@ -112,7 +113,7 @@ function hookError(
   return new HookFailure(
     'FAILED_PRECONDITION',
     `Cannot ${kind === 'pre_stop' ? 'stop' : 'start'} container "${config.name}" as asked: ${config.service} hook ${failure}`,
-    { hint: `It is ${kind}: ${hook.command.join(' ')}` },
+    { hint: `It is ${kind}: ${hook.command.join(' ')}${kind === 'pre_stop' ? STOPPED : ''}` },
   )
 }
 
