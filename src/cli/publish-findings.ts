@@ -7,6 +7,11 @@ import type { Stack } from '../spec/stack.ts'
 const SECRET =
   /-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|\bgh[opsur]_[A-Za-z0-9]{36}|\bgithub_pat_\w{60}|\bglpat-[\w-]{20}|\bxox[abprs]-[\w-]{10}|\bdckr_pat_[\w-]{20}|\bAGE-SECRET-KEY-1/
 
+/** As the loader leaves it where environment files are not read. */
+interface EnvironmentFile {
+  readonly path: string
+}
+
 /** Services that have no image to be pulled by others. */
 export function builtOnly({ services }: Stack): string[] {
   return Object.entries(services)
@@ -26,13 +31,13 @@ export function bindMounts({ services }: Stack): string[] {
 /** @param stack - as it is written: with its variables, and environment files unread */
 export function environmentFindings({ services }: Stack): string[] {
   return Object.entries(services).flatMap(([name, service]) => {
-    const { env_file: files } = service as { readonly env_file?: readonly unknown[] }
+    const { env_file: files = [] } = service as { readonly env_file?: readonly EnvironmentFile[] }
     const literals = Object.entries(service.environment ?? {}).filter(
       ([key, value]) =>
         looksSensitive(key) && (value ?? '') !== '' && value?.includes('$') === false,
     )
     return [
-      ...((files ?? []).length > 0 ? [`service "${name}": env_file declared`] : []),
+      ...files.map(({ path }) => `service "${name}": env_file declared: ${path}`),
       ...literals.map(([key]) => `service "${name}": literal value for "${key}"`),
     ]
   })

@@ -37,7 +37,7 @@ test('environmentFindings() names files, and what is written out where a credent
   }
   const a = { environment, env_file: [{ path: '/a.env' }] } as Service
   expect(environmentFindings(stackOf({ a }))).toEqual([
-    'service "a": env_file declared',
+    'service "a": env_file declared: /a.env',
     'service "a": literal value for "API_KEY"',
   ])
 })
