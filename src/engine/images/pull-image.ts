@@ -83,7 +83,7 @@ export function pullFailure(
   const name = familiarReference(formatReference(reference))
   // Registries say no more of what does not exist than of what is private. The words are Docker's, so that they are found.
   const state =
-    error.code === 'PERMISSION_DENIED'
+    verb === 'pull' && error.code === 'PERMISSION_DENIED'
       ? `pull access denied for ${name}: ${error.message}`
       : error.message
   return new TsstackError(error.code, `Cannot ${verb} image "${name}": ${state}`, {
