@@ -6,6 +6,7 @@
  *   POST /v1/stacks/:stack/rollback                      RollbackRequest -> stream of ProgressEvent
  */
 import type { ModelChange } from '../planner/model-changes.ts'
+import type { RequestManner } from './request-manner.ts'
 
 /** Where a stack's files come from, when that is more than a directory of this host. */
 export interface StackOrigin {
@@ -62,7 +63,7 @@ export interface RevisionDiff {
   readonly changes: readonly ModelChange[]
 }
 
-export interface RollbackRequest {
+export interface RollbackRequest extends RequestManner {
   /** Default: the last one that succeeded before the current one. */
   readonly revision?: number
   readonly timeoutSeconds?: number

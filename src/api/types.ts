@@ -52,6 +52,7 @@
  * exec and attach are HTTP upgrades (`Connection: Upgrade`, `Upgrade: tsstack`); exec's request is JSON, base64 in the
  * header `x-tsstack-exec`. After 101 both sides speak frames.
  */
+import type { RequestManner } from './request-manner.ts'
 import type { ErrorBody } from '../errors.ts'
 import type { DownOptions, UpOptions } from '../planner/desired-state.ts'
 import type { ContainerState, HealthState } from '../planner/observed-state.ts'
@@ -98,14 +99,6 @@ export interface StackSource {
   readonly disabledServices?: readonly string[]
   /** Where the files come from, when the caller knows more than their paths. */
   readonly origin?: StackOrigin
-}
-
-/** How what changes something is gone about. */
-export interface RequestManner {
-  /** Tell what would be done, as progress, and do nothing. */
-  readonly dryRun?: boolean
-  /** Operations at the same time; absent: the daemon's own bound. */
-  readonly parallel?: number
 }
 
 export interface UpRequest extends StackSource, RequestManner {

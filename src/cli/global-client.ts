@@ -3,7 +3,8 @@
  * would do; of all other calls only those that are known to change nothing get through, so that a new one can't slip
  * past.
  */
-import type { ProgressEvent, RequestManner } from '../api/types.ts'
+import type { RequestManner } from '../api/request-manner.ts'
+import type { ProgressEvent } from '../api/types.ts'
 import type { Client } from '../client/client.ts'
 import { TsstackError } from '../errors.ts'
 import { DRY_RUN_PREFIX } from './progress-view.ts'
@@ -13,6 +14,9 @@ const READING = [
   'version',
   'doctor',
   'stacks',
+  'status',
+  'revisions',
+  'revisionDiff',
   'plan',
   'logs',
   'containers',
@@ -36,7 +40,7 @@ const READING = [
 ] as const satisfies readonly (keyof Client)[]
 
 /** Calls that the daemon rehearses. */
-type Rehearsed = 'up' | 'down' | 'lifecycle'
+type Rehearsed = 'up' | 'down' | 'lifecycle' | 'rollback'
 
 type Note = (line: string) => void
 
@@ -81,6 +85,7 @@ function withManner(client: Client, manner: RequestManner): Pick<Client, Rehears
     down: (stack, request, signal) => client.down(stack, { ...request, ...manner }, signal),
     lifecycle: (stack, request, signal) =>
       client.lifecycle(stack, { ...request, ...manner }, signal),
+    rollback: (stack, request, signal) => client.rollback(stack, { ...request, ...manner }, signal),
   }
 }
 

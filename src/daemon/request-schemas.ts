@@ -154,6 +154,7 @@ export const revisionRangeQuery = z.strictObject({
   to: revisionNumber.exactOptional(),
 })
 export const rollbackRequest: Typed<RollbackRequest> = z.strictObject({
+  ...manner,
   revision: z.int().min(1).max(99_999_999).exactOptional(),
   timeoutSeconds: seconds.exactOptional(),
   wait: z.boolean().exactOptional(),

@@ -3,6 +3,7 @@ import type { UpRequest } from '../api/types.ts'
 import type { Plan } from '../planner/plan.ts'
 import type { Context } from './context.ts'
 import { executePlan } from './execute-plan.ts'
+import { wayBack, type RollbackTarget } from './revisions/roll-back.ts'
 import { isSignalling, signalContainers } from './signal-containers.ts'
 import { finish, tellPlan, type Progress } from './run-plan.ts'
 import { planStack, planStackLifecycle, type LifecycleTarget } from './stack-operations.ts'
@@ -23,6 +24,16 @@ export async function rehearseUp(
   progress: Progress,
 ): Promise<void> {
   const { plan } = await planStack(context, request)
+  await rehearse(context, plan, progress)
+}
+
+export async function rehearseRollback(
+  context: Context,
+  target: RollbackTarget,
+  progress: Progress,
+): Promise<void> {
+  const { up, pins } = wayBack(context, target)
+  const { plan } = await planStack(context, up, pins)
   await rehearse(context, plan, progress)
 }
 

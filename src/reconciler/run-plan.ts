@@ -1,5 +1,6 @@
 /** Has a plan carried out, and tells a client what becomes of it. */
-import type { ProgressEvent, RequestManner } from '../api/types.ts'
+import type { RequestManner } from '../api/request-manner.ts'
+import type { ProgressEvent } from '../api/types.ts'
 import type { Plan } from '../planner/plan.ts'
 import { summarize } from './container-summary.ts'
 import type { Context } from './context.ts'

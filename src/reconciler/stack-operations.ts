@@ -28,11 +28,16 @@ import { isSignalling, signalContainers } from './signal-containers.ts'
 import { hastening } from './stop-container.ts'
 import { waitForService } from './wait-for.ts'
 
-/** @returns what `up` would do now; changes nothing but the image store */
+/**
+ * @param pins - of all images, as a rollback has them: no registry is asked
+ * @returns what `up` would do now; changes nothing but the image store
+ */
 export async function planStack(
   context: Context,
   request: UpRequest,
+  pins?: ImagePins,
 ): Promise<{ readonly plan: Plan; readonly base: string }> {
+  if (pins !== undefined) return planInScope(context, request, {}, pins)
   const scope = scopeOf(request)
   const looked = await lookUpServices(context, request, pullOptions(request, scope))
   const { plan, base } = await planInScope(context, request, looked.ids)

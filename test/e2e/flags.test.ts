@@ -157,10 +157,17 @@ stackTest('--always-recreate-deps replaces what the named services depend on', a
   expect((await ids())[0]).not.toBe(before[0])
 })
 
-stackTest('diff of two revisions', async () => {
-  writeFileSync(path.join(tsstack.directory, 'stack.yaml'), STACK.replace('[nice]', '[kind]'))
+stackTest('diff of two revisions, and --dry-run of the way back', async () => {
+  const changed = STACK.replace('[nice]', '[kind]').replace('sleep infinity', 'sleep 1000')
+  writeFileSync(path.join(tsstack.directory, 'stack.yaml'), changed)
   await tsstack.ok('up -d -t 0')
   expect(await tsstack.ok('diff 1..2')).toContain('kind')
+  const before = await tsstack.ok('ps -a --no-trunc --format {{.ID}}={{.State}}')
+  const told = await tsstack.run('--dry-run rollback')
+  expect(told, told.stderr).toMatchObject({ exitCode: 0 })
+  expect(told.stderr).toContain('DRY-RUN MODE - Container flags-deaf-1 Created (command changed)')
+  expect(await tsstack.ok('ps -a --no-trunc --format {{.ID}}={{.State}}')).toBe(before)
+  expect(JSON.parse(await tsstack.ok('--dry-run history --json'))).toHaveLength(2)
   writeFileSync(path.join(tsstack.directory, 'stack.yaml'), STACK)
 })
 

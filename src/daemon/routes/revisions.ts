@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Revision, RevisionDiff } from '../../api/revision-types.ts'
 import type { Context } from '../../reconciler/context.ts'
 import { diffRevisions, listRevisions } from '../../reconciler/revisions/revision-view.ts'
+import { rehearseRollback } from '../../reconciler/rehearse.ts'
 import { rollBack } from '../../reconciler/revisions/roll-back.ts'
 import { authorOf } from '../author.ts'
 import { warnIfFollowed } from '../followed.ts'
@@ -25,7 +26,8 @@ export function revisionRoutes(app: FastifyInstance, context: Context): void {
     const target = { stack: request.params.stack, request: body, author: authorOf(request) }
     await streamProgress(reply, (tell, signal) => {
       warnIfFollowed(context, target.stack, tell)
-      return rollBack(context, { ...target, signal }, tell)
+      const roll = body.dryRun === true ? rehearseRollback : rollBack
+      return roll(context, { ...target, signal }, tell)
     })
   })
 }

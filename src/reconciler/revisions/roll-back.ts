@@ -2,12 +2,14 @@ import type { RollbackRequest } from '../../api/revision-types.ts'
 import { TsstackError } from '../../errors.ts'
 import type { UpOptions } from '../../planner/desired-state.ts'
 import type { Stack } from '../../spec/stack.ts'
+import type { UpRequest } from '../../api/types.ts'
 import type { Context } from '../context.ts'
+import type { ImagePins } from '../desired-state-of.ts'
 import type { Progress } from '../run-plan.ts'
 import { upStack } from '../stack-operations.ts'
 import type { RevisionRecord } from './revision-store.ts'
 
-interface RollbackTarget {
+export interface RollbackTarget {
   readonly stack: string
   readonly request: RollbackRequest
   readonly author: string
@@ -26,25 +28,29 @@ export async function rollBack(
   target: RollbackTarget,
   progress: Progress,
 ): Promise<void> {
-  const { stack, request, author, signal } = target
-  const { revision: number, ...options } = request
+  const { author, signal } = target
+  const { up, pins, rollbackOf } = wayBack(context, target)
+  await upStack(context, up, progress, { author, signal, pins, rollbackOf })
+}
+
+/** The `up` that a rollback is. */
+export function wayBack(
+  context: Context,
+  { stack, request }: Pick<RollbackTarget, 'stack' | 'request'>,
+): { readonly up: UpRequest; readonly pins: ImagePins; readonly rollbackOf: number } {
+  const { revision: number, dryRun: _, parallel, ...options } = request
   const revision =
     number === undefined ? lastGoodOf(context, stack) : context.revisions.get(stack, number)
   const source = context.revisions.sourceOf(revision)
-  await upStack(
-    context,
-    {
+  return {
+    up: {
       ...source,
+      ...(parallel === undefined ? {} : { parallel }),
       options: { ...servicesOf(revision, source.stack), removeOrphans: true, ...options },
     },
-    progress,
-    {
-      author,
-      signal,
-      pins: { services: revision.imageDigests, mounted: revision.mountedImageDigests },
-      rollbackOf: revision.number,
-    },
-  )
+    pins: { services: revision.imageDigests, mounted: revision.mountedImageDigests },
+    rollbackOf: revision.number,
+  }
 }
 
 /** What had never been brought up is not brought up by going back. */
