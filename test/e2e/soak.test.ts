@@ -72,12 +72,11 @@ test(
       process.stdout.write(`soak: ${JSON.stringify(figures)}\n`)
       expect(after.threads, JSON.stringify(figures)).toBeLessThanOrEqual(before.threads)
       expect(late, JSON.stringify(figures)).toBeLessThan(early * GROWTH)
-    } catch (error) {
-      throw new Error(`seed ${String(SEED)}: ${String(error)}\n${daemon.log().slice(-4000)}`, {
-        cause: error,
-      })
-    } finally {
       await daemon.close()
+    } catch (error) {
+      const log = daemon.log().slice(-4000)
+      await daemon.close().catch(() => undefined) // what it leaves says less than the first failure
+      throw new Error(`seed ${String(SEED)}: ${String(error)}\n${log}`, { cause: error })
     }
   },
 )
