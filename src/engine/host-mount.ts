@@ -4,9 +4,9 @@ import { AT_FDCWD, MountAttribute, MountFlag, Open } from '../kernel/constants.t
 import { changeMount, cloneTree } from '../kernel/detached-mount.ts'
 import { openConfined } from '../kernel/file-calls.ts'
 import type { FdScope } from '../kernel/fd-scope.ts'
-import { TsstackError } from '../errors.ts'
 import type { ContainerMount } from './container-config.ts'
 import type { ContainerRoot } from './container-root.ts'
+import { mapIds } from './map-ids.ts'
 
 /** A mount of a container with what lies behind it, looked up. */
 export interface MountSource {
@@ -63,8 +63,10 @@ export function openHostMount(source: MountSource, options: HostMountOptions): H
     changeMount(fd, { set: MountAttribute.RDONLY, recursive: all })
   }
   const usernsFd = source.idMap?.usernsFd ?? options.usernsFd
-  if (usernsFd !== undefined && detached?.isMapped !== true)
-    mapIds(fd, usernsFd, { shown: describe(source), recursive })
+  if (usernsFd !== undefined && detached?.isMapped !== true) {
+    const of = detached === undefined ? { source: path } : {}
+    mapIds({ fd, usernsFd, recursive, readOnly: mount.readOnly, ...of, shown: describe(source) })
+  }
   return {
     fd,
     kind: stats.isDirectory() ? 'directory' : 'file',
@@ -84,23 +86,4 @@ export function openLocation(source: string): number {
 function describe({ mount, path }: MountSource): string {
   if (mount.kind === 'volume') return `volume ${mount.volume}`
   return mount.kind === 'bind' ? mount.source : (path ?? mount.target)
-}
-
-function mapIds(
-  fd: number,
-  usernsFd: number,
-  of: { readonly shown: string; readonly recursive: boolean },
-): void {
-  try {
-    changeMount(fd, { usernsFd, recursive: of.recursive })
-  } catch (error) {
-    throw new TsstackError(
-      'FAILED_PRECONDITION',
-      `Cannot map ids of "${of.shown}": its file system does not support it`,
-      {
-        cause: error,
-        hint: 'Set "userns_mode: host" on the service, or mount from another file system',
-      },
-    )
-  }
 }

@@ -116,6 +116,8 @@ export interface MountChange {
   /** Shows ids through this user namespace (Linux 5.12). */
   readonly usernsFd?: number
   readonly recursive?: boolean
+  /** Of a mount below it: its path. */
+  readonly at?: string
 }
 
 /**
@@ -129,6 +131,7 @@ export function changeMount(fd: number, change: MountChange): void {
   attributes.writeBigUInt64LE(BigInt(change.clear ?? 0), 8)
   attributes.writeBigUInt64LE(BigInt(change.propagation ?? 0), 16)
   attributes.writeBigUInt64LE(BigInt(change.usernsFd ?? 0), 24)
-  const flags = AT_EMPTY_PATH | (change.recursive === true ? AT_RECURSIVE : 0)
-  syscall('mount_setattr', fd, '', flags, attributes, attributes.length)
+  const { at = '', recursive = false } = change
+  const flags = (at === '' ? AT_EMPTY_PATH : 0) | (recursive ? AT_RECURSIVE : 0)
+  syscall('mount_setattr', fd, at, flags, attributes, attributes.length)
 }

@@ -29,6 +29,9 @@ export function containerMounts(input: ConversionInput): ContainerMount[] {
   throw new TsstackError(
     'INVALID_ARGUMENT',
     `Cannot mount at "${relative.target}": it is not an absolute path`,
+    /^\p{L}:/u.test(relative.target)
+      ? { hint: 'A single letter is taken for a drive, as by Docker Compose: use a longer name' }
+      : {},
   )
 }
 

@@ -31,6 +31,7 @@ import { openSources } from './mount-sources.ts'
 import { connectListeners } from './output-listeners.ts'
 import { limitsWith } from './resource-limits-of.ts'
 import { seccompProfile } from './security-profile.ts'
+import { sharedMemorySource } from './shared-memory.ts'
 import { userNamespaceOf } from './stack-user-namespace.ts'
 import { syncNewRoot, syncStarted } from './sync-files.ts'
 import type { ContainerRecord } from './records.ts'
@@ -242,7 +243,9 @@ async function makeRoot(
   const mount = await prepareSnapshot(context, record, userns?.range.start ?? 0)
   const root = openRoot(mount, userns, scope)
   await syncNewRoot(context, record, root)
-  const sources = await openSources(context, record, { root, userns, scope })
+  const mounted = await openSources(context, record, { root, userns, scope })
+  const memory = await sharedMemorySource(context, record, scope)
+  const sources = memory === undefined ? mounted : [...mounted, memory]
   return buildRoot(
     {
       config,

@@ -16,7 +16,6 @@ import type { Context } from './context.ts'
 import { imageSource } from './image-mounts.ts'
 import type { ContainerRecord } from './records.ts'
 import { seedForeignDirectory, seedVolume } from './seed-volume.ts'
-import { sharedMemorySource } from './shared-memory.ts'
 import { requireVolume } from './volume-admin.ts'
 
 export interface SourceOptions {
@@ -40,8 +39,7 @@ export async function openSources(
       sources.push(await imageSource(context, record, { mount, ...options }))
     else sources.push(await volumeSource(context, record, { mount, ...options }))
   }
-  const memory = await sharedMemorySource(context, record, options.scope)
-  return memory === undefined ? sources : [...sources, memory]
+  return sources
 }
 
 function bindSource(

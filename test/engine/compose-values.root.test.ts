@@ -78,6 +78,21 @@ describe('files', () => {
     expect(failure.message).toContain('Cannot mount at "/proc/sys/kernel/core_pattern"')
   })
 
+  test('of the host / can be shown, and what has no ids to map; only to be read', async () => {
+    const secret = scratchFile('secret', 'of root\n')
+    fs.chmodSync(secret, 0o600)
+    const id = await start({
+      volumes: [
+        { ...bind('/', '/rootfs'), read_only: true, bind: { propagation: 'rslave' } },
+        { ...bind('/sys', '/host/sys'), read_only: true },
+      ],
+    })
+    const script = `cat /rootfs${secret}; ls -d /host/sys/class; stat -c %U /rootfs/proc/version`
+    expect(await daemon.sh(id, script)).toBe('of root\n/host/sys/class\nnobody')
+    const failure = await failureOf(start({ volumes: [bind('/sys', '/host/sys')] }))
+    expect(failure.message).toContain('Cannot map ids of "/sys"')
+  })
+
   test('tmpfs: programs, their owners and devices where it says so', async () => {
     const id = await start({ tmpfs: ['/free/:exec,suid,dev,size=1m', '/safe'] })
     const flags = (target: string): Promise<string> =>

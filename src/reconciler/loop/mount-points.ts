@@ -35,7 +35,14 @@ function readMountinfo(pid: number): string {
   }
 }
 
-/** man 5 proc_pid_mountinfo: the fifth field. */
-function mountPointsIn(mountinfo: string): string[] {
-  return mountinfo.split('\n').flatMap((line) => line.split(' ')[4] ?? [])
+/**
+ * The fifth field (man 5 proc_pid_mountinfo) of those that are the container's alone: what takes part in what happens to
+ * others (`rslave`, `rshared`) goes when the host takes it away, and that is no drift.
+ */
+export function mountPointsIn(mountinfo: string): string[] {
+  return mountinfo.split('\n').flatMap((line) => {
+    const fields = line.split(' ')
+    const tags = fields.slice(6, fields.indexOf('-'))
+    return tags.some((tag) => /^(?:shared|master):/.test(tag)) ? [] : (fields[4] ?? [])
+  })
 }
