@@ -10,6 +10,8 @@ import { nobodyJoining } from './joining.ts'
 
 const SIGKILL = 9
 const KILL_DEADLINE_MS = 10_000
+/** 24 days: a timer of Node's that is given more ends at once. */
+const LONGEST_MS = 2 ** 31 - 1
 
 export interface StopOptions {
   /** Default: the container's own. */
@@ -38,7 +40,7 @@ export async function stopContainer(
   if (live === undefined) return undefined
   context.networks.readinessChanged(id)
   if (live.cgroup.isFrozen()) live.cgroup.thaw()
-  const graceMs = options.graceMs ?? record.config.stopGraceMs
+  const graceMs = Math.min(options.graceMs ?? record.config.stopGraceMs, LONGEST_MS)
   const startedAt = performance.now()
   const impatience = openImpatience(live)
   try {
@@ -59,7 +61,7 @@ function openImpatience(live: LiveContainer): { signal: AbortSignal; close: () =
   const watch = (): void => {
     clearTimeout(timer)
     if (live.stopBy === undefined) return
-    const leftMs = Math.max(0, live.stopBy - performance.now())
+    const leftMs = Math.min(Math.max(0, live.stopBy - performance.now()), LONGEST_MS)
     timer = setTimeout(() => {
       controller.abort()
     }, leftMs)
@@ -193,7 +195,7 @@ async function exitsWithin(
   const end = (): void => {
     over.resolve(false)
   }
-  const timer = setTimeout(end, timeoutMs)
+  const timer = setTimeout(end, Math.min(timeoutMs, LONGEST_MS))
   hurry?.addEventListener('abort', end)
   const exited = live.ended.then(() => true as const)
   const result = await Promise.race([exited, over.promise])

@@ -1,4 +1,5 @@
 /** What may never come, such as the health of a container that is paused, is not waited for by anybody for ever. */
+import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Service } from '../../src/spec/stack.ts'
 import {
@@ -125,4 +126,17 @@ test.each(UNSTOPPABLE)('down -t 0 does not sit out what a stop gives for %s', as
   await daemon.down(STACK)
   await stopping
   expect(await daemon.client.containers({ stack: STACK, all: true })).toEqual([])
+})
+
+test('a grace period of a month is no end at once', async () => {
+  const polite = ['sh', '-c', 'trap "sleep 0.5; exit 7" TERM; while :; do sleep 0.05; done']
+  const web: Service = { ...IDLE, command: polite, init: false, stop_grace_period: '1000h' }
+  await daemon.up(STACK, { services: { web } })
+  await eventually('its trap', async () => {
+    const { pid = 0 } = await daemon.container(STACK, 'web')
+    return /^SigCgt:.*4...$/m.test(readFileSync(`/proc/${String(pid)}/status`, 'latin1'))
+  })
+  await collect(daemon.client.lifecycle(STACK, { action: 'stop' }))
+  expect((await daemon.container(STACK, 'web')).exitCode).toBe(7)
+  await daemon.down(STACK)
 })
