@@ -2,7 +2,7 @@
 import { imageNameOf } from '../planner/image-name.ts'
 import { toTsstackError } from '../errors.ts'
 import { DRY_RUN_PREFIX, warningLine } from './progress-view.ts'
-import { declaredStack, type StackAtHand } from './select-containers.ts'
+import { declaredStack, isFileMeant, type StackAtHand } from './select-containers.ts'
 
 /**
  * Those that its containers are of, and those that the stack file names: what was built or pulled and never run goes, too.
@@ -24,7 +24,8 @@ export async function imagesOfStack(
   const declared = (await declaredStack(context).catch(() => undefined))?.stack
   const ofFile = Object.keys(declared?.services ?? {}).flatMap((service) => {
     const image = declared === undefined ? undefined : imageNameOf(declared, service)
-    return image === undefined ? [] : { service, image }
+    const isOwn = image === builtName(service) || isFileMeant(context)
+    return image === undefined || !isOwn ? [] : { service, image }
   })
   const wanted = [...ofContainers, ...ofFile]
     .filter(({ service }) => isMeant(service))

@@ -31,6 +31,16 @@ export async function declaredStack(context: CommandContext): Promise<LoadedStac
   }
 }
 
+/**
+ * Whether the stack file decides what goes: with `-p NAME` alone the one that lies here by chance may be of another stack
+ * (so Docker Compose has it).
+ */
+export function isFileMeant({ global, env }: CommandContext): boolean {
+  return (
+    global.projectName === undefined || global.files.length > 0 || env['COMPOSE_FILE'] !== undefined
+  )
+}
+
 /** The stack that a command is about, and who knows its containers. */
 export interface StackAtHand {
   readonly context: CommandContext

@@ -231,6 +231,10 @@ async function drained({ stdout, stderr }: ExecSession): Promise<void> {
 
 function attach(context: Context, id: string, socket: Duplex): void {
   accept(socket)
+  // The input of `run` is that of its client. A service's goes on when somebody who was attached to it has no more to say.
+  const endInput = (): void => {
+    if (context.containers.get(id)?.config.oneoff === true) context.live.get(id)?.io.endInput()
+  }
   const send = attachedWriter(socket)
   const listener: OutputListener = (stream, bytes) => {
     send(outputFrame(stream, bytes))
@@ -248,12 +252,13 @@ function attach(context: Context, id: string, socket: Duplex): void {
     removeListener()
     unsubscribe()
   }
-  socket.on('close', detach)
+  socket.on('close', () => {
+    detach()
+    endInput()
+  })
   readFrames(socket, {
     onInput: inputWriter(() => context.live.get(id)?.io.input, socket),
-    onInputClosed: () => {
-      context.live.get(id)?.io.endInput()
-    },
+    onInputClosed: endInput,
     onResize: ({ columns, rows }) => {
       context.live.get(id)?.io.resize(columns, rows)
     },

@@ -70,6 +70,7 @@ function adopt(
   const cgroup = context.cgroups.open(cgroupName(record))
   const io = reopenIo(context, record, recovered)
   connectListeners(context, record.id, io)
+  if (record.config.oneoff) io.endInput() // its client has gone with the last daemon
   const oomKillsBefore = cgroup.oomKills()
   const running = { id: record.id, process, io, cgroup, oomKillsBefore }
   const health = monitorHealth(context, record.id, { ...running, isNew: false })

@@ -116,12 +116,17 @@ export function followProcess(context: Context, running: Omit<LiveContainer, 'en
   context.live.set(live.id, live)
 }
 
-/** For the next daemon, whose records may lack the container: then they are let go of. */
+/**
+ * For the next daemon, whose records may lack the container: then they are let go of. The input of a one-off is that of
+ * its client, who goes with the daemon: were it held, its program would never see the end of it.
+ */
 export function keepDescriptors(
   context: Context,
   { id, process, io }: Pick<LiveContainer, 'id' | 'process' | 'io'>,
 ): void {
-  context.kept.keep(id, { pidfd: process.pidfd, ...io.descriptors })
+  const { stdin, ...output } = io.descriptors
+  const isHeld = stdin !== undefined && context.containers.get(id)?.config.oneoff !== true
+  context.kept.keep(id, { pidfd: process.pidfd, ...output, ...(isHeld ? { stdin } : {}) })
 }
 
 /** The cgroup of a container, below the engine's own. */

@@ -149,7 +149,13 @@ async function bringUp(
       const patience = wait && AbortSignal.any([wait.until, AbortSignal.timeout(wait.ms)])
       const options = { stack: name, resolved, hurry, patience, ...manner }
       const changed = await runPlan(context, plan, options, progress)
-      if (request.options.wait === true) await waitForAll(context, name, request.options, hurry)
+      if (request.options.wait === true)
+        await waitForAll(
+          context,
+          { stack: name, services: scopeOf(request) },
+          request.options,
+          hurry,
+        )
       finish(context, { stack: name, changed }, progress)
     })
   }
@@ -199,7 +205,9 @@ export async function lifecycle(
     const options = { stack: name, hurry, ...mannerOf(request, request.timeoutSeconds) }
     const changed = await runPlan(context, plan, options, progress)
     if ((request.services ?? []).length === 0) markStopped(context, name, action === 'stop')
-    if (request.wait === true) await waitForAll(context, name, request, hurry)
+    const meant = request.services ?? []
+    const services = meant.length === 0 ? undefined : [...meant, ...startedBy(plan)]
+    if (request.wait === true) await waitForAll(context, { stack: name, services }, request, hurry)
     finish(context, { stack: name, changed }, progress)
   }
   const { services = [], timeoutSeconds } = request
@@ -324,16 +332,24 @@ export function rememberStack(
   if (JSON.stringify(before) !== JSON.stringify(record)) context.stacks.put(stack.name, record)
 }
 
+interface WaitedFor {
+  readonly stack: string
+  /** Absent: all that have a container. */
+  readonly services: readonly string[] | undefined
+}
+
 async function waitForAll(
   context: Context,
-  stack: string,
+  { stack, services: meant }: WaitedFor,
   { waitTimeoutSeconds }: { readonly waitTimeoutSeconds?: number },
   hurry: AbortSignal,
 ): Promise<void> {
   const timeout =
     waitTimeoutSeconds === undefined ? [] : [AbortSignal.timeout(waitTimeoutSeconds * 1000)]
   const signal = AbortSignal.any([hurry, ...timeout])
-  const services = new Set(containersOf(context, stack).map(({ config }) => config.service))
+  const services = new Set(
+    meant ?? containersOf(context, stack).map(({ config }) => config.service),
+  )
   await Promise.all(
     [...services].map((service) =>
       waitForService(context, { stack, service, goal: 'settled', signal }),

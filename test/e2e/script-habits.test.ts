@@ -94,6 +94,25 @@ test('a signal to run is one to its program, whose exit code comes back', async 
   expect(await tsstack.ok('ps -a')).not.toContain('looping')
 })
 
+test('run takes a pipe to its end, and --rm leaves nothing of a program that is not there', async () => {
+  const words = ['run', '--rm', '-T', '--no-deps', '--entrypoint', 'cat', 'db']
+  expect(await tsstack.ok(words, { input: 'one\ntwo\n' })).toBe('one\ntwo')
+  expect(
+    (await tsstack.run('run --rm --no-deps --entrypoint nothing --name lost db')).exitCode,
+  ).toBe(127)
+  expect(await tsstack.ok('ps -a')).not.toContain('lost')
+})
+
+test('up --wait waits for the services that it is given', async () => {
+  await tsstack.ok('up -d broken')
+  await tsstack.ok('wait broken').catch(() => undefined)
+  expect((await tsstack.run('up -d --wait db')).exitCode).toBe(0)
+  expect((await tsstack.run('logs --tail some db')).stderr).toBe(
+    'error: invalid --tail "some": expected a number of lines, or all',
+  )
+  expect(await tsstack.ok('logs --tail -1 db')).toBe('')
+})
+
 test('logs -f ends when all has ended; up shows and awaits nothing of a run', async () => {
   await tsstack.ok('up -d job')
   expect(await tsstack.ok('logs -f --no-log-prefix job')).toBe('working\nover')
@@ -106,7 +125,7 @@ test('logs -f ends when all has ended; up shows and awaits nothing of a run', as
 })
 
 test('up: a failure that aborts gives its exit code, and a wrong name starts nothing', async () => {
-  await tsstack.ok('down -t 0')
+  await tsstack.ok('--profile jobs down -t 0')
   const { exitCode, stderr } = await tsstack.run('up --exit-code-from brokn broken')
   expect([exitCode, stderr]).toEqual([1, 'error: no such service: brokn; did you mean "broken"?'])
   expect(await tsstack.ok('ps -aq')).toBe('')

@@ -1,10 +1,21 @@
 import { GRACE_FLAG } from '../common-flags.ts'
-import type { Command } from '../command.ts'
+import type { StackSource } from '../../api/types.ts'
+import type { Command, CommandContext } from '../command.ts'
 import { imagesOfStack, removeImages } from '../down-images.ts'
-import { servicesAtHand } from '../select-containers.ts'
+import { declaredStack, isFileMeant, servicesAtHand } from '../select-containers.ts'
 import { resolveStackName } from '../stack-name.ts'
 import { showProgress } from '../progress.ts'
 import { warningLine } from '../progress-view.ts'
+import { sourceOf } from '../up-options.ts'
+
+/** The stack file with the profiles that were asked for: the daemon's record has those of the last `up`. */
+async function withProfiles(context: CommandContext): Promise<StackSource | undefined> {
+  const { global, env } = context
+  const isAsked = global.profiles.length > 0 || (env['COMPOSE_PROFILES'] ?? '') !== ''
+  if (!isAsked || !isFileMeant(context)) return undefined
+  const declared = await declaredStack(context)
+  return declared === undefined ? undefined : sourceOf(declared)
+}
 
 export const command: Command = {
   usage: '[OPTIONS] [SERVICE...]',
@@ -48,7 +59,9 @@ export const command: Command = {
       return 0
     }
     const images = await imagesOfStack(hand, flags.text('rmi'), services)
+    const source = await withProfiles(context)
     const stream = client.down(stack, {
+      ...(source === undefined ? {} : { source }),
       options: {
         ...(services === undefined ? {} : { services }),
         volumes: flags.bool('volumes'),

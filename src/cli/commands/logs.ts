@@ -1,8 +1,19 @@
+import { TsstackError } from '../../errors.ts'
 import type { Command, CommandContext } from '../command.ts'
 import { createLogPrinter } from '../log-printer.ts'
 import { replicaOf, selectContainers } from '../select-containers.ts'
 import { resolveStackName } from '../stack-name.ts'
 import { INTERRUPTED_EXIT, onInterrupt } from '../interrupt.ts'
+
+/** As Docker has it, less than none is all. @throws {INVALID_ARGUMENT} */
+function tailOf(text = 'all'): string {
+  if (text === 'all' || /^-\d+$/.test(text)) return 'all'
+  if (/^\d{1,9}$/.test(text)) return text
+  throw new TsstackError(
+    'INVALID_ARGUMENT',
+    `invalid --tail "${text}": expected a number of lines, or all`,
+  )
+}
 
 async function run(context: CommandContext): Promise<number> {
   const { flags, positional, output } = context
@@ -34,7 +45,7 @@ async function run(context: CommandContext): Promise<number> {
   const query = {
     ...(positional.length > 0 ? { services: positional.join(',') } : {}),
     ...(follow ? { follow, untilEnded: true } : {}),
-    tail: flags.text('tail') ?? 'all',
+    tail: tailOf(flags.text('tail')),
     ...(flags.has('since') ? { since: flags.text('since') ?? '' } : {}),
     ...(flags.has('until') ? { until: flags.text('until') ?? '' } : {}),
   }

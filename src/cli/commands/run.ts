@@ -114,6 +114,16 @@ async function buildImage(
   await showProgress(client.build(loaded.stack.name, request), context)
 }
 
+/** With `--rm` nothing is left of a container whose program can't be started, either. */
+async function startOrRemove({ flags }: CommandContext, client: Client, id: string): Promise<void> {
+  try {
+    await client.startContainer(id)
+  } catch (error) {
+    if (flags.bool('rm')) await client.removeContainer(id, { volumes: true }).catch(() => undefined)
+    throw error
+  }
+}
+
 async function run(given: CommandContext): Promise<number> {
   const context = withQuiet(given)
   const streams = readStreams(context.flags)
@@ -126,14 +136,14 @@ async function run(given: CommandContext): Promise<number> {
   const request = { ...(await toRunRequest(context, loaded, streams)), ...credentials }
   const { id } = await client.run(loaded.stack.name, request)
   if (streams.detach) {
-    await client.startContainer(id)
+    await startOrRemove(context, client, id)
     context.output.line(id)
     return 0
   }
   // Attached before it starts, so that nothing that it writes is missed.
   const session = await client.attach(id)
   try {
-    await client.startContainer(id)
+    await startOrRemove(context, client, id)
   } catch (error) {
     session.close() // nothing ends it from the other side
     throw error
