@@ -279,6 +279,8 @@ export interface ContainerSummary {
   readonly startedAt?: string
   readonly finishedAt?: string
   readonly ports: readonly PublishedPort[]
+  /** Of the host: names of volumes, and files and directories. */
+  readonly mounts: readonly { readonly type: 'volume' | 'bind'; readonly source: string }[]
   readonly networks: Readonly<
     Record<
       string,

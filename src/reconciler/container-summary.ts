@@ -27,6 +27,10 @@ export function summarize(context: Context, record: ContainerRecord): ContainerS
     ...(record.startedAt === undefined ? {} : { startedAt: record.startedAt }),
     ...(record.finishedAt === undefined ? {} : { finishedAt: record.finishedAt }),
     ports: record.publishedPorts,
+    mounts: config.mounts.flatMap((mount): ContainerSummary['mounts'] => {
+      if (mount.kind === 'volume') return [{ type: 'volume', source: mount.volume }]
+      return mount.kind === 'bind' ? [{ type: 'bind', source: mount.source }] : []
+    }),
     networks: networksOf(context, record),
     labels: config.labels,
     ...(record.pid === undefined ? {} : { pid: record.pid }),

@@ -30,6 +30,10 @@ function container(change: Partial<ContainerSummary> = {}): ContainerSummary {
     status: 'Up 3 minutes (healthy)',
     createdAt: '2026-01-02T12:57:00Z',
     ports: [{ hostIp: '127.0.0.1', published: 8080, target: 80, protocol: 'tcp' }],
+    mounts: [
+      { type: 'volume', source: 'hello_data' },
+      { type: 'bind', source: '/srv/hello/configuration' },
+    ],
     networks: { hello_default: { ipv4: '10.0.0.2', mac: '02:00:00:00:00:01', aliases: ['front'] } },
     labels: { 'com.docker.compose.project': 'hello' },
     restartCount: 0,
@@ -74,6 +78,8 @@ test("toPsRow() has Docker Compose's fields", () => {
     State: 'running',
     Health: 'healthy',
     ExitCode: 0,
+    LocalVolumes: '1',
+    Mounts: 'hello_data,/srv/hello/con…',
     Publishers: [{ URL: '127.0.0.1', TargetPort: 80, PublishedPort: 8080, Protocol: 'tcp' }],
   })
 })
@@ -87,6 +93,18 @@ test.each([
       { hostIp: '0.0.0.0', published: 53, target: 53, protocol: 'udp' },
     ],
     '0.0.0.0:53->53/udp, [::]:53->53/udp',
+  ],
+  [
+    [
+      ...[8000, 8002, 8001].map((port) => ({
+        ...{ hostIp: '127.0.0.1', published: port, target: port, protocol: 'tcp' as const },
+      })),
+      ...[90, 91].map((target) => ({
+        ...{ hostIp: '', published: 0, target, protocol: 'tcp' as const },
+      })),
+      { hostIp: '127.0.0.1', published: 8080, target: 80, protocol: 'tcp' },
+    ],
+    '90-91/tcp, 127.0.0.1:8000-8002->8000-8002/tcp, 127.0.0.1:8080->80/tcp',
   ],
 ])('formatPorts() of %j is "%s"', (ports, text) => {
   expect(formatPorts(ports)).toBe(text)

@@ -10,21 +10,56 @@ import { formatTable } from '../table.ts'
 
 const SHORT_ID = 12
 const COMMAND_WIDTH = 20
+const MOUNT_WIDTH = 15
 
 /** Docker's headers, where they are not the field's name. */
 const TITLES = { ID: 'CONTAINER ID', RunningFor: 'CREATED', ExitCode: 'EXIT CODE' }
 
-/** `127.0.0.1:8080->80/tcp, [::]:8080->80/tcp, 443/tcp`, in the order of ports. */
-export function formatPorts(ports: readonly PublishedPort[]): string {
-  return ports
-    .toSorted(
-      (a, b) => a.target - b.target || a.published - b.published || (a.hostIp < b.hostIp ? -1 : 1),
+/** Ports that follow one another, of one address and protocol, each published as its own number or not at all. */
+interface PortRange {
+  readonly first: PublishedPort
+  last: number
+}
+
+/** In front, as Docker has them, those that can be written as ranges. */
+function toRanges(ports: readonly PublishedPort[]): readonly PortRange[] {
+  const ranges: PortRange[] = []
+  for (const port of ports) {
+    const open = ranges.find(
+      ({ first, last }) =>
+        last + 1 === port.target &&
+        first.hostIp === port.hostIp &&
+        first.protocol === port.protocol &&
+        (first.published === 0) === (port.published === 0),
     )
-    .map(({ hostIp, published, target, protocol }) => {
-      if (published === 0) return `${String(target)}/${protocol}`
-      const host = hostIp.includes(':') ? `[${hostIp}]` : hostIp
-      return `${host === '' ? '' : `${host}:`}${String(published)}->${String(target)}/${protocol}`
-    })
+    if (open === undefined) ranges.push({ first: port, last: port.target })
+    else open.last = port.target
+  }
+  return ranges
+}
+
+function portText({ first, last }: PortRange): string {
+  const { hostIp, published, target, protocol } = first
+  const end = last === target ? '' : `-${String(last)}`
+  const inside = `${String(target)}${end}/${protocol}`
+  if (published === 0) return inside
+  const host = hostIp.includes(':') ? `[${hostIp}]` : hostIp
+  return `${host === '' ? '' : `${host}:`}${String(published)}${end}->${inside}`
+}
+
+/** `127.0.0.1:8000-8002->8000-8002/tcp, 443/tcp, [::]:8080->80/tcp`, in the order of ports. */
+export function formatPorts(ports: readonly PublishedPort[]): string {
+  const sorted = ports.toSorted(
+    (a, b) => a.target - b.target || a.published - b.published || (a.hostIp < b.hostIp ? -1 : 1),
+  )
+  const isSame = ({ published, target }: PublishedPort): boolean =>
+    published === 0 || published === target
+  const others = sorted.filter((port) => !isSame(port))
+  return [
+    ...toRanges(sorted.filter(isSame)),
+    ...others.map((port) => ({ first: port, last: port.target })),
+  ]
+    .map(portText)
     .join(', ')
 }
 
@@ -45,8 +80,10 @@ export function toPsRow(
     Labels: Object.entries(container.labels)
       .map(([key, value]) => `${key}=${value}`)
       .join(','),
-    LocalVolumes: '0',
-    Mounts: '',
+    LocalVolumes: String(container.mounts.filter(({ type }) => type === 'volume').length),
+    Mounts: container.mounts
+      .map(({ source }) => (truncate ? ellipsis(source, MOUNT_WIDTH) : source))
+      .join(','),
     Name: container.name,
     Names: container.name,
     Networks: Object.keys(container.networks).join(','),
