@@ -1,4 +1,5 @@
 import type { ExecSession } from './exec-session.ts'
+import { LONGEST_TIMER_MS } from '../timer-limit.ts'
 
 const MAX_OUTPUT_BYTES = 4096
 const SIGKILL = 9
@@ -28,7 +29,7 @@ export async function finishSession(
     late.abort()
     session.process.signal(SIGKILL)
   }
-  const timer = setTimeout(end, timeoutMs)
+  const timer = setTimeout(end, Math.min(timeoutMs, LONGEST_TIMER_MS))
   hurry?.addEventListener('abort', end)
   if (hurry?.aborted === true) end()
   const status = await session.process.exited

@@ -10,6 +10,7 @@ import { nextChangeAt } from './freeze-windows.ts'
 import { gitAccess } from './git-access.ts'
 import { reconcileSource } from './reconcile-source.ts'
 import type { SourceRecord } from './source-records.ts'
+import { LONGEST_TIMER_MS } from '../timer-limit.ts'
 
 /** After failures that may pass by themselves the interval doubles, up to this many times itself. */
 const MAX_BACK_OFF = 8
@@ -18,7 +19,6 @@ const JITTER = 0.1
 /** Between passes that webhooks ask for: a storm of them is one each. */
 const HOOK_PAUSE_MS = 2000
 /** A longer one would be none (of Node.js): a source of long intervals that fails would be looked at without end. */
-const MAX_DELAY_MS = 2 ** 31 - 1
 
 /** What a pass is asked for beyond its usual. */
 interface Asked {
@@ -134,7 +134,7 @@ export class SourceRunner {
     const wait = opens === undefined ? Infinity : Math.max(0, opens.getTime() - Date.now())
     const backOff = Math.min(2 ** Math.max(0, failures - 1), MAX_BACK_OFF)
     const delay = intervalSeconds * 1000 * backOff * (1 + JITTER * (2 * Math.random() - 1))
-    this.#passIn(Math.min(delay, wait, MAX_DELAY_MS))
+    this.#passIn(Math.min(delay, wait, LONGEST_TIMER_MS))
   }
 
   #passIn(delayMs: number): void {

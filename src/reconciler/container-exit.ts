@@ -6,6 +6,7 @@ import { emitContainerEvent } from './container-event.ts'
 import type { Context, LiveContainer } from './context.ts'
 import type { ContainerRecord } from './records.ts'
 import { removeContainer } from './remove-container.ts'
+import { LONGEST_TIMER_MS } from '../timer-limit.ts'
 
 /** From the second restart on; the first is at once. */
 const BACK_OFF = { firstMs: 100, longestMs: 60_000 }
@@ -122,13 +123,14 @@ function restartsSoFar({ config, startedAt, finishedAt, restartCount }: Containe
 export function scheduleRestart(context: Context, record: ContainerRecord, launch: Launch): void {
   const { id } = record
   const restartCount = restartsSoFar(record)
-  const delayMs = record.config.restart.delayMs ?? restartDelay(restartCount)
-  const timer = setTimeout(() => {
+  const { delayMs = restartDelay(restartCount) } = record.config.restart
+  const begin = (): void => {
     context.restartTimers.delete(id)
     void context.locks.run(id, () =>
       restart(context, id, { restartCount: restartCount + 1, launch }),
     )
-  }, delayMs)
+  }
+  const timer = setTimeout(begin, Math.min(delayMs, LONGEST_TIMER_MS))
   timer.unref()
   context.restartTimers.set(id, timer)
 }

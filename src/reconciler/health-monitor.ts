@@ -6,6 +6,7 @@
 import type { HealthCheck } from '../engine/container-config.ts'
 import type { ProbeResult } from '../engine/health-probe.ts'
 import type { HealthState } from '../planner/observed-state.ts'
+import { LONGEST_TIMER_MS } from '../timer-limit.ts'
 
 export interface HealthLogEntry {
   readonly time: string
@@ -74,9 +75,12 @@ class Monitor {
 
   #schedule(delayMs: number): void {
     if (this.#closed) return
-    this.#timer = setTimeout(() => {
-      void this.#probe()
-    }, delayMs)
+    this.#timer = setTimeout(
+      () => {
+        void this.#probe()
+      },
+      Math.min(delayMs, LONGEST_TIMER_MS),
+    )
     this.#timer.unref()
   }
 

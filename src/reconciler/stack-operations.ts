@@ -27,6 +27,7 @@ import { freeIdRange } from './stack-user-namespace.ts'
 import { isSignalling, signalContainers } from './signal-containers.ts'
 import { hastening } from './stop-container.ts'
 import { waitForService } from './wait-for.ts'
+import { LONGEST_TIMER_MS } from '../timer-limit.ts'
 
 /**
  * @param pins - of all images, as a rollback has them: no registry is asked
@@ -345,7 +346,9 @@ async function waitForAll(
   hurry: AbortSignal,
 ): Promise<void> {
   const timeout =
-    waitTimeoutSeconds === undefined ? [] : [AbortSignal.timeout(waitTimeoutSeconds * 1000)]
+    waitTimeoutSeconds === undefined
+      ? []
+      : [AbortSignal.timeout(Math.min(waitTimeoutSeconds * 1000, LONGEST_TIMER_MS))]
   const signal = AbortSignal.any([hurry, ...timeout])
   const services = new Set(
     meant ?? containersOf(context, stack).map(({ config }) => config.service),

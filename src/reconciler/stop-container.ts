@@ -7,11 +7,10 @@ import { emitContainerEvent } from './container-event.ts'
 import type { Context, LiveContainer } from './context.ts'
 import { requireContainer } from './find-container.ts'
 import { nobodyJoining } from './joining.ts'
+import { LONGEST_TIMER_MS } from '../timer-limit.ts'
 
 const SIGKILL = 9
 const KILL_DEADLINE_MS = 10_000
-/** 24 days: a timer of Node's that is given more ends at once. */
-const LONGEST_MS = 2 ** 31 - 1
 
 export interface StopOptions {
   /** Default: the container's own. */
@@ -40,7 +39,7 @@ export async function stopContainer(
   if (live === undefined) return undefined
   context.networks.readinessChanged(id)
   if (live.cgroup.isFrozen()) live.cgroup.thaw()
-  const graceMs = Math.min(options.graceMs ?? record.config.stopGraceMs, LONGEST_MS)
+  const graceMs = Math.min(options.graceMs ?? record.config.stopGraceMs, LONGEST_TIMER_MS)
   const startedAt = performance.now()
   const impatience = openImpatience(live)
   try {
@@ -61,7 +60,7 @@ function openImpatience(live: LiveContainer): { signal: AbortSignal; close: () =
   const watch = (): void => {
     clearTimeout(timer)
     if (live.stopBy === undefined) return
-    const leftMs = Math.min(Math.max(0, live.stopBy - performance.now()), LONGEST_MS)
+    const leftMs = Math.min(Math.max(0, live.stopBy - performance.now()), LONGEST_TIMER_MS)
     timer = setTimeout(() => {
       controller.abort()
     }, leftMs)
@@ -195,7 +194,7 @@ async function exitsWithin(
   const end = (): void => {
     over.resolve(false)
   }
-  const timer = setTimeout(end, Math.min(timeoutMs, LONGEST_MS))
+  const timer = setTimeout(end, Math.min(timeoutMs, LONGEST_TIMER_MS))
   hurry?.addEventListener('abort', end)
   const exited = live.ended.then(() => true as const)
   const result = await Promise.race([exited, over.promise])

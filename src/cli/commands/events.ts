@@ -8,6 +8,7 @@ import { eventFilter } from '../event-filters.ts'
 import { formatRows } from '../format-option.ts'
 import { resolveStackName } from '../stack-name.ts'
 import { printable } from '../table.ts'
+import { LONGEST_TIMER_MS } from '../../timer-limit.ts'
 
 /** Docker Compose's text: `2026-01-02 13:23:37.000000 container start 1234 (name=web-1)`. Pure. */
 export function formatEvent({ time, type, action, id, attributes }: EngineEvent): string {
@@ -53,8 +54,6 @@ function untilMs(context: CommandContext): number {
     )
   return ms
 }
-
-const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 async function run(context: CommandContext): Promise<number> {
   const { flags, output, positional } = context

@@ -20,6 +20,7 @@ import { interventionsOf, firstEndAfter } from './interventions.ts'
 import { lookAtStack, repairFirewall } from './look.ts'
 import { NetworkInterests } from './network-interests.ts'
 import type { SettledPlans } from './plan-drift.ts'
+import { LONGEST_TIMER_MS } from '../../timer-limit.ts'
 
 /** Looks at the same time: more would only wait for the same kernel locks. */
 const CONCURRENCY = 4
@@ -29,7 +30,6 @@ const BURST_MS = 5
 const LONGEST_REST_MS = 500
 const RETRY = { firstMs: 500, longestMs: 5 * 60_000 }
 /** The longest time that Node's timers know: 24.8 days. */
-const LONGEST_TIMER_MS = 0x7fff_ffff
 
 export interface LoopOptions {
   /** Of the periodic look at every stack; 0: none. */

@@ -4,6 +4,7 @@ import type { Context } from '../context.ts'
 import { listensWhereItHasNoCheck } from '../first-listen.ts'
 import type { ContainerRecord } from '../records.ts'
 import { judge, type Verdict } from '../wait-for.ts'
+import { LONGEST_TIMER_MS } from '../../timer-limit.ts'
 
 /**
  * Resolves when the container is as it should be and has stayed so for the given time.
@@ -89,7 +90,8 @@ function watch(
       // Events tell what happens before the record says so; look when the turn is over.
       if (event.id === id) queueMicrotask(look)
     })
-    if (timeoutMs !== undefined) timer = setTimeout(end, timeoutMs, resolve)
+    if (timeoutMs !== undefined)
+      timer = setTimeout(end, Math.min(timeoutMs, LONGEST_TIMER_MS), resolve)
     hurry?.addEventListener('abort', giveUp)
     if (hurry?.aborted === true) giveUp()
     else look()
