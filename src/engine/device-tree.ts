@@ -56,21 +56,23 @@ export function createDeviceTree(
   for (const [name, target] of LINKS) {
     syscall('symlinkat', target, fd, name)
   }
-  for (const name of DIRECTORIES) {
-    syscall('mkdirat', fd, name, 0o755)
-    syscall('fchownat', fd, name, owner, owner, 0)
-  }
+  for (const name of DIRECTORIES) addDirectory(fd, name, owner)
   const standard = new Set<string>(NODES.map(([name]) => name))
   for (const device of devices) if (!standard.has(device.path)) addDevice(fd, device, owner)
   return fd
 }
 
+/** For everybody to look into, whatever the umask is. */
+function addDirectory(tree: number, directory: string, owner: number): void {
+  if (trySyscall('mkdirat', tree, directory, 0o755) < 0) return
+  syscall('fchmodat', tree, directory, 0o755)
+  syscall('fchownat', tree, directory, owner, owner, 0)
+}
+
 function addDevice(tree: number, device: DeviceNode, owner: number): void {
   const parts = device.path.split('/')
   for (let depth = 1; depth < parts.length; depth++) {
-    const directory = parts.slice(0, depth).join('/')
-    if (trySyscall('mkdirat', tree, directory, 0o755) === 0)
-      syscall('fchownat', tree, directory, owner, owner, 0)
+    addDirectory(tree, parts.slice(0, depth).join('/'), owner)
   }
   const kind = device.type === 'c' ? S_IFCHR : S_IFBLK
   makeNode(tree, device.path, { ...device, mode: kind | device.mode })

@@ -22,6 +22,7 @@ import { openHostMount, openLocation, type HostMount, type MountSource } from '.
 import {
   assertTargetIsFree,
   isBelowKernelView,
+  isInstead,
   MASKED_PATHS,
   READ_ONLY_PATHS,
 } from './kernel-views.ts'
@@ -157,13 +158,11 @@ class RootBuilder {
     this.#addKernelView('proc', { isHosts: config.pid.kind === 'host', flags: SAFE })
     // A container's network may belong to another user namespace than its own: then the host's view stays.
     const isHosts = config.networkMode.kind === 'host' || config.networkMode.kind === 'container'
-    this.#addKernelView('sys', {
-      isHosts,
-      flags: SAFE | (config.privileged ? 0 : MountFlag.RDONLY),
-    })
+    const flags = SAFE | (config.privileged ? 0 : MountFlag.RDONLY)
+    if (!this.#addInstead('/sys')) this.#addKernelView('sys', { isHosts, flags })
     this.#addCgroupView()
-    const dev = createDeviceTree(this.#owner, this.#request.devices, this.#scope)
-    this.#attach('/dev', dev)
+    if (!this.#addInstead('/dev'))
+      this.#attach('/dev', createDeviceTree(this.#owner, this.#request.devices, this.#scope))
     this.#devptsFd = createTerminals(this.#owner, this.#scope)
     this.#attach('/dev/pts', this.#devptsFd)
     const hasOther = this.#request.sources.some(({ mount }) => mount.target === '/dev/shm')
@@ -255,8 +254,20 @@ class RootBuilder {
   }
 
   addMount(source: MountSource): void {
+    assertTargetIsFree(source.mount)
+    if (!isInstead(source.mount)) this.#place(source)
+  }
+
+  /** Of the host, for example: below it lies what the container has of its own nevertheless. */
+  #addInstead(target: string): boolean {
+    const own = this.#request.sources.filter(({ mount }) => isInstead(mount))
+    const source = own.find(({ mount }) => mount.target === target)
+    if (source !== undefined) this.#place(source)
+    return source !== undefined
+  }
+
+  #place(source: MountSource): void {
     const { mount } = source
-    assertTargetIsFree(mount.target)
     if (mount.kind === 'tmpfs') {
       const attributes =
         (mount.noSuid === false ? 0 : MountAttribute.NOSUID) |

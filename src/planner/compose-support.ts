@@ -228,9 +228,7 @@ const SERVICE: Readonly<Record<string, Support>> = {
     other('host'),
   ),
   uts: DONE,
-  volumes: done(
-    'below /sys, too, and in the place of what Docker allows of /proc; not at /proc, /sys and /dev',
-  ),
+  volumes: done('at and below /sys and /dev, too, and in the place of what Docker allows of /proc'),
   'volumes[].bind.selinux': silent('labels have no effect without SELinux'),
   'volumes[].consistency': silent('host and container share one file system'),
   'volumes[].type': refused(

@@ -24,6 +24,8 @@ export function externalRuntimeOf(name: string, service: Service): { readonly ru
 
 /** The runtime itself mounts what such a mount would cover. */
 function coveringMount({ volumes = [] }: Service): string | undefined {
-  const target = volumes.find((volume) => isBelowKernelView(volume.target))?.target
+  const target = volumes.find(
+    (volume) => volume.target === '/sys' || isBelowKernelView(volume.target),
+  )?.target
   return target === undefined ? undefined : `volumes (${target})`
 }

@@ -93,6 +93,27 @@ describe('files', () => {
     expect(failure.message).toContain('Cannot map ids of "/sys"')
   })
 
+  test("the host's /sys and /dev in the place of the container's, with its own terminals and memory", async () => {
+    const id = await start({
+      privileged: true,
+      shm_size: '3m',
+      volumes: [{ ...bind('/sys', '/sys'), read_only: true }, bind('/dev', '/dev')],
+    })
+    expect(await daemon.sh(id, 'stat -c %d /dev /sys/class')).toBe(
+      ['/dev', '/sys/class'].map((one) => String(fs.statSync(one).dev)).join('\n'),
+    )
+    expect(await daemon.sh(id, 'stat -f -c %b /dev/shm; ls /dev/pts')).toBe('768\nptmx')
+    const cgroup =
+      'cat /sys/fs/cgroup/memory/tasks /sys/fs/cgroup/cgroup.procs 2>/dev/null | head -1'
+    expect(await daemon.sh(id, cgroup)).toBe('1')
+  })
+
+  test('everybody may look into the directories of devices', async () => {
+    const devices = [{ source: '/dev/null', target: '/dev/dri/renderD128' }]
+    const id = await start({ user: '1000', devices })
+    expect(await daemon.sh(id, 'ls /dev/dri; echo x >/dev/dri/renderD128')).toBe('renderD128')
+  })
+
   test('tmpfs: programs, their owners and devices where it says so', async () => {
     const id = await start({ tmpfs: ['/free/:exec,suid,dev,size=1m', '/safe'] })
     const flags = (target: string): Promise<string> =>
