@@ -46,9 +46,9 @@ export async function streamLogs(
     )
     if (follow === true) {
       const ended = untilEnded === true ? allEnded(context, { stack, isWanted, sink }) : undefined
-      readers.push(...(await followNew(context, { stack, isWanted, sink, ended })))
+      readers.push(followNew(context, { stack, isWanted, sink, ended }))
     }
-    await Promise.all(readers)
+    await Promise.all(readers) // as soon as one fails, not when all have ended
     if (untilEnded === true) sink.send([logEnd()])
   }
   await streamLines(reply, produce, { follows: follow ?? false })
@@ -100,11 +100,8 @@ interface FollowNew {
   readonly ended?: Promise<void> | undefined
 }
 
-/** Containers that start while somebody follows. @returns who reads them */
-function followNew(
-  context: Context,
-  { stack, isWanted, sink, ended }: FollowNew,
-): Promise<readonly Promise<void>[]> {
+/** Reads containers that start while somebody follows; of these one that fails ends nobody. */
+function followNew(context: Context, { stack, isWanted, sink, ended }: FollowNew): Promise<void> {
   return new Promise((resolve) => {
     const readers: Promise<void>[] = []
     const unsubscribe = context.events.subscribe((event) => {
@@ -120,7 +117,7 @@ function followNew(
     })
     const finish = (): void => {
       unsubscribe()
-      resolve(readers)
+      resolve(Promise.all(readers).then(() => undefined))
     }
     sink.signal.addEventListener('abort', finish)
     void ended?.then(finish)

@@ -6,7 +6,6 @@
  */
 import {
   closeSync,
-  existsSync,
   fstatSync,
   ftruncateSync,
   openSync,
@@ -30,12 +29,21 @@ export function logPath(directory: string, age: number): string {
 
 /** The ages of a log's files, youngest first. A rotation that was cut short leaves one out. */
 function logAges(directory: string): number[] {
-  const names = existsSync(directory) ? readdirSync(directory) : []
-  const ages = names.flatMap((name) => {
+  const ages = namesIn(directory).flatMap((name) => {
     const [found, age = '0'] = /^json\.log(?:\.([1-9]\d*))?$/.exec(name) ?? []
     return found === undefined ? [] : [Number(age)]
   })
   return ages.sort((a, b) => a - b)
+}
+
+/** None where the container is being removed at this moment. */
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
 }
 
 /** All files of a log, youngest first: opened in this order a rotation in between can show one twice, but hide none. */
