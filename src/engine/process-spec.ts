@@ -201,7 +201,7 @@ function execError(program: string, errno: number): TsstackError {
   return new TsstackError('FAILED_PRECONDITION', `Cannot execute "${program}": ${why}`, {
     hint: missing
       ? 'Check the spelling, the PATH, and that the interpreter named in its first line exists'
-      : 'Check the file in the image',
+      : 'Check the file in the image; one of "configs:" takes "mode: 0755"',
     exitCode: missing ? 127 : 126,
   })
 }

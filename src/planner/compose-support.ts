@@ -57,6 +57,8 @@ const other =
     typeof value === 'string' && value !== '' && !known.includes(value)
 
 const WINDOWS = 'for Windows containers'
+const FILES =
+  'files up to 1 MiB, read by `up`; `uid`, `gid` and `mode` as they say, 0444 without: Docker Compose shows the file as it is'
 /** Of `logging.options`. */
 export const LOG_OPTIONS: readonly string[] = ['max-size', 'max-file']
 /** Drivers whose options those are. */
@@ -78,7 +80,7 @@ const SERVICE: Readonly<Record<string, Support>> = {
     'Remove it; the engine as a whole is placed by TSSTACK_CGROUP_PARENT',
   ),
   command: DONE,
-  configs: DONE,
+  configs: done(FILES),
   container_name: DONE,
   cpu_count: noted(WINDOWS),
   cpu_percent: noted(WINDOWS),
@@ -202,7 +204,7 @@ const SERVICE: Readonly<Record<string, Support>> = {
     other('runc', 'io.containerd.runc.v2', 'crun'),
   ),
   scale: DONE,
-  secrets: DONE,
+  secrets: done(FILES),
   security_opt: done(
     'no-new-privileges, seccomp, systempaths; label is accepted, AppArmor profiles are not applied',
   ),

@@ -55,6 +55,11 @@ describe('files', () => {
       { configs: { entry: { name: 'entry', content: '#!/bin/sh\nexec sleep 1000\n' } } },
     )
     expect(await daemon.sh(id, 'cat /proc/1/comm')).toBe('sleep')
+    const configs = { entry: { name: 'entry', content: '#!/bin/sh\n' } }
+    const plain = { command: ['/entry'], configs: [{ source: 'entry' }] }
+    const failure = await failureOf(start(plain, { configs }))
+    expect(failure).toMatchObject({ exitCode: 126 })
+    expect(failure.hint).toContain('"mode: 0755"')
   })
 
   test('what is mounted below /proc and /sys is not hidden by them', async () => {
