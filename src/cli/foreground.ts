@@ -3,6 +3,7 @@ import type { ContainerSummary, EngineEvent, UpRequest } from '../api/types.ts'
 import type { Client } from '../client/client.ts'
 import { flatten } from '../client/flatten.ts'
 import { TsstackError } from '../errors.ts'
+import { dependencyGraph, selectServices } from '../planner/dependency-graph.ts'
 import type { StackWatch } from '../watch/stack-watch.ts'
 import type { CommandContext } from './command.ts'
 import { INTERRUPTED_EXIT, onInterrupt } from './interrupt.ts'
@@ -315,7 +316,8 @@ export async function runInForeground(foreground: Foreground): Promise<number> {
     // First, so that new containers have what is synced initially before their programs start.
     if (context.flags.bool('watch')) await foreground.watch.start()
     const result = await showProgress(client.up(stack, request, interrupt.signal), context)
-    const containers = result.containers.filter((container) => isOfStack(request, container))
+    const isMeant = scopeOf(request)
+    const containers = result.containers.filter(isMeant)
     return await attach(foreground, { interrupt, since, containers })
   } catch (error) {
     if (!interrupt.signal.aborted || !isCancelled(error)) throw error
@@ -327,9 +329,11 @@ export async function runInForeground(foreground: Foreground): Promise<number> {
   }
 }
 
-/** Neither of a `run` nor an orphan: those are nobody's here to show and to wait for. */
-function isOfStack({ stack }: UpRequest, { service, oneoff }: ContainerSummary): boolean {
-  return !oneoff && Object.hasOwn(stack.services, service)
+/** Of what was asked for and what that depends on: neither of a `run` nor an orphan, nor of the rest of the stack. */
+function scopeOf({ stack, options }: UpRequest): (container: ContainerSummary) => boolean {
+  const { services = [], noDeps = false } = options
+  const meant = new Set(selectServices(dependencyGraph(stack), services, { noDeps }))
+  return ({ service, oneoff }) => !oneoff && meant.has(service)
 }
 
 function isCancelled(error: unknown): boolean {

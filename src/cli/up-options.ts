@@ -110,7 +110,7 @@ export function readUpOptions({ flags, positional, env }: CommandContext): UpReq
     flags.bool('remove-orphans') ||
     (!flags.has('remove-orphans') && isSwitchedOn(env['COMPOSE_REMOVE_ORPHANS']))
   return {
-    ...(positional.length > 0 ? { services: positional } : {}),
+    ...(positional.length > 0 ? { services: positional, rerun: positional } : {}),
     forceRecreate: flags.bool('force-recreate'),
     alwaysRecreateDeps: flags.bool('always-recreate-deps'),
     noRecreate: flags.bool('no-recreate'),

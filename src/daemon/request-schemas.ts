@@ -92,6 +92,7 @@ const upOptions = z.object({
   scale: z.record(text, z.int().min(0).max(1000)).exactOptional(),
   noStart: z.boolean().exactOptional(),
   renewAnonVolumes: z.boolean().exactOptional(),
+  rerun: texts.exactOptional(),
   before: text.exactOptional(),
   timeoutSeconds: seconds.exactOptional(),
   wait: z.boolean().exactOptional(),

@@ -33,6 +33,8 @@ export interface UpOptions {
   readonly noStart?: boolean
   /** Do not inherit the anonymous volumes of replaced containers. */
   readonly renewAnonVolumes?: boolean
+  /** Services that run again though they have completed: who asks for them by name wants to see them run. */
+  readonly rerun?: readonly string[]
   /** A service that is to run after it: the plan ends when what that depends on is as its conditions ask. */
   readonly before?: string
 }
@@ -40,7 +42,7 @@ export interface UpOptions {
 /** Only what the planner goes by, of options that may have more. */
 export function planningOptions(options: UpOptions): UpOptions {
   const { services, forceRecreate, alwaysRecreateDeps, noRecreate, noDeps } = options
-  const { removeOrphans, ignoreOrphans, scale, noStart, renewAnonVolumes, before } = options
+  const { removeOrphans, ignoreOrphans, scale, noStart, renewAnonVolumes, rerun, before } = options
   const all = {
     services,
     forceRecreate,
@@ -52,6 +54,7 @@ export function planningOptions(options: UpOptions): UpOptions {
     scale,
     noStart,
     renewAnonVolumes,
+    rerun,
     before,
   }
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined))

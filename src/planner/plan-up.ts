@@ -25,7 +25,7 @@ import { serviceSteps } from './service-steps.ts'
 /**
  * What has to be done so that the stack runs as desired. Empty when it does. Compose's rules, with these differences:
  * fields that a running container can change are updated in place; a one-shot that completed is not run again by an
- * `up` that starts nothing that waits for it; a volume is never made anew.
+ * `up` that neither names it nor starts anything that waits for it; a volume is never made anew.
  *
  * @throws {INVALID_ARGUMENT} dependency cycle, impossible number of replicas, contradicting options
  * @throws {NOT_FOUND} a service that is not in the stack

@@ -42,7 +42,7 @@ interface Subject {
   readonly restartCause: string | undefined
   /** Something that it depends on is made anew. */
   readonly isAfterRenewal: boolean
-  /** Another service needs it to be healthy, so to have ended can't be its goal. */
+  /** Another service needs it to be healthy, so to have ended can't be its goal; or it is to run again. */
   readonly mustRun: boolean
 }
 
@@ -65,7 +65,7 @@ export function serviceSteps(context: UpContext): StepsByService {
       replaceCause: sharingCause(edges, fates),
       restartCause: restartCause(edges, fates),
       isAfterRenewal: edges.some(({ service }) => fates.get(service) === 'renewed'),
-      mustRun: isNeededHealthy(graph, name),
+      mustRun: isNeededHealthy(graph, name) || context.options.rerun?.includes(name) === true,
     }
     const decided = stepsOf(context, subject, existing)
     steps.set(name, decided)

@@ -113,9 +113,19 @@ test('up --wait waits for the services that it is given', async () => {
   expect(await tsstack.ok('logs --tail -1 db')).toBe('')
 })
 
+test('up runs a completed job again when it is named, and tells of nothing else', async () => {
+  for (const command of ['up --exit-code-from job job db', 'up job', 'up -d job']) {
+    const before = (await tsstack.ok('logs job')).split('over').length
+    const stdout = await tsstack.ok(command)
+    await tsstack.ok('wait job')
+    expect((await tsstack.ok('logs job')).split('over').length).toBe(before + 1)
+    expect(stdout).not.toContain('broken')
+  }
+})
+
 test('logs -f ends when all has ended; up shows and awaits nothing of a run', async () => {
   await tsstack.ok('up -d job')
-  expect(await tsstack.ok('logs -f --no-log-prefix job')).toBe('working\nover')
+  expect(await tsstack.ok('logs -f --no-log-prefix job')).toMatch(/working\nover$/)
   await tsstack.ok(['run', '-d', '--no-deps', '--entrypoint', 'sleep infinity', 'job'])
   await tsstack.ok('restart job')
   const up = tsstack.start('up --abort-on-container-exit job')

@@ -186,6 +186,12 @@ const SITUATIONS: Readonly<Record<string, Situation>> = {
     now: { job: {} },
     since: { 'shop-job-1': { state: 'exited', exitCode: 0 } },
   },
+  'completed one-shot runs again when it is named': {
+    was: { job: {} },
+    now: { job: {} },
+    since: { 'shop-job-1': { state: 'exited', exitCode: 0 } },
+    options: { services: ['job'], rerun: ['job'] },
+  },
   'completed job runs again for a changed dependent': {
     was: THREE_TIERS,
     now: { ...THREE_TIERS, api: { ...THREE_TIERS['api'], image: 'api:2' } },

@@ -76,7 +76,15 @@ async function run(context: CommandContext): Promise<number> {
     showUnchanged(await showProgress(client.up(stack, request), context), context)
     return 0
   }
-  return runAttached(context, client, request)
+  return runAttached(context, client, withRerun(request))
+}
+
+/** In the foreground all that is meant is shown running, what has completed before, too. */
+function withRerun(request: UpRequest): UpRequest {
+  const rerun = request.options.services ?? Object.keys(request.stack.services)
+  return request.base === undefined
+    ? { ...request, options: { ...request.options, rerun } }
+    : request // of a saved plan: as it was looked at
 }
 
 async function runAttached(

@@ -235,7 +235,7 @@ function digestOf(desired: DesiredState): string {
 
 /** Not what is to be done once: who goes on after a crash does not know to whom it was done already. */
 function lastingOptions(options: UpOptions): UpOptions {
-  const { forceRecreate, alwaysRecreateDeps, removeOrphans, scale, ...lasting } =
+  const { forceRecreate, alwaysRecreateDeps, removeOrphans, scale, rerun, before, ...lasting } =
     planningOptions(options)
   return lasting
 }
