@@ -98,7 +98,7 @@ const VERDICTS: Readonly<Record<Written<Service>, Verdict>> = {
   sysctls: 'free',
   tmpfs: 'free',
   tty: 'free',
-  ulimits: 'free',
+  ulimits: 'checked',
   use_api_socket: 'checked',
   user: 'free',
   userns_mode: 'checked',

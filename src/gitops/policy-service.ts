@@ -69,6 +69,25 @@ const checkNamespaces: ServiceCheck = (service, { allow }) => {
   return [...joined, ...borrowed]
 }
 
+/** Up to what everybody has: real-time priorities are a share of the processors that no control group bounds. */
+const USUAL_LIMITS: Readonly<Record<string, number>> = { nice: 0, rtprio: 0, memlock: 8 << 20 }
+
+const checkUlimits: ServiceCheck = (service, { allow }) => {
+  if (allow.privileged) return []
+  return Object.entries(service.ulimits ?? {}).flatMap(([name, limit]): Breach[] => {
+    const hard = typeof limit === 'number' ? limit : limit.hard
+    const usual = Object.hasOwn(USUAL_LIMITS, name) ? (USUAL_LIMITS[name] ?? 0) : Infinity
+    if (usual === Infinity || (hard >= 0 && hard <= usual)) return []
+    return [
+      {
+        at: ['ulimits', name],
+        what: `more ${name} than others have`,
+        option: '--allow-privileged',
+      },
+    ]
+  })
+}
+
 const checkCapabilities: ServiceCheck = (service, { allow }) =>
   (service.cap_add ?? []).flatMap((text, index): Breach[] => {
     const name = text.toUpperCase().replace(/^CAP_/, '')
@@ -184,6 +203,7 @@ const checkName: ServiceCheck = ({ container_name: name }, { allow, others, stac
 export const SERVICE_CHECKS: readonly ServiceCheck[] = [
   checkPrivileged,
   checkNamespaces,
+  checkUlimits,
   checkCapabilities,
   checkDevices,
   checkMounts,

@@ -61,6 +61,8 @@ const OPTION_CASES: readonly (readonly [string, string, string, Partial<Permissi
     '--allow-privileged',
     { privileged: true },
   ],
+  ['ulimits: {rtprio: 1}', 'ulimits.rtprio', '--allow-privileged', { privileged: true }],
+  ['ulimits: {memlock: -1}', 'ulimits.memlock', '--allow-privileged', { privileged: true }],
   ['network_mode: host', 'network_mode', '--allow-host-namespaces', { hostNamespaces: true }],
   [
     'network_mode: container:other',
