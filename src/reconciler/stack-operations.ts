@@ -18,7 +18,13 @@ import type { ResolvedStack } from './resolved-stack.ts'
 import { containersOf, observe } from './observe.ts'
 import { buildMissing } from './build-missing.ts'
 import { lookUpServices, pullServices, type PullOptions } from './pull-services.ts'
-import { interventionsOf, overrideBy, setOverrides } from './loop/interventions.ts'
+import {
+  interventionsOf,
+  overrideBy,
+  setOverrides,
+  stopBy,
+  withoutStop,
+} from './loop/interventions.ts'
 import { tellOverrides } from './loop/tell-by-hand.ts'
 import { reconcileMode } from './loop/look.ts'
 import { asRevision } from './revisions/as-revision.ts'
@@ -267,7 +273,8 @@ function noteAction(
     )
     .filter((service) => isStop || overrides[service]?.kind === 'stopped')
     .map((service) => {
-      const override = isStop ? overrideBy(author, { kind: 'stopped' }, request) : undefined
+      const before = overrides[service]
+      const override = isStop ? stopBy(author, before, request) : withoutStop(before)
       return [service, override] as const
     })
   if (changes.length === 0) return

@@ -123,6 +123,16 @@ test('up runs a completed job again when it is named, and tells of nothing else'
   }
 })
 
+test('stop, start and run keep the replicas that were asked for', async () => {
+  await tsstack.ok('up -d -t 0 --scale db=2 db')
+  await tsstack.ok('run --rm --no-deps --entrypoint true db')
+  await tsstack.ok('stop -t 0 db')
+  await tsstack.ok('start --wait db')
+  const { services } = await daemon.client.status('habits')
+  expect(services.find(({ name }) => name === 'db')?.desired).toBe(2)
+  expect((await tsstack.ok('ps -q db')).split('\n')).toHaveLength(2)
+})
+
 test('logs -f ends when all has ended; up shows and awaits nothing of a run', async () => {
   await tsstack.ok('up -d job')
   expect(await tsstack.ok('logs -f --no-log-prefix job')).toMatch(/working\nover$/)

@@ -8,7 +8,7 @@ import { findContainer, requireContainer } from '../../reconciler/find-container
 import { launchContainer } from '../../reconciler/launch-container.ts'
 import type { ContainerRecord } from '../../reconciler/records.ts'
 import { removeContainer } from '../../reconciler/remove-container.ts'
-import { setOverrides } from '../../reconciler/loop/interventions.ts'
+import { interventionsOf, setOverrides, withoutStop } from '../../reconciler/loop/interventions.ts'
 import { forgetServices } from '../../reconciler/take-down.ts'
 import { killContainer, stopContainer } from '../../reconciler/stop-container.ts'
 import { waitForExit } from '../../reconciler/wait-for-exit.ts'
@@ -50,8 +50,10 @@ export function containerRoutes(app: FastifyInstance, context: Context): void {
 
   app.post<ContainerParams>('/v1/containers/:id/start', async (request, reply) => {
     const { id, config } = findContainer(context, request.params.id)
-    const { stack, service } = config
-    setOverrides(context.interventions, stack, { [service]: undefined })
+    const { stack, service, oneoff } = config
+    const { services } = interventionsOf(context.interventions, stack)
+    if (!oneoff)
+      setOverrides(context.interventions, stack, { [service]: withoutStop(services[service]) })
     await context.locks.run(id, () => {
       const record = requireContainer(context, id) // as it is now: it may have been changed meanwhile
       context.containers.put(id, { ...record, wanted: 'running', restartCount: 0 })

@@ -65,6 +65,21 @@ export function overrideBy(
   return { ...what, author, ...lasting(manner) }
 }
 
+/** A stop that begins now. The number of replicas that was asked for goes on, unless that was for a time only. */
+export function stopBy(author: string, before: Override | undefined, manner: ByHand): Override {
+  const isTimed = before?.kind === 'scaled' && before.until !== undefined
+  const replicas = isTimed ? undefined : before?.replicas
+  const what = { kind: 'stopped', ...(replicas === undefined ? {} : { replicas }) } as const
+  return overrideBy(author, what, manner)
+}
+
+/** What is left of an override when a stop is over: without it the service would have as many replicas as its file says. */
+export function withoutStop(override: Override | undefined): Override | undefined {
+  if (override?.kind !== 'stopped') return override
+  const { replicas, author } = override
+  return replicas === undefined ? undefined : overrideBy(author, { kind: 'scaled', replicas }, {})
+}
+
 /** From now on, for so many seconds. */
 export function lasting({ forSeconds, reason }: ByHand): Omit<Suspension, 'author'> {
   const now = Date.now()

@@ -3,7 +3,7 @@ import { containersOf } from '../observe.ts'
 import type { ContainerRecord } from '../records.ts'
 import { stopContainer } from '../stop-container.ts'
 import type { FoundDrift } from './drift.ts'
-import { hasEnded, interventionsOf, setOverrides } from './interventions.ts'
+import { hasEnded, interventionsOf, setOverrides, withoutStop } from './interventions.ts'
 
 /** What was done by hand and is over, and what was asked for and not done: a `stop` that was cut short. */
 export function findOverrideDrift(context: Context, stack: string): FoundDrift[] {
@@ -34,7 +34,9 @@ interface Subject {
 
 /** What it held back is wanted again, and the plan finds it after this. */
 function endOverride(context: Context, { stack, service }: Subject): Promise<void> {
-  setOverrides(context.interventions, stack, { [service]: undefined })
+  const override = interventionsOf(context.interventions, stack).services[service]
+  const left = override?.kind === 'stopped' ? withoutStop(override) : undefined
+  setOverrides(context.interventions, stack, { [service]: left })
   for (const record of replicasOf(context, { stack, service })) {
     if (record.wanted === 'stopped')
       context.containers.put(record.id, { ...record, state: 'created', wanted: 'running' })
