@@ -33,8 +33,8 @@ export interface LiveContainer {
   /** Kills of its cgroup that the kernel had counted when it was started. */
   readonly oomKillsBefore: number
   /** Whoever stops it gives it no longer than until then (milliseconds of `performance.now`). */
-  stopBy?: number
-  /** While it stops: `stopBy` is earlier now. */
+  stopDeadline?: number
+  /** While it stops: `stopDeadline` is earlier now. */
   hasten?: () => void
   /** It has just been started, and others serve the port that it has with them. */
   isWarmingUp?: boolean

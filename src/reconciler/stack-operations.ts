@@ -31,7 +31,7 @@ import { asRevision } from './revisions/as-revision.ts'
 import { finish, mannerOf, runPlan, type Progress } from './run-plan.ts'
 import { freeIdRange } from './stack-user-namespace.ts'
 import { isSignalling, signalContainers } from './signal-containers.ts'
-import { hastening } from './stop-container.ts'
+import { runHastening } from './stop-container.ts'
 import { waitForService } from './wait-for.ts'
 import { LONGEST_TIMER_MS } from '../timer-limit.ts'
 
@@ -220,16 +220,8 @@ export async function lifecycle(
   const { services = [], timeoutSeconds } = request
   const urgency = action === 'stop' && services.length === 0 ? 'urgent' : 'request'
   const stops = action === 'stop' ? { services, timeoutSeconds } : {}
-  await hastening(context, { stack: name, ...stops }, (begun) =>
-    context.locks.run(
-      `stack ${name}`,
-      (hurry) => {
-        begun()
-        return work(hurry)
-      },
-      { urgency, abandoned: target.signal },
-    ),
-  )
+  const lock = { urgency, abandoned: target.signal } as const
+  await runHastening(context, { stack: name, ...stops, ...lock }, work)
 }
 
 /** Services of which containers are started: those that are meant, and what goes with them. */

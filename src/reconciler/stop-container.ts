@@ -7,6 +7,7 @@ import { emitContainerEvent } from './container-event.ts'
 import type { Context, LiveContainer } from './context.ts'
 import { requireContainer } from './find-container.ts'
 import { nobodyJoining } from './joining.ts'
+import type { LockOptions } from './locks.ts'
 import { LONGEST_TIMER_MS } from '../timer-limit.ts'
 
 const SIGKILL = 9
@@ -59,8 +60,8 @@ function openImpatience(live: LiveContainer): { signal: AbortSignal; close: () =
   let timer: NodeJS.Timeout | undefined
   const watch = (): void => {
     clearTimeout(timer)
-    if (live.stopBy === undefined) return
-    const leftMs = Math.min(Math.max(0, live.stopBy - performance.now()), LONGEST_TIMER_MS)
+    if (live.stopDeadline === undefined) return
+    const leftMs = Math.min(Math.max(0, live.stopDeadline - performance.now()), LONGEST_TIMER_MS)
     timer = setTimeout(() => {
       controller.abort()
     }, leftMs)
@@ -85,29 +86,33 @@ interface StopRequest {
 }
 
 /**
- * Who asks to stop once more, with less patience, does not wait for the grace period that somebody else gives.
- * @param wait - until it is our turn, when `begun` is called: from then on it is our own grace period
+ * Work under the stack's lock for who asks to stop: with less patience than those before, it does not wait for the grace
+ * period that they give. When its turn has come, what it gives itself counts.
  */
-export async function hastening<T>(
+export async function runHastening<T>(
   context: Context,
-  { stack, services = [], timeoutSeconds = Infinity }: StopRequest,
-  wait: (begun: () => void) => Promise<T>,
+  { stack, services = [], timeoutSeconds = Infinity, ...lock }: StopRequest & LockOptions,
+  work: (hurry: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const by = performance.now() + timeoutSeconds * 1000
-  const meant = [...context.live.values()].filter(({ id, stopBy = Infinity }) => {
+  const meant = [...context.live.values()].filter(({ id, stopDeadline = Infinity }) => {
     const config = context.containers.get(id)?.config
     const isNamed = services.length === 0 || services.includes(config?.service ?? '')
-    return config?.stack === stack && isNamed && by < stopBy
+    return config?.stack === stack && isNamed && by < stopDeadline
   })
   const begun = (): void => {
-    for (const live of meant) if (live.stopBy === by) delete live.stopBy
+    for (const live of meant) if (live.stopDeadline === by) delete live.stopDeadline
   }
   for (const live of meant) {
-    live.stopBy = by
+    live.stopDeadline = by
     live.hasten?.()
   }
+  const inTurn = (hurry: AbortSignal): Promise<T> => {
+    begun()
+    return work(hurry)
+  }
   try {
-    return await wait(begun)
+    return await context.locks.run(`stack ${stack}`, inTurn, lock)
   } finally {
     begun()
   }

@@ -9,7 +9,7 @@ import type { Plan } from '../planner/plan.ts'
 import { HookFailure } from './container-hooks.ts'
 import type { Context } from './context.ts'
 import { containersOf, observe } from './observe.ts'
-import { hastening } from './stop-container.ts'
+import { runHastening } from './stop-container.ts'
 import { CONCURRENCY, finish, mannerOf, runPlan, type Progress } from './run-plan.ts'
 
 export interface DownTarget {
@@ -44,16 +44,7 @@ export async function downStack(
   }
   const { services = [], timeoutSeconds } = request.options
   const urgency = services.length === 0 ? 'urgent' : 'request'
-  await hastening(context, { stack: name, services, timeoutSeconds }, (begun) =>
-    context.locks.run(
-      `stack ${name}`,
-      () => {
-        begun()
-        return work()
-      },
-      { urgency },
-    ),
-  )
+  await runHastening(context, { stack: name, services, timeoutSeconds, urgency }, work)
 }
 
 /** What is left to do of a `down` that did not come to its end; undefined when there is none. */
